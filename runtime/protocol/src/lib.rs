@@ -1,0 +1,46 @@
+//! Define what peers agree on byte for byte: identities, transactions, blocks, receipts, genesis.
+//!
+//! Everything here is SCALE-encoded, hashed with SHA3-256 (ids) or SHA-256 (Merkle trees, so that a
+//! browser can check them), and signed with ed25519 under ZIP-215 rules. `docs/spec/codec.md` and
+//! `docs/spec/transaction.md` are the prose of this crate; `tests/conformance` holds its golden bytes.
+//! Nothing here does I/O.
+
+mod address;
+mod block;
+mod certificate;
+mod codec;
+mod genesis;
+mod hash;
+pub mod limits;
+pub mod merkle;
+mod receipt;
+mod signature;
+pub mod state_key;
+mod transaction;
+
+pub use address::{Address, AddressError};
+pub use block::{Block, ExecutedState, Header};
+pub use certificate::{Certificate, CertificateError, CertificateSignature, ValidatorSet};
+pub use codec::{DecodeError, decode_bounded};
+pub use genesis::{ChainKind, Genesis, GenesisAccount, GenesisError, Parameters};
+pub use hash::{Hash, HashError, sha2_256, sha3_256};
+pub use kumiki_abi::ResultCode;
+pub use parity_scale_codec::{Decode, Encode};
+pub use receipt::{Event, Receipt, Rejection, Status};
+pub use signature::{
+    BatchVerifier, PublicKey, SecretKey, Signature, SignatureError, SignatureItem,
+};
+pub use state_key::{AccountRecord, CodeRecord, ContractRecord};
+pub use transaction::{Action, FormError, Transaction, TransactionBody, TransactionHash};
+
+/// Distance of a block from genesis, which is height 0.
+pub type Height = u64;
+/// Units of execution work.
+pub type Gas = u64;
+/// Count of transactions an account has had executed.
+pub type Nonce = u64;
+/// Native tokens, in base units (10^-9 of the display unit `KUMI`).
+pub type Amount = u128;
+
+/// The byte format of everything in this crate; a change here is a hard fork.
+pub const PROTOCOL_VERSION: u32 = 1;

@@ -1,0 +1,34 @@
+//! State every limit that is part of the protocol; changing one is a hard fork.
+
+/// Bytes of one encoded transaction; room for the largest contract and its input.
+pub const TRANSACTION_BYTES_MAX: usize = 640 * 1024;
+/// Actions in one transaction.
+pub const ACTIONS_MAX: usize = 32;
+/// Bytes of Wasm in one deploy or upgrade.
+pub const CODE_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of input to one call, and of data returned from it.
+pub const CALL_DATA_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one contract storage key.
+pub const STORAGE_KEY_BYTES_MAX: usize = 128;
+/// Bytes of one contract storage value.
+pub const STORAGE_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Events of one transaction.
+pub const EVENTS_MAX: usize = 64;
+/// Topics of one event.
+pub const EVENT_TOPICS_MAX: usize = 4;
+/// Bytes of one event's data.
+pub const EVENT_DATA_BYTES_MAX: usize = 16 * 1024;
+/// Contract calls on top of each other, the first one counted.
+pub const CALL_DEPTH_MAX: usize = 16;
+/// Entries in one page of a storage scan.
+pub const SCAN_ENTRIES_MAX: u32 = 256;
+/// Validators in one set.
+pub const VALIDATORS_MAX: usize = 1_024;
+/// Accounts in genesis.
+pub const GENESIS_ACCOUNTS_MAX: usize = 100_000;
+/// Bytes of an encoded genesis.
+pub const GENESIS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a chain id.
+pub const CHAIN_ID_BYTES_MAX: usize = 32;
+/// How far ahead of the chain `valid_until` may lie, in blocks.
+pub const VALID_UNTIL_WINDOW_MAX: u64 = 100_000;

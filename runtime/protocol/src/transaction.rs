@@ -1,0 +1,264 @@
+//! Describe a transaction: an atomic list of actions, signed once.
+
+use parity_scale_codec::{Decode, Encode};
+
+use crate::{
+    Address, Amount, DecodeError, Gas, Hash, Height, Nonce, PublicKey, SecretKey, Signature,
+    SignatureError, decode_bounded, limits, sha3_256,
+};
+
+/// The id of a transaction: SHA3-256 over its signed bytes, so that no second signature makes a second id.
+pub type TransactionHash = Hash;
+
+const SIGN_DOMAIN: &[u8] = b"kumiki/transaction/v1";
+/// The only `TransactionBody::version` there is.
+const VERSION: u8 = 1;
+
+/// One step of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Action {
+    /// Moves native tokens.
+    #[codec(index = 0)]
+    Transfer {
+        /// Who receives them.
+        to: Address,
+        /// How many, in base units.
+        amount: Amount,
+    },
+    /// Calls a contract.
+    #[codec(index = 1)]
+    Call {
+        /// The contract.
+        contract: Address,
+        /// Selector and SCALE arguments.
+        input: Vec<u8>,
+        /// Native tokens sent along, in base units.
+        value: Amount,
+    },
+    /// Stores code where it is new, makes a contract from it and runs its `init`.
+    #[codec(index = 2)]
+    Deploy {
+        /// The Wasm.
+        code: Vec<u8>,
+        /// Makes addresses differ that would otherwise be equal.
+        salt: [u8; 32],
+        /// SCALE arguments of `init`.
+        input: Vec<u8>,
+        /// Native tokens sent along, in base units.
+        value: Amount,
+        /// Who may upgrade the contract; nobody if `None`.
+        admin: Option<Address>,
+    },
+    /// Gives a contract new code and runs the new code's `migrate`. Only for the contract's admin.
+    #[codec(index = 3)]
+    Upgrade {
+        /// The contract.
+        contract: Address,
+        /// The new Wasm.
+        code: Vec<u8>,
+        /// SCALE arguments of `migrate`.
+        input: Vec<u8>,
+    },
+}
+
+/// What a sender signs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TransactionBody {
+    /// Format of this structure, 1.
+    pub version: u8,
+    /// The chain this is meant for; a signature for one chain is void on every other.
+    pub genesis_hash: Hash,
+    /// The signer; the sending account is [`Address::of_account`] of it.
+    pub sender: PublicKey,
+    /// How many transactions of the sender were executed before this one.
+    pub nonce: Nonce,
+    /// The most gas this may use. `gas_limit * gas_price` is the fee cap, reserved before execution.
+    pub gas_limit: Gas,
+    /// Base units paid for each unit of gas used.
+    pub gas_price: u64,
+    /// The last height at which this may be executed. After it, the answer is certain: it never will be.
+    pub valid_until: Height,
+    /// The steps, all or none of which happen.
+    pub actions: Vec<Action>,
+}
+
+/// A signed transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Transaction {
+    /// What was signed.
+    pub body: TransactionBody,
+    /// The sender's signature over [`TransactionBody::sign_bytes`].
+    pub signature: Signature,
+}
+
+/// Why a transaction can be executed in no state of no chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormError {
+    /// The version is unknown.
+    #[error("transaction version {found}, this chain knows {VERSION}")]
+    Version {
+        /// The version found.
+        found: u8,
+    },
+    /// There is no action.
+    #[error("the transaction has no action")]
+    NoAction,
+    /// There are too many actions.
+    #[error("{found} actions, at most {max} are allowed", max = limits::ACTIONS_MAX)]
+    TooManyActions {
+        /// How many there are.
+        found: usize,
+    },
+    /// A call's, deploy's or upgrade's input is too long.
+    #[error("action {action}: {found} bytes of input, at most {max} are allowed", max = limits::CALL_DATA_BYTES_MAX)]
+    InputTooLong {
+        /// Position of the action.
+        action: usize,
+        /// How many bytes it has.
+        found: usize,
+    },
+    /// A deploy's or upgrade's code is too long.
+    #[error("action {action}: {found} bytes of code, at most {max} are allowed", max = limits::CODE_BYTES_MAX)]
+    CodeTooLong {
+        /// Position of the action.
+        action: usize,
+        /// How many bytes it has.
+        found: usize,
+    },
+}
+
+impl TransactionBody {
+    /// The account that sends and pays.
+    #[must_use]
+    pub fn sender_address(&self) -> Address {
+        Address::of_account(&self.sender)
+    }
+
+    /// The bytes a sender signs: the domain, then the SCALE encoding of this body.
+    #[must_use]
+    pub fn sign_bytes(&self) -> Vec<u8> {
+        let mut bytes = SIGN_DOMAIN.to_vec();
+        self.encode_to(&mut bytes);
+        bytes
+    }
+
+    /// The transaction's id.
+    #[must_use]
+    pub fn hash(&self) -> TransactionHash {
+        sha3_256(&[&self.sign_bytes()])
+    }
+
+    /// The most that execution can cost, in base units, values sent along not counted.
+    #[must_use]
+    pub fn fee_cap(&self) -> Amount {
+        Amount::from(self.gas_limit).saturating_mul(Amount::from(self.gas_price))
+    }
+
+    /// Signs this body. The key should be `sender`'s; nothing else verifies.
+    #[must_use]
+    pub fn sign(self, key: &SecretKey) -> Transaction {
+        let signature = key.sign(&self.sign_bytes());
+        Transaction {
+            body: self,
+            signature,
+        }
+    }
+
+    /// Checks what can be checked without a state.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check_form(&self) -> Result<(), FormError> {
+        if self.version != VERSION {
+            return Err(FormError::Version {
+                found: self.version,
+            });
+        }
+        if self.actions.is_empty() {
+            return Err(FormError::NoAction);
+        }
+        if self.actions.len() > limits::ACTIONS_MAX {
+            return Err(FormError::TooManyActions {
+                found: self.actions.len(),
+            });
+        }
+        for (index, action) in self.actions.iter().enumerate() {
+            action.check_form(index)?;
+        }
+        Ok(())
+    }
+
+    /// The version that this crate writes.
+    #[must_use]
+    pub const fn current_version() -> u8 {
+        VERSION
+    }
+}
+
+impl Action {
+    fn check_form(&self, index: usize) -> Result<(), FormError> {
+        let (code, input) = match self {
+            Self::Transfer { .. } => return Ok(()),
+            Self::Call { input, .. } => (None, input),
+            Self::Deploy { code, input, .. } | Self::Upgrade { code, input, .. } => {
+                (Some(code), input)
+            }
+        };
+        if input.len() > limits::CALL_DATA_BYTES_MAX {
+            return Err(FormError::InputTooLong {
+                action: index,
+                found: input.len(),
+            });
+        }
+        match code {
+            Some(code) if code.len() > limits::CODE_BYTES_MAX => Err(FormError::CodeTooLong {
+                action: index,
+                found: code.len(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Native tokens that this action moves from the sender, in base units.
+    #[must_use]
+    pub const fn value(&self) -> Amount {
+        match self {
+            Self::Transfer { amount, .. } => *amount,
+            Self::Call { value, .. } | Self::Deploy { value, .. } => *value,
+            Self::Upgrade { .. } => 0,
+        }
+    }
+}
+
+impl Transaction {
+    /// Decodes a transaction from outside and checks its form, not its signature.
+    ///
+    /// # Errors
+    /// `DecodeError` when the bytes are too many, malformed or break a rule of form.
+    pub fn decode_checked(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let transaction: Self = decode_bounded(bytes, limits::TRANSACTION_BYTES_MAX)?;
+        transaction
+            .body
+            .check_form()
+            .map_err(|error| DecodeError::Malformed {
+                reason: error.to_string(),
+            })?;
+        Ok(transaction)
+    }
+
+    /// Verifies the signature.
+    ///
+    /// # Errors
+    /// `SignatureError` when it is not `sender`'s signature over this body.
+    pub fn verify_signature(&self) -> Result<(), SignatureError> {
+        self.body
+            .sender
+            .verify(&self.body.sign_bytes(), &self.signature)
+    }
+
+    /// The transaction's id.
+    #[must_use]
+    pub fn hash(&self) -> TransactionHash {
+        self.body.hash()
+    }
+}

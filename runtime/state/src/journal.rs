@@ -1,0 +1,322 @@
+//! Collect the changes of a block over a committed state, undo those of failed calls, record what was touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use kumiki_protocol::Hash;
+
+use crate::{ScanDirection, StateError, StateReader};
+
+/// What a block changes: new values by key (`None`: removed), and code that is new to the chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateChanges {
+    /// Entries, in key order.
+    pub entries: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Wasm by its hash.
+    pub codes: BTreeMap<Hash, Arc<[u8]>>,
+}
+
+/// What one transaction read and wrote: the input of a parallel scheduler.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessSet {
+    /// Keys whose value was read.
+    pub reads: BTreeSet<Vec<u8>>,
+    /// Keys asked only for existence.
+    pub existence_reads: BTreeSet<Vec<u8>>,
+    /// Ranges scanned: first key included, last key included.
+    pub scans: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    /// Keys written or removed by what was kept.
+    pub writes: BTreeSet<Vec<u8>>,
+}
+
+/// A point to go back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    undo: usize,
+    codes: usize,
+}
+
+/// Earlier value of a key in `changed`: not there, or there as a value or a removal.
+type Earlier = Option<Option<Vec<u8>>>;
+
+/// The changes of a block in progress over `base`.
+///
+/// Reads see the latest write. Every write leaves its undo entry, so going back costs what was written since.
+pub struct Journal {
+    base: Arc<dyn StateReader>,
+    changed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    undo: Vec<(Vec<u8>, Earlier)>,
+    codes: BTreeMap<Hash, Arc<[u8]>>,
+    codes_order: Vec<Hash>,
+    base_reads: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    access: AccessSet,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal")
+            .field("changed", &self.changed.len())
+            .field("undo", &self.undo.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    /// No changes yet over `base`.
+    #[must_use]
+    pub fn new(base: Arc<dyn StateReader>) -> Self {
+        Self {
+            base,
+            changed: BTreeMap::new(),
+            undo: Vec::new(),
+            codes: BTreeMap::new(),
+            codes_order: Vec::new(),
+            base_reads: BTreeMap::new(),
+            access: AccessSet::default(),
+        }
+    }
+
+    /// The value under `key`.
+    ///
+    /// # Errors
+    /// `StateError` when the base cannot be read.
+    pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        if !self.access.reads.contains(key) {
+            self.access.reads.insert(key.to_vec());
+        }
+        self.peek(key).map(|value| value.map(<[u8]>::to_vec))
+    }
+
+    /// Whether there is an entry under `key`.
+    ///
+    /// # Errors
+    /// `StateError` when the base cannot be read.
+    pub fn contains(&mut self, key: &[u8]) -> Result<bool, StateError> {
+        if !self.access.existence_reads.contains(key) {
+            self.access.existence_reads.insert(key.to_vec());
+        }
+        self.peek(key).map(|value| value.is_some())
+    }
+
+    /// The value under `key` without copying it, and without recording the read.
+    ///
+    /// # Errors
+    /// `StateError` when the base cannot be read.
+    pub fn peek(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StateError> {
+        if let Some(value) = self.changed.get(key) {
+            return Ok(value.as_deref());
+        }
+        if !self.base_reads.contains_key(key) {
+            let value = self.base.get(key)?;
+            self.base_reads.insert(key.to_vec(), value);
+        }
+        Ok(self.base_reads.get(key).and_then(Option::as_deref))
+    }
+
+    /// Puts `value` under `key`.
+    pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.write(key, Some(value));
+    }
+
+    /// Removes the entry under `key`, if there is one.
+    pub fn remove(&mut self, key: Vec<u8>) {
+        self.write(key, None);
+    }
+
+    fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let earlier = self.changed.insert(key.clone(), value);
+        self.undo.push((key, earlier));
+    }
+
+    /// Shows `visit` the entries between the bounds in key order, latest writes included, until it breaks.
+    /// Removed entries are shown as `None`: they cost time, so they are to be charged for.
+    ///
+    /// # Errors
+    /// `StateError` when the base cannot be read.
+    pub fn scan(
+        &mut self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: ScanDirection,
+        visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
+    ) -> Result<(), StateError> {
+        if is_empty_range(range) {
+            return Ok(());
+        }
+        let changed = self.changed.range::<[u8], _>(range);
+        let mut first: Option<Vec<u8>> = None;
+        let mut last: Option<Vec<u8>> = None;
+        let mut recorded = |key: &[u8], value: Option<&[u8]>| {
+            first.get_or_insert_with(|| key.to_vec());
+            last = Some(key.to_vec());
+            visit(key, value)
+        };
+        let ended = match direction {
+            ScanDirection::Ascending => {
+                merge(&*self.base, range, direction, changed, &mut recorded)?
+            }
+            ScanDirection::Descending => {
+                merge(&*self.base, range, direction, changed.rev(), &mut recorded)?
+            }
+        };
+        self.record_scan(range, direction, ended, first, last);
+        Ok(())
+    }
+
+    fn record_scan(
+        &mut self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: ScanDirection,
+        ended: Ended,
+        first: Option<Vec<u8>>,
+        last: Option<Vec<u8>>,
+    ) {
+        let lower = bound_key(range.0).unwrap_or_default();
+        let upper = bound_key(range.1).unwrap_or_else(|| vec![0xff; 193]);
+        // A scan that broke off has seen nothing past the entry it broke at.
+        let seen = match (ended, direction) {
+            (Ended::AtBound, _) => (lower, upper),
+            (Ended::ByVisitor, ScanDirection::Ascending) => (lower, last.unwrap_or(upper)),
+            (Ended::ByVisitor, ScanDirection::Descending) => {
+                (last.or(first).unwrap_or(lower), upper)
+            }
+        };
+        self.access.scans.insert(seen);
+    }
+
+    /// The Wasm with this hash, stored or deployed in this block.
+    ///
+    /// # Errors
+    /// `StateError` when the base cannot be read.
+    pub fn code(&self, hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {
+        match self.codes.get(hash) {
+            Some(code) => Ok(Some(Arc::clone(code))),
+            None => self.base.code(hash),
+        }
+    }
+
+    /// Adds Wasm that is new to the chain.
+    pub fn add_code(&mut self, hash: Hash, code: Arc<[u8]>) {
+        if self.codes.insert(hash, code).is_none() {
+            self.codes_order.push(hash);
+        }
+    }
+
+    /// Marks where [`Self::revert_to`] can come back to.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            undo: self.undo.len(),
+            codes: self.codes_order.len(),
+        }
+    }
+
+    /// Undoes every change since `checkpoint`.
+    pub fn revert_to(&mut self, checkpoint: Checkpoint) {
+        while self.undo.len() > checkpoint.undo {
+            let Some((key, earlier)) = self.undo.pop() else {
+                break;
+            };
+            match earlier {
+                Some(value) => self.changed.insert(key, value),
+                None => self.changed.remove(&key),
+            };
+        }
+        while self.codes_order.len() > checkpoint.codes {
+            let Some(hash) = self.codes_order.pop() else {
+                break;
+            };
+            self.codes.remove(&hash);
+        }
+    }
+
+    /// Ends a transaction: its changes can no longer be undone, its accesses are handed out.
+    pub fn end_transaction(&mut self) -> AccessSet {
+        for (key, _earlier) in self.undo.drain(..) {
+            self.access.writes.insert(key);
+        }
+        self.codes_order.clear();
+        std::mem::take(&mut self.access)
+    }
+
+    /// All changes over the base. Writes that put back the base's value are left out.
+    ///
+    /// # Errors
+    /// `StateError` when the base cannot be read.
+    pub fn into_changes(mut self) -> Result<StateChanges, StateError> {
+        let changed = std::mem::take(&mut self.changed);
+        let mut entries = BTreeMap::new();
+        for (key, value) in changed {
+            if self.peek(&key)? != value.as_deref() {
+                entries.insert(key, value);
+            }
+        }
+        Ok(StateChanges {
+            entries,
+            codes: self.codes,
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    AtBound,
+    ByVisitor,
+}
+
+/// Walks the base and the changed entries together; a changed entry hides the base's.
+fn merge<'a>(
+    base: &dyn StateReader,
+    range: (Bound<&[u8]>, Bound<&[u8]>),
+    direction: ScanDirection,
+    changed: impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
+    visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
+) -> Result<Ended, StateError> {
+    let mut changed = changed.peekable();
+    let comes_first = |left: &[u8], right: &[u8]| match direction {
+        ScanDirection::Ascending => left < right,
+        ScanDirection::Descending => left > right,
+    };
+    let mut ended = Ended::AtBound;
+    base.scan(range, direction, &mut |key, value| {
+        while let Some((own, own_value)) = changed.next_if(|(own, _)| comes_first(own, key)) {
+            if visit(own, own_value.as_deref()).is_break() {
+                ended = Ended::ByVisitor;
+                return ControlFlow::Break(());
+            }
+        }
+        let shown = match changed.next_if(|(own, _)| own.as_slice() == key) {
+            Some((own, own_value)) => visit(own, own_value.as_deref()),
+            None => visit(key, Some(value)),
+        };
+        if shown.is_break() {
+            ended = Ended::ByVisitor;
+        }
+        shown
+    })?;
+    if ended == Ended::AtBound {
+        for (own, own_value) in changed {
+            if visit(own, own_value.as_deref()).is_break() {
+                return Ok(Ended::ByVisitor);
+            }
+        }
+    }
+    Ok(ended)
+}
+
+fn bound_key(bound: Bound<&[u8]>) -> Option<Vec<u8>> {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) => Some(key.to_vec()),
+        Bound::Unbounded => None,
+    }
+}
+
+/// `BTreeMap::range` panics on these.
+fn is_empty_range(range: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
+    match range {
+        (Bound::Included(low), Bound::Included(high)) => low > high,
+        (Bound::Included(low) | Bound::Excluded(low), Bound::Excluded(high))
+        | (Bound::Excluded(low), Bound::Included(high)) => low >= high,
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+    }
+}

@@ -1,0 +1,11 @@
+//! Keep authenticated key-value state: the journal a block is executed in, the tree that commits to every
+//! entry, and the proofs and verifier that need nothing but a hash function.
+//!
+//! `docs/spec/state.md` is the prose. Nothing here names a database or does I/O; what is stored is reached
+//! through [`StateReader`].
+
+mod journal;
+mod reader;
+
+pub use journal::{AccessSet, Checkpoint, Journal, StateChanges};
+pub use reader::{EmptyState, ScanDirection, StateError, StateReader};

@@ -1,0 +1,1 @@
+//! Selects every third-party crate with the features the workspace uses; holds no code.
