@@ -1,2 +1,51 @@
-//! Developer commands.
-fn main() {}
+//! Run developer commands: `cargo xtask lint`, `test` and `bless`.
+
+mod crate_table;
+mod layers;
+mod lint;
+mod process;
+mod test_run;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Developer commands of Kumiki.
+
+Usage: cargo xtask COMMAND
+
+  lint                         formatting, layer rules, tidy rules, clippy, rustdoc; all must be clean
+  tidy                         only the rules that need no compiler (layers, tidy, docs)
+  test [-p CRATE]... [FILTER]  installs what is missing, builds once, runs every test (or those of
+                               CRATE, or those whose name contains FILTER); ends with 'N passed, N failed'
+  bless                        rewrites the golden files of tests/conformance; review the diff
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["lint"] => lint::run(lint::Scope::Everything),
+        ["tidy"] => lint::run(lint::Scope::WithoutCompiler),
+        ["test", rest @ ..] => test_run::Selection::parse(rest).and_then(|one| test_run::run(&one)),
+        ["bless"] => test_run::bless(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!(
+            "unknown command '{}'\n\n{USAGE}",
+            arguments.join(" ")
+        )),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            if !message.is_empty() {
+                eprintln!("error: {message}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Build once, run every test, and count what passed.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::{process, workspace};
+
+mod tally;
+
+use tally::Tally;
+
+const WASM_TARGET: &str = "wasm32v1-none";
+
+/// Which tests to run; all of them unless something is named.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    packages: Vec<String>,
+    filter: Option<String>,
+}
+
+impl Selection {
+    /// Reads `[-p CRATE]... [FILTER]`.
+    ///
+    /// # Errors
+    /// A message when an argument is none of these.
+    pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
+        let mut selection = Self::default();
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match *argument {
+                "-p" | "--package" => {
+                    let name = rest.next().ok_or("-p needs the name of a crate")?;
+                    selection.packages.push((*name).to_owned());
+                }
+                flag if flag.starts_with('-') => return Err(format!("unknown option '{flag}'")),
+                filter if selection.filter.is_none() => selection.filter = Some(filter.to_owned()),
+                second => return Err(format!("one filter at a time, '{second}' is the second")),
+            }
+        }
+        Ok(selection)
+    }
+
+    /// The packages as cargo takes them. `kumiki-deps` comes along so that dependencies keep their features.
+    fn cargo_arguments(&self) -> Vec<String> {
+        if self.packages.is_empty() {
+            return vec!["--workspace".to_owned()];
+        }
+        let deps = std::iter::once("kumiki-deps");
+        self.packages
+            .iter()
+            .map(String::as_str)
+            .chain(deps)
+            .flat_map(|name| ["-p".to_owned(), name.to_owned()])
+            .collect()
+    }
+}
+
+/// Runs the tests; the last line on stdout is `N passed, N failed`.
+///
+/// # Errors
+/// When something does not build, or a test fails.
+pub(crate) fn run(selection: &Selection) -> Result<(), String> {
+    install_wasm_target()?;
+    if let Err(message) = build(selection) {
+        eprintln!("error: the build failed, so no test ran");
+        println!("0 passed, 1 failed");
+        return Err(message);
+    }
+    let mut command = process::cargo(&["test", "--release", "--no-fail-fast"]);
+    command.args(selection.cargo_arguments());
+    if let Some(filter) = &selection.filter {
+        command.args(["--", filter]);
+    }
+    prepare_environment(&mut command)?;
+    let tally = stream(command)?;
+    for name in &tally.failures {
+        eprintln!("failed: {name}");
+    }
+    if tally.ignored > 0 {
+        eprintln!("ignored: {}", tally.ignored);
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    match (tally.passed, tally.failed) {
+        (0, 0) => Err("no test was selected".to_owned()),
+        (_, 0) => Ok(()),
+        (_, _) => Err(String::new()),
+    }
+}
+
+/// Rewrites the golden files of `tests/conformance`.
+///
+/// # Errors
+/// When the conformance tests do not build or find something that no golden file can mend.
+pub(crate) fn bless() -> Result<(), String> {
+    let mut command = process::cargo(&[
+        "test",
+        "--release",
+        "-p",
+        "kumiki-conformance",
+        "-p",
+        "kumiki-deps",
+    ]);
+    command.env("KUMIKI_BLESS", "1");
+    process::run(command)?;
+    let mut diff = Command::new("git");
+    diff.args(["status", "--short", "tests/conformance"])
+        .current_dir(workspace::root());
+    process::run(diff)
+}
+
+/// Contract tests compile contracts; a fresh rustup lacks their target.
+fn install_wasm_target() -> Result<(), String> {
+    let mut rustc = Command::new("rustc");
+    rustc
+        .args(["--print", "sysroot"])
+        .current_dir(workspace::root());
+    let sysroot = PathBuf::from(process::output(rustc)?.trim());
+    if sysroot.join("lib/rustlib").join(WASM_TARGET).is_dir() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup
+        .args(["target", "add", WASM_TARGET])
+        .current_dir(workspace::root());
+    process::run(rustup).map_err(|error| {
+        format!("{error}\nthe Rust target {WASM_TARGET} is missing; install it and run this again")
+    })
+}
+
+/// Builds tests and programs in one go, so that features are settled once and nothing is built twice.
+fn build(selection: &Selection) -> Result<(), String> {
+    let mut command = process::cargo(&["build", "--release", "--lib", "--bins", "--tests"]);
+    command.args(selection.cargo_arguments());
+    if !selection.packages.is_empty() {
+        command.args(["-p", "kumiki-cli"]);
+    }
+    process::run(command)
+}
+
+/// Tells tests where the `kumiki` program is, and keeps them from rewriting what they should compare with.
+fn prepare_environment(command: &mut Command) -> Result<(), String> {
+    let mut metadata = process::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    metadata.stderr(Stdio::inherit());
+    let metadata: serde_json::Value = serde_json::from_str(&process::output(metadata)?)
+        .map_err(|error| format!("cargo metadata: {error}"))?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .ok_or("cargo metadata names no target directory")?;
+    let program = format!("kumiki{}", std::env::consts::EXE_SUFFIX);
+    command
+        .env(
+            "KUMIKI_BIN",
+            PathBuf::from(target).join("release").join(program),
+        )
+        .env("INSTA_UPDATE", "no")
+        .env_remove("KUMIKI_BLESS")
+        .env_remove("TRYBUILD");
+    Ok(())
+}
+
+/// Runs the tests with their output shown as it comes, and counts.
+fn stream(mut command: Command) -> Result<Tally, String> {
+    process::announce(&command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    let mut tally = Tally::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).split(b'\n') {
+            let line = line.map_err(|error| format!("cannot read the tests' output: {error}"))?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            tally.read(&line);
+        }
+    }
+    let status = child
+        .wait()
+        .map_err(|error| format!("cargo got lost: {error}"))?;
+    tally.finish(status.success());
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selection_reads_crates_and_a_filter() {
+        let selection = Selection::parse(&["-p", "kumiki-vm", "gas"]).unwrap();
+        assert_eq!(selection.filter.as_deref(), Some("gas"));
+        assert_eq!(
+            selection.cargo_arguments(),
+            ["-p", "kumiki-vm", "-p", "kumiki-deps"]
+        );
+        assert_eq!(Selection::default().cargo_arguments(), ["--workspace"]);
+    }
+
+    #[test]
+    fn selection_refuses_what_it_does_not_know() {
+        assert!(Selection::parse(&["-p"]).is_err());
+        assert!(Selection::parse(&["--fast"]).is_err());
+        assert!(Selection::parse(&["one", "two"]).is_err());
+    }
+}
