@@ -34,6 +34,7 @@ fn problems(extra: Package) -> Vec<String> {
         "sdk/wallet",
         "sdk/contract-macros",
         "tests/testkit",
+        "tests/integration",
         "xtask/deps",
     ]
     .iter()
@@ -76,7 +77,15 @@ fn arrows_against_the_folder_order_are_refused() {
         "folder order",
     );
     refused("node/node", "kumiki-wallet", Need::Product, "folder order");
-    refused("sdk/cli", "kumiki-testkit", Need::Tests, "folder order");
+    refused("sdk/cli", "kumiki-testkit", Need::Product, "folder order");
+    refused(
+        "runtime/protocol",
+        "kumiki-testkit",
+        Need::Tests,
+        "folder order",
+    );
+    refused("sdk/cli", "kumiki-integration", Need::Tests, "folder order");
+    allowed("node/storage", "kumiki-testkit", Need::Tests);
     allowed("node/storage", "kumiki-protocol", Need::Product);
     allowed("sdk/cli", "kumiki-storage", Need::Product);
     allowed("tests/integration", "kumiki-testkit", Need::Product);
