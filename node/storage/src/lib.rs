@@ -1,1 +1,17 @@
-//! Placeholder.
+//! Keep blocks, state and indexes durably: one atomic, synced transaction per block.
+//!
+//! `docs/spec/state.md` is the prose. This is the only crate that names the database. Readers hold snapshots
+//! and never wait for a commit.
+
+mod error;
+mod snapshot;
+mod storage;
+mod types;
+
+pub use error::StorageError;
+pub use snapshot::Snapshot;
+pub use storage::{Prepared, Storage};
+pub use types::{
+    BlockCommit, EntryPage, EventCursor, EventFilter, EventPage, OpenCheck, RangePage,
+    StorageOptions, Tip,
+};

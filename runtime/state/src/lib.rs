@@ -5,7 +5,9 @@
 //! through [`StateReader`].
 
 mod journal;
+pub mod proof;
 mod reader;
 
 pub use journal::{AccessSet, Checkpoint, Journal, StateChanges};
+pub use proof::{Proof, RangeProof};
 pub use reader::{EmptyState, ScanDirection, StateError, StateReader};

@@ -1,0 +1,121 @@
+//! Name what goes into the store and what comes out.
+
+use kumiki_protocol::{Address, Block, Certificate, Event, Hash, Height, Receipt, TransactionHash};
+use kumiki_state::RangeProof;
+use parity_scale_codec::{Decode, Encode};
+
+use crate::Prepared;
+
+/// How to open a store.
+#[derive(Clone, Copy, Debug)]
+pub struct StorageOptions {
+    /// What to check before anything is served.
+    pub check: OpenCheck,
+    /// Memory for cached database pages, in bytes.
+    pub cache_bytes: usize,
+    /// Heights below the tip whose state can be read, 64 at least.
+    pub undo_heights: u64,
+}
+
+/// What to check when a store is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenCheck {
+    /// The checksum of every page: about a second per gigabyte.
+    Full,
+    /// The tip and the tree above the buckets; a bucket is checked when it is opened.
+    Quick,
+}
+
+impl Default for StorageOptions {
+    fn default() -> Self {
+        Self {
+            check: OpenCheck::Full,
+            cache_bytes: 256 << 20,
+            undo_heights: 1_024,
+        }
+    }
+}
+
+/// The newest block and the state after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Tip {
+    /// Height of the block.
+    pub height: Height,
+    /// Its hash.
+    pub block_hash: Hash,
+    /// Its time, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Root of the state after it.
+    pub state_root: Hash,
+    /// Entries in the state after it.
+    pub state_entries: u64,
+}
+
+/// A decided and executed block, to be stored.
+#[derive(Debug)]
+pub struct BlockCommit<'a> {
+    /// The block.
+    pub block: &'a Block,
+    /// Why it is final.
+    pub certificate: &'a Certificate,
+    /// One per transaction, in order.
+    pub receipts: &'a [Receipt],
+    /// What it changes, prepared on the tip.
+    pub prepared: Prepared,
+}
+
+/// Where an event lies in the chain; events are totally ordered by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct EventCursor {
+    /// Height of the block.
+    pub height: Height,
+    /// Position of the transaction in the block.
+    pub transaction: u32,
+    /// Position of the event in the transaction.
+    pub index: u32,
+}
+
+/// Which events to find.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only those of this contract.
+    pub contract: Option<Address>,
+    /// Only those whose topic at each position equals the one here; `None` lets any pass, even none.
+    pub topics: Vec<Option<Hash>>,
+    /// Only from this height on.
+    pub from_height: Height,
+    /// Only up to and with this height; to the tip if `None`.
+    pub to_height: Option<Height>,
+}
+
+/// One page of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPage {
+    /// The events, oldest first, each with the transaction it happened in.
+    pub items: Vec<(EventCursor, TransactionHash, Event)>,
+    /// Go on after this one; `None` when everything up to `examined_to` has been shown. A page may be empty
+    /// and still have more after it: the work per page is bounded.
+    pub next: Option<EventCursor>,
+    /// The last height this query covers: the tip when it was asked, or the filter's `to_height`.
+    pub examined_to: Height,
+}
+
+/// One page of state entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryPage {
+    /// Keys and values, by rising key.
+    pub entries: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// One page of state entries with the proof that none was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangePage {
+    /// Keys and values, by rising key.
+    pub entries: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether there are more after the last one; then the proof holds up to and with the last key.
+    pub more: bool,
+    /// The proof.
+    pub proof: RangeProof,
+}
