@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parity_scale_codec::{Decode, Encode};
+use parity_scale_codec::{Decode, Encode, Input};
 
 use crate::{
     BatchVerifier, Hash, Height, PublicKey, SecretKey, Signature, SignatureItem, limits, sha3_256,
@@ -12,7 +12,7 @@ const VOTE_DOMAIN: &[u8] = b"kumiki/finalize/v1";
 const SET_DOMAIN: &[u8] = b"kumiki/validators/v1";
 
 /// The validators of one epoch, in the order that certificates count them by. Every seat counts the same.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode)]
 pub struct ValidatorSet {
     keys: Vec<PublicKey>,
 }
@@ -97,6 +97,20 @@ impl ValidatorSet {
     #[must_use]
     pub fn hash(&self) -> Hash {
         sha3_256(&[SET_DOMAIN, &self.encode()])
+    }
+}
+
+/// Refuses what [`ValidatorSet::new`] never makes: an empty set would need no signature, and a key that
+/// stands in it twice would vote twice.
+impl Decode for ValidatorSet {
+    fn decode<I: Input>(input: &mut I) -> Result<Self, parity_scale_codec::Error> {
+        let keys = Vec::<PublicKey>::decode(input)?;
+        let rising = keys.windows(2).all(|pair| pair[0] < pair[1]);
+        if rising && !keys.is_empty() && keys.len() <= limits::VALIDATORS_MAX {
+            Ok(Self { keys })
+        } else {
+            Err("validator keys must be some, few enough, different and sorted".into())
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Decode bytes from outside, bounded in size and depth before anything is built from them.
 
-use parity_scale_codec::{Decode, DecodeLimit};
+use parity_scale_codec::{Compact, Decode, DecodeLimit, Input};
 
 /// Nesting that no type of this crate reaches.
 const DEPTH_MAX: u32 = 16;
@@ -40,4 +40,18 @@ pub fn decode_bounded<T: Decode>(bytes: &[u8], bytes_max: usize) -> Result<T, De
     T::decode_all_with_depth_limit(DEPTH_MAX, &mut input).map_err(|error| DecodeError::Malformed {
         reason: error.to_string(),
     })
+}
+
+/// Decodes a list of at most `count_max` elements, for lists whose elements may take less room encoded than
+/// in memory: without the limit, few bytes from outside could ask for many times their size.
+pub(crate) fn decode_list<T: Decode, I: Input>(
+    input: &mut I,
+    count_max: usize,
+) -> Result<Vec<T>, parity_scale_codec::Error> {
+    let Compact(count) = Compact::<u32>::decode(input)?;
+    if usize::try_from(count).is_ok_and(|count| count <= count_max) {
+        (0..count).map(|_| T::decode(input)).collect()
+    } else {
+        Err("a list has more elements than the protocol allows".into())
+    }
 }

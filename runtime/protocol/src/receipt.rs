@@ -1,11 +1,16 @@
 //! Describe what a transaction came to, in closed codes only: no text of any engine gets in.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the SCALE derive takes variant numbers from usize"
+)]
 
-use parity_scale_codec::{Decode, Encode};
+use parity_scale_codec::{Decode, Encode, Error, Input};
 
-use crate::{Address, Amount, Gas, Hash, ResultCode, TransactionHash, merkle};
+use crate::codec::decode_list;
+use crate::{Address, Amount, Gas, Hash, ResultCode, TransactionHash, limits, merkle};
 
 /// Something a contract said, for applications to find.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode)]
 pub struct Event {
     /// The contract that said it.
     pub contract: Address,
@@ -74,7 +79,7 @@ pub enum Status {
 }
 
 /// What a transaction came to.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode)]
 pub struct Receipt {
     /// The transaction.
     pub transaction: TransactionHash,
@@ -88,6 +93,29 @@ pub struct Receipt {
     pub outputs: Vec<Vec<u8>>,
     /// What contracts said, in order; empty unless all actions happened.
     pub events: Vec<Event>,
+}
+
+impl Decode for Event {
+    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
+        Ok(Self {
+            contract: Decode::decode(input)?,
+            topics: decode_list(input, limits::EVENT_TOPICS_MAX)?,
+            data: Decode::decode(input)?,
+        })
+    }
+}
+
+impl Decode for Receipt {
+    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
+        Ok(Self {
+            transaction: Decode::decode(input)?,
+            status: Decode::decode(input)?,
+            gas_used: Decode::decode(input)?,
+            fee: Decode::decode(input)?,
+            outputs: decode_list(input, limits::ACTIONS_MAX)?,
+            events: decode_list(input, limits::EVENTS_MAX)?,
+        })
+    }
 }
 
 impl Receipt {

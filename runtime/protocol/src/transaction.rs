@@ -1,4 +1,8 @@
 //! Describe a transaction: an atomic list of actions, signed once.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the SCALE derive takes variant numbers from usize"
+)]
 
 use parity_scale_codec::{Decode, Encode};
 

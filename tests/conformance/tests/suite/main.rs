@@ -1,0 +1,10 @@
+//! Hold the protocol to its golden bytes, to one encoding per value, and to one verdict per signature.
+
+mod abi_table;
+mod certificate_attacks;
+mod counted_alloc;
+mod hostile_bytes;
+mod protocol_bytes;
+mod samples;
+mod signature_edges;
+mod strategies;
