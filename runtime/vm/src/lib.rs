@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Run one contract call: validate, instrument, compile, cache, meter, host functions, calls between contracts.
+//!
+//! A call is a function of the state, the block and the message; the same bytes give the same [`Outcome`],
+//! state and events on every node and under every engine. What is local to a node (a full disk, a broken
+//! store) is a [`VmFailure`] and stops the node; it never becomes a result. `docs/spec/vm.md` and
+//! `docs/spec/abi.md` are the prose.
+
+mod diagnostics;
+mod error;
+mod execution_stack;
+mod frame;
+pub mod gas;
+mod message;
+mod session;
+mod validate;
+mod vm;
+
+pub use diagnostics::{Diagnostic, DiagnosticKind, Diagnostics};
+pub use error::VmFailure;
+pub use execution_stack::{
+    EXECUTION_STACK_BYTES, is_execution_thread, run_on_execution_stack, spawn_execution_thread,
+};
+pub use frame::{Ended, Frame};
+pub use message::{CodeSource, Deployment, Entry, Message, Outcome, Upgrade};
+pub use session::{BlockContext, Session};
+pub use validate::{CodeInfo, InvalidCode, check_code};
+#[cfg(feature = "native")]
+pub use vm::NativeCode;
+pub use vm::{EngineKind, Vm, VmConfig};

@@ -1,0 +1,105 @@
+//! Hold what the calls of one transaction share: state, block, events, the call stack.
+
+use std::sync::Arc;
+
+use kumiki_protocol::{
+    AccountRecord, Address, Amount, Decode as _, Encode as _, Event, Height, ResultCode, state_key,
+};
+use kumiki_state::{Journal, StateError};
+
+use crate::Diagnostics;
+
+/// The block that calls run in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockContext {
+    /// Its height.
+    pub height: Height,
+    /// Its time in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The name of the chain.
+    pub chain_id: Arc<str>,
+}
+
+/// What the calls of one transaction share. It moves into each call and comes back with the outcome.
+#[derive(Debug)]
+pub struct Session {
+    /// The state.
+    pub journal: Journal,
+    /// The block.
+    pub block: BlockContext,
+    /// What contracts said, in order; those of failed calls are gone.
+    pub events: Vec<Event>,
+    /// For people; never part of a result.
+    pub diagnostics: Diagnostics,
+    pub(crate) stack: Vec<StackEntry>,
+}
+
+/// A call that is running.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StackEntry {
+    pub(crate) contract: Address,
+    /// The message that made this call lets it call back into contracts below it.
+    pub(crate) reentry_allowed: bool,
+}
+
+impl Session {
+    /// A session over `journal` with nothing said yet.
+    #[must_use]
+    pub fn new(journal: Journal, block: BlockContext) -> Self {
+        Self {
+            journal,
+            block,
+            events: Vec::new(),
+            diagnostics: Diagnostics::default(),
+            stack: Vec::new(),
+        }
+    }
+
+    /// Moves native tokens. Gas is the caller's business.
+    ///
+    /// # Errors
+    /// `StateError` when the state cannot be read; `Ok(InsufficientBalance)` when `from` has too little.
+    pub fn transfer(
+        &mut self,
+        from: &Address,
+        to: &Address,
+        amount: Amount,
+    ) -> Result<ResultCode, StateError> {
+        let mut payer = self.account(from)?;
+        let Some(rest) = payer.balance.checked_sub(amount) else {
+            return Ok(ResultCode::InsufficientBalance);
+        };
+        if amount == 0 || from == to {
+            return Ok(ResultCode::Ok);
+        }
+        let mut payee = self.account(to)?;
+        // The sum of all balances fits 128 bits since genesis, so this only guards against corruption.
+        let Some(sum) = payee.balance.checked_add(amount) else {
+            return Ok(ResultCode::Limit);
+        };
+        payer.balance = rest;
+        payee.balance = sum;
+        self.journal.set(state_key::account(from), payer.encode());
+        self.journal.set(state_key::account(to), payee.encode());
+        Ok(ResultCode::Ok)
+    }
+
+    /// Native tokens that `address` holds.
+    ///
+    /// # Errors
+    /// `StateError` when the state cannot be read.
+    pub fn balance(&mut self, address: &Address) -> Result<Amount, StateError> {
+        self.account(address).map(|account| account.balance)
+    }
+
+    fn account(&mut self, address: &Address) -> Result<AccountRecord, StateError> {
+        match self.journal.get(&state_key::account(address))? {
+            None => Ok(AccountRecord::default()),
+            Some(bytes) => {
+                AccountRecord::decode(&mut bytes.as_slice()).map_err(|error| StateError {
+                    reason: format!("account record of {address}: {error}"),
+                })
+            }
+        }
+    }
+}
