@@ -1,0 +1,1 @@
+//! Hold the pool against a model that keeps a plain list.

@@ -1,0 +1,399 @@
+//! Share one pool between submitters, the block builder and the executor, and admit submissions in batches.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use kumiki_protocol::{
+    AccountRecord, Address, BatchVerifier, Gas, Height, Nonce, Rejection, SignatureItem,
+    Transaction, TransactionHash,
+};
+use kumiki_state::{StateError, StateReader};
+use tokio::sync::{Notify, oneshot};
+
+use crate::admission::{Unverified, read_account};
+use crate::{Candidate, ChainRules, Inserted, Mempool, MempoolLimits, PoolSize, Refusal, Removal};
+
+#[cfg(test)]
+mod tests;
+
+/// Signatures verified together. More gains little; fewer answers the first submitter sooner.
+const BATCH_COUNT_MAX: usize = 128;
+/// Submissions that wait for verification.
+const QUEUE_COUNT_MAX: usize = 16_384;
+/// Encoded bytes of the submissions that wait for verification.
+const QUEUE_BYTES_MAX: usize = 32 << 20;
+
+/// The latest block and the state after it.
+#[derive(Clone)]
+pub struct ChainHead {
+    /// Height of the latest block.
+    pub height: Height,
+    /// The state after it.
+    pub state: Arc<dyn StateReader>,
+}
+
+impl std::fmt::Debug for ChainHead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChainHead")
+            .field("height", &self.height)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What admission did since the start.
+#[derive(Debug, Default)]
+pub struct AdmissionStats {
+    /// Transactions taken in.
+    pub admitted: AtomicU64,
+    /// Transactions refused, in whatever check.
+    pub refused: AtomicU64,
+    /// Batches verified.
+    pub batches: AtomicU64,
+    /// Submissions in those batches.
+    pub batched: AtomicU64,
+}
+
+struct Submission {
+    unverified: Unverified,
+    reply: oneshot::Sender<Result<TransactionHash, Refusal>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Submission>,
+    bytes: usize,
+    closed: bool,
+}
+
+/// The pool of a node, shared by all its parts.
+///
+/// Submissions go through a bounded queue to the threads that run [`Self::run_admission`]; without one of them
+/// nothing is taken in. The lock of the pool is held for map operations only, never over a signature or a read
+/// of the state.
+pub struct SharedMempool {
+    rules: ChainRules,
+    pool: Mutex<Mempool>,
+    head: Mutex<ChainHead>,
+    queue: Mutex<Queue>,
+    queue_filled: Condvar,
+    queued: AtomicUsize,
+    candidate_waits: Notify,
+    stats: AdmissionStats,
+}
+
+impl std::fmt::Debug for SharedMempool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedMempool")
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
+}
+
+impl SharedMempool {
+    /// An empty pool over the chain at `head`.
+    #[must_use]
+    pub fn new(limits: MempoolLimits, rules: ChainRules, head: ChainHead) -> Self {
+        Self {
+            rules,
+            pool: Mutex::new(Mempool::new(limits)),
+            head: Mutex::new(head),
+            queue: Mutex::new(Queue::default()),
+            queue_filled: Condvar::new(),
+            queued: AtomicUsize::new(0),
+            candidate_waits: Notify::new(),
+            stats: AdmissionStats::default(),
+        }
+    }
+
+    /// Submits a transaction and waits until it waits for a block. Idempotent: a transaction that waits already
+    /// is taken in again. One that a block has is refused with `NonceTooLow`; look it up by its hash.
+    ///
+    /// # Errors
+    /// The reason why it is refused.
+    pub async fn submit(&self, transaction: Transaction) -> Result<TransactionHash, Refusal> {
+        let result = match self.enqueue(transaction) {
+            Ok(Enqueued::Known(hash)) => Ok(hash),
+            Ok(Enqueued::Waits(answer)) => answer.await.unwrap_or_else(|_closed| Err(stopping())),
+            Err(refusal) => Err(refusal),
+        };
+        let counter = match result {
+            Ok(_) => &self.stats.admitted,
+            Err(_) => &self.stats.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+
+    fn enqueue(&self, transaction: Transaction) -> Result<Enqueued, Refusal> {
+        let next_height = self.head().height.saturating_add(1);
+        let unverified = self.rules.check(transaction, next_height)?;
+        let hash = unverified.candidate.hash;
+        if self.contains(&hash) {
+            return Ok(Enqueued::Known(hash));
+        }
+        let (reply, answer) = oneshot::channel();
+        let size = unverified.candidate.size;
+        let mut queue = lock(&self.queue);
+        if queue.closed {
+            return Err(stopping());
+        }
+        if queue.waiting.len() >= QUEUE_COUNT_MAX || queue.bytes + size > QUEUE_BYTES_MAX {
+            return Err(Refusal::Busy);
+        }
+        queue.bytes += size;
+        queue.waiting.push_back(Submission { unverified, reply });
+        self.queued.store(queue.waiting.len(), Ordering::Relaxed);
+        drop(queue);
+        self.queue_filled.notify_one();
+        Ok(Enqueued::Waits(answer))
+    }
+
+    /// Admits submissions until [`Self::close`]. Run it on one or more threads of its own.
+    pub fn run_admission(&self) {
+        while let Some(batch) = self.next_batch() {
+            self.admit(batch);
+        }
+    }
+
+    /// Refuses all submissions from now on and ends [`Self::run_admission`].
+    pub fn close(&self) {
+        let mut queue = lock(&self.queue);
+        queue.closed = true;
+        // Dropping the replies answers those who wait.
+        queue.waiting.clear();
+        queue.bytes = 0;
+        drop(queue);
+        self.queue_filled.notify_all();
+    }
+
+    fn next_batch(&self) -> Option<Vec<Submission>> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if !queue.waiting.is_empty() {
+                let count = queue.waiting.len().min(BATCH_COUNT_MAX);
+                let batch: Vec<Submission> = queue.waiting.drain(..count).collect();
+                queue.bytes -= batch.iter().map(size_of_submission).sum::<usize>();
+                self.queued.store(queue.waiting.len(), Ordering::Relaxed);
+                return Some(batch);
+            }
+            queue = self
+                .queue_filled
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn admit(&self, batch: Vec<Submission>) {
+        self.stats.batches.fetch_add(1, Ordering::Relaxed);
+        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        self.stats.batched.fetch_add(count, Ordering::Relaxed);
+        let head = self.head();
+        let accounts: Vec<Result<AccountRecord, StateError>> = batch
+            .iter()
+            .map(|one| read_account(head.state.as_ref(), &one.unverified.candidate.sender))
+            .collect();
+        let verdicts = self.check_accounts(&batch, accounts);
+        let mut verified = Vec::with_capacity(batch.len());
+        for (submission, verdict) in batch.into_iter().zip(verdicts) {
+            match verdict {
+                Ok(account) => verified.push((submission, account)),
+                Err(refusal) => answer(submission.reply, Err(refusal)),
+            }
+        }
+        let invalid = find_invalid(&verified);
+        let mut results = Vec::with_capacity(verified.len());
+        let mut pool = lock(&self.pool);
+        for (index, (submission, account)) in verified.into_iter().enumerate() {
+            let hash = submission.unverified.candidate.hash;
+            let result = if invalid.binary_search(&index).is_ok() {
+                Err(Refusal::BadSignature)
+            } else {
+                pool.insert(submission.unverified.candidate, &account)
+                    .map(|_inserted: Inserted| hash)
+            };
+            results.push((submission.reply, result));
+        }
+        let ready = pool.has_candidates();
+        drop(pool);
+        if ready {
+            self.candidate_waits.notify_one();
+        }
+        for (reply, result) in results {
+            answer(reply, result);
+        }
+    }
+
+    /// What the account says of each submission, before a signature is looked at.
+    fn check_accounts(
+        &self,
+        batch: &[Submission],
+        accounts: Vec<Result<AccountRecord, StateError>>,
+    ) -> Vec<Result<AccountRecord, Refusal>> {
+        let pool = lock(&self.pool);
+        batch
+            .iter()
+            .zip(accounts)
+            .map(|(submission, account)| {
+                let account = account.map_err(|error| Refusal::Unavailable {
+                    reason: error.to_string(),
+                })?;
+                if !pool.contains(&submission.unverified.candidate.hash) {
+                    pool.check(&submission.unverified.candidate, &account)?;
+                }
+                Ok(account)
+            })
+            .collect()
+    }
+
+    /// Moves the pool on to a new head: forgets what `executed` used up and what expired.
+    ///
+    /// # Errors
+    /// `StateError` when the accounts of the senders cannot be read.
+    pub fn advance(&self, head: ChainHead, executed: &[Transaction]) -> Result<(), StateError> {
+        let mut accounts: Vec<(Address, Nonce)> = Vec::with_capacity(executed.len());
+        let mut senders: Vec<_> = executed.iter().map(|one| one.body.sender).collect();
+        senders.sort_unstable();
+        senders.dedup();
+        for sender in senders {
+            let address = Address::of_account(&sender);
+            let account = read_account(head.state.as_ref(), &address)?;
+            accounts.push((address, account.nonce));
+        }
+        let next_height = head.height.saturating_add(1);
+        *lock(&self.head) = head;
+        let mut pool = lock(&self.pool);
+        for (address, nonce) in accounts {
+            pool.advance(&address, nonce);
+        }
+        pool.expire(next_height);
+        let ready = pool.has_candidates();
+        drop(pool);
+        if ready {
+            self.candidate_waits.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Forgets what the executor passed over while building a block.
+    pub fn reject(&self, dropped: &[(TransactionHash, Rejection)]) {
+        let mut pool = lock(&self.pool);
+        for (hash, rejection) in dropped {
+            pool.reject(hash, *rejection);
+        }
+    }
+
+    /// The next transactions for a block; see [`Mempool::candidates`].
+    #[must_use]
+    pub fn candidates(&self, bytes_max: usize, gas_max: Gas) -> Vec<Candidate> {
+        lock(&self.pool).candidates(bytes_max, gas_max)
+    }
+
+    /// Returns once a block could be built.
+    pub async fn candidate_waits(&self) {
+        loop {
+            let notified = self.candidate_waits.notified();
+            if lock(&self.pool).has_candidates() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// The nonce for the next transaction of `sender`: after what is executed and what waits without a gap.
+    ///
+    /// # Errors
+    /// `StateError` when the account cannot be read.
+    pub fn next_nonce(&self, sender: &Address) -> Result<Nonce, StateError> {
+        let account = read_account(self.head().state.as_ref(), sender)?;
+        let waiting = lock(&self.pool).next_nonce(sender);
+        Ok(waiting.map_or(account.nonce, |next| next.max(account.nonce)))
+    }
+
+    /// Whether the transaction with this id waits.
+    #[must_use]
+    pub fn contains(&self, hash: &TransactionHash) -> bool {
+        lock(&self.pool).contains(hash)
+    }
+
+    /// The waiting transaction with this id.
+    #[must_use]
+    pub fn get(&self, hash: &TransactionHash) -> Option<Arc<Transaction>> {
+        lock(&self.pool).get(hash).cloned()
+    }
+
+    /// Why the transaction with this id left, if that was not long ago.
+    #[must_use]
+    pub fn removal(&self, hash: &TransactionHash) -> Option<Removal> {
+        lock(&self.pool).removal(hash)
+    }
+
+    /// How much waits for a block.
+    #[must_use]
+    pub fn size(&self) -> PoolSize {
+        lock(&self.pool).size()
+    }
+
+    /// Submissions that wait for verification.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// What admission did since the start.
+    #[must_use]
+    pub fn stats(&self) -> &AdmissionStats {
+        &self.stats
+    }
+
+    fn head(&self) -> ChainHead {
+        lock(&self.head).clone()
+    }
+}
+
+enum Enqueued {
+    Known(TransactionHash),
+    Waits(oneshot::Receiver<Result<TransactionHash, Refusal>>),
+}
+
+/// The positions whose signature does not verify, in order.
+fn find_invalid(verified: &[(Submission, AccountRecord)]) -> Vec<usize> {
+    let items: Vec<SignatureItem<'_>> = verified
+        .iter()
+        .map(|(submission, _)| {
+            let transaction = &submission.unverified.candidate.transaction;
+            SignatureItem {
+                key: &transaction.body.sender,
+                message: &submission.unverified.sign_bytes,
+                signature: &transaction.signature,
+            }
+        })
+        .collect();
+    BatchVerifier::find_invalid(&items)
+}
+
+fn answer(
+    reply: oneshot::Sender<Result<TransactionHash, Refusal>>,
+    result: Result<TransactionHash, Refusal>,
+) {
+    // A submitter that went away needs no answer.
+    drop(reply.send(result));
+}
+
+fn size_of_submission(submission: &Submission) -> usize {
+    submission.unverified.candidate.size
+}
+
+fn stopping() -> Refusal {
+    Refusal::Unavailable {
+        reason: "the node is stopping".to_owned(),
+    }
+}
+
+/// The maps stay whole when a thread panics between two of their operations; the panic itself stops the node.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,1 @@
+//! Admission from many submitters at once.
