@@ -174,7 +174,8 @@ impl Mempool {
                 });
             }
         }
-        let (count, bytes, pending) = queue.map_or((0, 0, 0), |queue| queue.totals_without(body.nonce));
+        let (count, bytes, pending) =
+            queue.map_or((0, 0, 0), |queue| queue.totals_without(body.nonce));
         if count >= self.limits.sender_count_max
             || bytes.saturating_add(candidate.size) > self.limits.sender_bytes_max
         {
@@ -295,7 +296,9 @@ impl Mempool {
             let next = if from_heads {
                 heads.next().map(|key| (*key, None))
             } else {
-                successors.pop_first().map(|(key, nonce)| (key, Some(nonce)))
+                successors
+                    .pop_first()
+                    .map(|(key, nonce)| (key, Some(nonce)))
             };
             let Some(((_, _, sender), nonce)) = next else {
                 break;
@@ -395,13 +398,14 @@ impl Mempool {
             || self.bytes.saturating_add(size) > self.limits.bytes_max
         {
             let victim = self.floors.first().copied();
-            let entry = victim
-                .filter(|(lowest, _, _)| *lowest < rank)
-                .and_then(|(_, _, sender)| {
-                    let queue = self.queues.get(&sender)?;
-                    let (account_nonce, last) = (queue.nonce(), queue.last_nonce()?);
-                    Some((account_nonce, self.take(&sender, last)?))
-                });
+            let entry =
+                victim
+                    .filter(|(lowest, _, _)| *lowest < rank)
+                    .and_then(|(_, _, sender)| {
+                        let queue = self.queues.get(&sender)?;
+                        let (account_nonce, last) = (queue.nonce(), queue.last_nonce()?);
+                        Some((account_nonce, self.take(&sender, last)?))
+                    });
             let Some(entry) = entry else {
                 for (account_nonce, entry) in evicted {
                     self.put(entry.candidate.sender, account_nonce, entry);
@@ -480,7 +484,8 @@ impl Mempool {
         let sender = entry.candidate.sender;
         self.bytes -= entry.candidate.size;
         self.by_hash.remove(&entry.candidate.hash);
-        self.expiries.remove(&(body.valid_until, sender, body.nonce));
+        self.expiries
+            .remove(&(body.valid_until, sender, body.nonce));
     }
 
     fn remember(&mut self, hash: TransactionHash, removal: Removal) {

@@ -28,7 +28,9 @@ pub enum Refusal {
         found: Nonce,
     },
     /// The nonce is further ahead than transactions are kept for.
-    #[error("nonce {found} is too far ahead: the account is at {expected} and at most {window} are kept")]
+    #[error(
+        "nonce {found} is too far ahead: the account is at {expected} and at most {window} are kept"
+    )]
     NonceTooFar {
         /// The account's next nonce.
         expected: Nonce,
@@ -38,7 +40,9 @@ pub enum Refusal {
         window: u64,
     },
     /// The balance is below the fee cap and the values sent along, other waiting transactions counted.
-    #[error("balance {balance} is below the {needed} this may cost and the {pending} of waiting transactions")]
+    #[error(
+        "balance {balance} is below the {needed} this may cost and the {pending} of waiting transactions"
+    )]
     InsufficientFunds {
         /// What the sender has, in base units.
         balance: Amount,
@@ -82,7 +86,9 @@ pub enum Refusal {
         maximum: Height,
     },
     /// A waiting transaction has this nonce and pays too much to be replaced.
-    #[error("a transaction with this nonce waits; replacing it takes a gas price of at least {minimum}, found {found}")]
+    #[error(
+        "a transaction with this nonce waits; replacing it takes a gas price of at least {minimum}, found {found}"
+    )]
     ReplacementUnderpriced {
         /// The transaction's gas price.
         found: u64,
@@ -90,7 +96,9 @@ pub enum Refusal {
         minimum: u64,
     },
     /// The sender has as many transactions waiting as it may.
-    #[error("the sender has {count} transactions of {bytes} bytes waiting, at most {count_max} of {bytes_max} bytes are kept")]
+    #[error(
+        "the sender has {count} transactions of {bytes} bytes waiting, at most {count_max} of {bytes_max} bytes are kept"
+    )]
     SenderFull {
         /// Transactions of this sender.
         count: usize,
