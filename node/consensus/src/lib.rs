@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Order blocks: the seam between an ordering engine and the chain it orders, and the engines behind it.
+//!
+//! [`Application`] is all that an engine knows of the chain. [`Solo`] is the engine of a chain with one
+//! validator; an engine for many validators is a second user of the same seam. Nothing here executes a
+//! contract, reads a clock of its own or touches a disk.
+
+mod application;
+mod solo;
+
+pub use application::{Application, BuildRequest, Decided, Pending};
+pub use solo::{Clock, Ended, Sealing, Solo, Tip};

@@ -265,14 +265,16 @@ impl Mempool {
 
     /// Forgets a transaction that the executor passed over while building a block.
     ///
-    /// One that merely came too early (`NonceGap`) stays: it waits for those before it.
+    /// One that merely came after another that was passed over (`NonceGap`) stays: it waits for that nonce.
     pub fn reject(&mut self, hash: &TransactionHash, rejection: Rejection) {
-        if rejection == Rejection::NonceGap {
+        let Some((sender, nonce)) = self.by_hash.get(hash).copied() else {
+            return;
+        };
+        let is_first = self.queues.get(&sender).map(SenderQueue::nonce) == Some(nonce);
+        if rejection == Rejection::NonceGap && !is_first {
             return;
         }
-        if let Some((sender, nonce)) = self.by_hash.get(hash).copied()
-            && let Some(entry) = self.take(&sender, nonce)
-        {
+        if let Some(entry) = self.take(&sender, nonce) {
             self.remember(entry.candidate.hash, Removal::Rejected(rejection));
         }
     }

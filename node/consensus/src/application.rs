@@ -1,0 +1,64 @@
+//! State what an ordering engine needs of the chain: build, check, commit, validators, blocks.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use kumiki_protocol::{Block, Certificate, Hash, Height, PublicKey, ValidatorSet};
+use tokio::sync::oneshot;
+
+/// An answer that comes when the work is done. A closed one means that the application has stopped.
+pub type Pending<T> = oneshot::Receiver<T>;
+
+/// What a proposer asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildRequest {
+    /// Height of the block.
+    pub height: Height,
+    /// Hash of the block before.
+    pub parent: Hash,
+    /// The engine's clock, in milliseconds since 1970. A block is never older than its parent, whatever this says.
+    pub time_ms: u64,
+    /// Who proposes.
+    pub proposer: PublicKey,
+    /// Whether a block without transactions is wanted too.
+    pub allow_empty: bool,
+}
+
+/// A block and the proof that it is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The block.
+    pub block: Arc<Block>,
+    /// The proof.
+    pub certificate: Certificate,
+}
+
+/// The chain, as an ordering engine sees it.
+///
+/// Every method returns at once, whatever it asks for: engines call these from the tasks that also answer
+/// votes, and an engine that waits for an execution or a disk stalls the whole network. So a callback hands
+/// the work to the executor's queue and returns the receiving end of its answer. Work on one chain is done
+/// in the order in which it was asked for.
+pub trait Application: Send + Sync + 'static {
+    /// Builds a block on a decided parent. The answer is `None` when there is nothing to put into it and an
+    /// empty one is not wanted.
+    fn build(&self, request: BuildRequest) -> Pending<Option<Arc<Block>>>;
+
+    /// Whether `block`, proposed by another validator, may be voted for: its form, parent, time, limits and the
+    /// results of earlier blocks that its header repeats. Nothing is executed for this unless the chain's
+    /// execution lag is 0.
+    fn check(&self, block: Arc<Block>) -> Pending<bool>;
+
+    /// Takes a decided block. The answer comes when it, its certificate and what it leads to are synced to
+    /// disk. Heights come without gaps.
+    fn commit(&self, decided: Decided) -> Pending<()>;
+
+    /// The validators that sign the block at `height`; `None` where the chain does not know them yet.
+    fn validators(&self, height: Height) -> Option<Arc<ValidatorSet>>;
+
+    /// Decided blocks from `from` on, at most `count_max`, for peers that lag behind.
+    fn blocks(&self, from: Height, count_max: usize) -> Pending<Vec<Decided>>;
+
+    /// Returns once there is something to put into a block. May return early; asking again is cheap.
+    fn work_waits(&self) -> impl Future<Output = ()> + Send;
+}

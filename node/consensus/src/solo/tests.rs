@@ -1,0 +1,200 @@
+//! The solo driver over a chain that keeps its blocks in memory.
+
+use std::sync::Mutex;
+
+use kumiki_protocol::{Block, Header, Transaction};
+use kumiki_testkit::{Draft, account, genesis, validator};
+use tokio::sync::{Notify, oneshot};
+
+use super::*;
+use crate::Pending;
+
+/// A chain in memory that puts what waits into blocks and executes nothing.
+struct MemoryChain {
+    genesis: kumiki_protocol::Genesis,
+    waiting: Mutex<Vec<Transaction>>,
+    filled: Notify,
+    decided: Mutex<Vec<Decided>>,
+    grown: watch::Sender<usize>,
+    /// Drops its answers instead of giving them.
+    gone: bool,
+}
+
+impl MemoryChain {
+    fn new(gone: bool) -> Arc<Self> {
+        Arc::new(Self {
+            genesis: genesis(),
+            waiting: Mutex::default(),
+            filled: Notify::new(),
+            decided: Mutex::default(),
+            grown: watch::channel(0).0,
+            gone,
+        })
+    }
+
+    fn submit(&self, nonce: u64) {
+        let transaction = Draft::new(&self.genesis, &account(0), nonce).sign();
+        self.waiting.lock().unwrap().push(transaction);
+        self.filled.notify_one();
+    }
+
+    fn answer<T>(&self, value: T) -> Pending<T> {
+        let (reply, answer) = oneshot::channel();
+        if !self.gone {
+            drop(reply.send(value));
+        }
+        answer
+    }
+
+    fn header(&self, request: &BuildRequest, transactions: &[Transaction]) -> Header {
+        let (_, first) = kumiki_testkit::Chain::new(
+            &self.genesis,
+            vec![validator(0)],
+            kumiki_protocol::ExecutedState {
+                height: request.height,
+                state_root: Hash::ZERO,
+                state_entries: 0,
+                receipts_root: Hash::ZERO,
+                next_validators_hash: Hash::ZERO,
+            },
+        );
+        Header {
+            height: request.height,
+            parent: request.parent,
+            time_ms: request.time_ms,
+            proposer: request.proposer,
+            transactions_root: Block::transactions_root(transactions),
+            transactions_count: u32::try_from(transactions.len()).unwrap(),
+            ..first.header
+        }
+    }
+}
+
+impl Application for MemoryChain {
+    fn build(&self, request: BuildRequest) -> Pending<Option<Arc<Block>>> {
+        let transactions = std::mem::take(&mut *self.waiting.lock().unwrap());
+        if transactions.is_empty() && !request.allow_empty {
+            return self.answer(None);
+        }
+        let header = self.header(&request, &transactions);
+        self.answer(Some(Arc::new(Block {
+            header,
+            transactions,
+        })))
+    }
+
+    fn check(&self, _block: Arc<Block>) -> Pending<bool> {
+        self.answer(false)
+    }
+
+    fn commit(&self, decided: Decided) -> Pending<()> {
+        let mut blocks = self.decided.lock().unwrap();
+        blocks.push(decided);
+        self.grown.send_replace(blocks.len());
+        self.answer(())
+    }
+
+    fn validators(&self, _height: Height) -> Option<Arc<ValidatorSet>> {
+        self.genesis.validator_set().map(Arc::new)
+    }
+
+    fn blocks(&self, _from: Height, _count_max: usize) -> Pending<Vec<Decided>> {
+        self.answer(self.decided.lock().unwrap().clone())
+    }
+
+    async fn work_waits(&self) {
+        loop {
+            let filled = self.filled.notified();
+            if !self.waiting.lock().unwrap().is_empty() {
+                return;
+            }
+            filled.await;
+        }
+    }
+}
+
+const START: Tip = Tip {
+    height: 0,
+    block_hash: Hash::ZERO,
+};
+
+fn solo(chain: &Arc<MemoryChain>, sealing: Sealing) -> Solo<MemoryChain> {
+    Solo {
+        application: Arc::clone(chain),
+        key: validator(0),
+        genesis_hash: chain.genesis.hash(),
+        sealing,
+        clock: Arc::new(|| 1_234),
+    }
+}
+
+/// Runs the driver until the chain has `count` blocks, stops it and returns them.
+async fn run_to(chain: &Arc<MemoryChain>, sealing: Sealing, count: usize) -> Vec<Decided> {
+    let (stop, stopped) = watch::channel(false);
+    let mut grown = chain.grown.subscribe();
+    let driver = tokio::spawn(solo(chain, sealing).run(START, stopped));
+    grown.wait_for(|found| *found >= count).await.unwrap();
+    stop.send_replace(true);
+    assert_eq!(driver.await.unwrap(), Ended::Stopped);
+    chain.decided.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_waiting_transaction_is_sealed_under_a_certificate_of_the_validator_set() {
+    let chain = MemoryChain::new(false);
+    chain.submit(0);
+    let decided = run_to(&chain, Sealing::AtOnce { heartbeat: None }, 1).await;
+    let block = &decided[0].block;
+    assert_eq!((block.header.height, block.transactions.len()), (1, 1));
+    assert_eq!(block.header.time_ms, 1_234);
+    assert_eq!(decided[0].certificate.block, block.hash());
+    let validators = chain.genesis.validator_set().unwrap();
+    let verdict = decided[0]
+        .certificate
+        .verify(&chain.genesis.hash(), &validators);
+    assert_eq!(verdict, Ok(()));
+}
+
+#[tokio::test]
+async fn blocks_by_the_clock_follow_each_other_even_when_empty() {
+    for sealing in [
+        Sealing::Every(Duration::from_millis(1)),
+        Sealing::AtOnce {
+            heartbeat: Some(Duration::from_millis(1)),
+        },
+    ] {
+        let chain = MemoryChain::new(false);
+        let decided = run_to(&chain, sealing, 3).await;
+        let mut parent = START.block_hash;
+        for (height, one) in (1..).zip(&decided) {
+            assert_eq!(one.block.header.height, height);
+            assert_eq!(one.block.header.parent, parent);
+            assert!(one.block.transactions.is_empty());
+            parent = one.block.hash();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_idle_chain_without_heartbeat_makes_no_block() {
+    let chain = MemoryChain::new(false);
+    let (stop, stopped) = watch::channel(false);
+    let driver = solo(&chain, Sealing::AtOnce { heartbeat: None }).run(START, stopped);
+    let driver = tokio::spawn(driver);
+    // The driver gets every chance to run before it is asked to stop.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    stop.send_replace(true);
+    assert_eq!(driver.await.unwrap(), Ended::Stopped);
+    assert!(chain.decided.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stopped_application_ends_the_driver() {
+    let chain = MemoryChain::new(true);
+    chain.submit(0);
+    let (_stop, stopped) = watch::channel(false);
+    let driver = solo(&chain, Sealing::AtOnce { heartbeat: None });
+    assert_eq!(driver.run(START, stopped).await, Ended::ApplicationGone);
+}
