@@ -1,1 +1,240 @@
-//! Admission from many submitters at once.
+//! Admission from many submitters at once, over a state in memory.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use kumiki_protocol::{Encode, Genesis, Hash, Signature, limits, state_key};
+use kumiki_state::ScanDirection;
+use kumiki_testkit::{CHAIN_BALANCE, Draft, account, genesis};
+
+use super::*;
+
+/// Accounts only.
+struct Accounts(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Accounts {
+    /// The accounts of `genesis`, all at `nonce`.
+    fn at(genesis: &Genesis, nonce: Nonce) -> Arc<Self> {
+        let entries = genesis.accounts.iter().map(|one| {
+            let record = AccountRecord {
+                nonce,
+                balance: one.balance,
+            };
+            (state_key::account(&one.address), record.encode())
+        });
+        Arc::new(Self(entries.collect()))
+    }
+}
+
+impl StateReader for Accounts {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        _range: (Bound<&[u8]>, Bound<&[u8]>),
+        _direction: ScanDirection,
+        _visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn code(&self, _hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {
+        Ok(None)
+    }
+}
+
+fn rules(genesis: &Genesis) -> ChainRules {
+    ChainRules {
+        genesis_hash: genesis.hash(),
+        gas_price_min: 3,
+        block_gas_max: genesis.parameters.block_gas_max,
+        block_bytes_max: 1 << 20,
+        transaction_gas: 1_000,
+        transaction_gas_per_byte: 10,
+    }
+}
+
+/// A pool at height 10 with two admission threads, closed when dropped.
+struct Running {
+    genesis: Genesis,
+    pool: Arc<SharedMempool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn start() -> Self {
+        let genesis = genesis();
+        let head = ChainHead {
+            height: 10,
+            state: Accounts::at(&genesis, 2),
+        };
+        let pool = SharedMempool::new(MempoolLimits::STANDARD, rules(&genesis), head);
+        let pool = Arc::new(pool);
+        let threads = (0..2)
+            .map(|_| {
+                let pool = Arc::clone(&pool);
+                std::thread::spawn(move || pool.run_admission())
+            })
+            .collect();
+        Self {
+            genesis,
+            pool,
+            threads,
+        }
+    }
+
+    fn draft(&self, sender: u8, nonce: Nonce) -> Draft {
+        Draft::new(&self.genesis, &account(sender), nonce).gas_price(3)
+    }
+
+    async fn refusal(&self, draft: Draft) -> &'static str {
+        self.pool.submit(draft.sign()).await.unwrap_err().name()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.pool.close();
+        for thread in self.threads.drain(..) {
+            thread.join().expect("admission threads do not panic");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_refusal_names_its_reason() {
+    let running = Running::start();
+    let mut foreign = running.draft(0, 2);
+    foreign.body.genesis_hash = Hash([9; 32]);
+    assert_eq!(running.refusal(foreign).await, "wrongChain");
+    let mut newer = running.draft(0, 2);
+    newer.body.version = 2;
+    assert_eq!(running.refusal(newer).await, "malformed");
+    let cases = [
+        (running.draft(0, 2).gas_price(2), "gasPriceTooLow"),
+        (running.draft(0, 2).gas_limit(1_000), "gasLimitOutOfRange"),
+        (
+            running.draft(0, 2).gas_limit(u64::MAX),
+            "gasLimitOutOfRange",
+        ),
+        (running.draft(0, 2).valid_until(10), "expired"),
+        (
+            running
+                .draft(0, 2)
+                .valid_until(12 + limits::VALID_UNTIL_WINDOW_MAX),
+            "validUntilTooFar",
+        ),
+        (running.draft(0, 1), "nonceTooLow"),
+        (running.draft(0, 1_000_000), "nonceTooFar"),
+        (
+            running
+                .draft(0, 2)
+                .transfer(&account(1).address, CHAIN_BALANCE),
+            "insufficientFunds",
+        ),
+        (running.draft(77, 0), "insufficientFunds"),
+    ];
+    for (draft, expected) in cases {
+        assert_eq!(running.refusal(draft).await, expected);
+    }
+    let mut forged = running.draft(0, 2).sign();
+    forged.signature = Signature([1; 64]);
+    assert_eq!(
+        running.pool.submit(forged).await,
+        Err(Refusal::BadSignature)
+    );
+    assert_eq!(running.pool.size(), PoolSize::default());
+}
+
+#[tokio::test]
+async fn a_forged_signature_among_many_is_the_only_one_refused() {
+    let running = Running::start();
+    let mut transactions: Vec<Transaction> = (0..40)
+        .map(|index: u8| running.draft(index % 10, 2 + u64::from(index / 10)).sign())
+        .collect();
+    transactions[17].signature = transactions[16].signature;
+    let submissions = transactions
+        .iter()
+        .map(|one| {
+            let pool = Arc::clone(&running.pool);
+            let one = one.clone();
+            tokio::spawn(async move { pool.submit(one).await })
+        })
+        .collect::<Vec<_>>();
+    for (index, submission) in submissions.into_iter().enumerate() {
+        let expected = match index {
+            17 => Err(Refusal::BadSignature),
+            _ => Ok(transactions[index].hash()),
+        };
+        assert_eq!(submission.await.unwrap(), expected);
+    }
+    // Nonces 2 to 5 of ten senders, of which one sender's nonce 3 is missing.
+    let candidates = running.pool.candidates(usize::MAX, u64::MAX);
+    assert_eq!((running.pool.size().count, candidates.len()), (39, 37));
+}
+
+#[tokio::test]
+async fn executed_transactions_leave_and_the_next_nonce_follows_the_chain() {
+    let running = Running::start();
+    let first = running.draft(0, 2).sign();
+    let second = running.draft(0, 3).sign();
+    for one in [&first, &second] {
+        assert_eq!(running.pool.submit(one.clone()).await, Ok(one.hash()));
+        // Idempotent: the same transaction again is the same answer.
+        assert_eq!(running.pool.submit(one.clone()).await, Ok(one.hash()));
+    }
+    running.pool.candidate_waits().await;
+    let sender = account(0).address;
+    assert_eq!(running.pool.next_nonce(&sender).unwrap(), 4);
+    let head = ChainHead {
+        height: 11,
+        state: Accounts::at(&running.genesis, 3),
+    };
+    running
+        .pool
+        .advance(head, std::slice::from_ref(&first))
+        .unwrap();
+    assert!(!running.pool.contains(&first.hash()) && running.pool.contains(&second.hash()));
+    let again = running.pool.submit(first).await;
+    assert!(matches!(
+        again,
+        Err(Refusal::NonceTooLow { expected: 3, .. })
+    ));
+    let head = ChainHead {
+        height: 100,
+        state: Accounts::at(&running.genesis, 3),
+    };
+    running.pool.advance(head, &[]).unwrap();
+    assert_eq!(running.pool.removal(&second.hash()), Some(Removal::Expired));
+    assert_eq!(running.pool.next_nonce(&sender).unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_closed_pool_answers_those_who_wait_and_those_who_come() {
+    let genesis = genesis();
+    let head = ChainHead {
+        height: 10,
+        state: Accounts::at(&genesis, 0),
+    };
+    // No thread admits, so the first submission waits until the pool closes.
+    let pool = Arc::new(SharedMempool::new(
+        MempoolLimits::STANDARD,
+        rules(&genesis),
+        head,
+    ));
+    let transaction = Draft::new(&genesis, &account(0), 0).gas_price(3).sign();
+    let waiting = tokio::spawn({
+        let (pool, transaction) = (Arc::clone(&pool), transaction.clone());
+        async move { pool.submit(transaction).await }
+    });
+    while pool.queued() == 0 {
+        tokio::task::yield_now().await;
+    }
+    pool.close();
+    let late = pool.submit(transaction).await;
+    for answer in [waiting.await.unwrap(), late] {
+        assert!(matches!(answer, Err(Refusal::Unavailable { .. })));
+    }
+}
