@@ -1,0 +1,11 @@
+//! Bring into scope what nearly every contract uses.
+
+pub use alloc::boxed::Box;
+pub use alloc::string::String;
+pub use alloc::vec;
+pub use alloc::vec::Vec;
+
+pub use crate::{
+    Address, Balance, Call, CallError, Contract, Decode, Deploy, Encode, Env, EnvMut, Event, Hash,
+    Item, List, Map, OrderedMap, View, contract_ref, data,
+};
