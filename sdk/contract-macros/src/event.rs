@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use sha3::Digest as _;
-use syn::{Error, Fields, ItemStruct};
+use syn::{Error, Fields, Ident, ItemStruct};
 
 use crate::check::{Errors, docs, take_marker};
 use crate::json::{self, Json};
@@ -71,10 +71,23 @@ pub(crate) fn expand(mut definition: ItemStruct, aliases: &Aliases) -> syn::Resu
         ]),
     )])
     .to_line();
-    let types: Vec<syn::Type> = definition.fields.iter().map(|one| one.ty.clone()).collect();
-    let assertions = types.iter().map(types::assert_abi_type);
-    let section = json::section(&line);
-    let code = quote! {
+    let types = definition.fields.iter().map(|one| one.ty.clone()).collect();
+    Ok(Event {
+        code: code(&definition, &indexed, &id, &line),
+        line,
+        types,
+    })
+}
+
+/// The struct and its impls.
+fn code(definition: &ItemStruct, indexed: &[Ident], id: &[u8; 32], line: &str) -> TokenStream {
+    let name = &definition.ident;
+    let assertions = definition
+        .fields
+        .iter()
+        .map(|one| types::assert_abi_type(&one.ty));
+    let section = json::section(line);
+    quote! {
         #[derive(
             Clone, Debug, PartialEq, Eq, ::kumiki_contract::Encode, ::kumiki_contract::Decode,
         )]
@@ -95,8 +108,7 @@ pub(crate) fn expand(mut definition: ItemStruct, aliases: &Aliases) -> syn::Resu
                 ::kumiki_contract::entry::emit(&topics, self);
             }
         }
-    };
-    Ok(Event { code, line, types })
+    }
 }
 
 /// The error of an event marker on something else than a struct.

@@ -7,7 +7,8 @@ use parity_scale_codec::{Decode, Encode};
 
 use kumiki_abi::{REVERT_CONTRACT, REVERT_SDK, SdkError};
 
-use crate::buffer::{Buffer, decode_first};
+pub use crate::buffer::Buffer;
+use crate::buffer::decode_first;
 pub use crate::event::{emit, topic};
 use crate::{Env, EnvMut, Event, host};
 

@@ -81,7 +81,7 @@ impl<K: Encode, V: Encode + Decode> Map<K, V> {
 #[derive(Debug)]
 pub struct Entry<'a, V> {
     key: [u8; 36],
-    map: PhantomData<(&'a mut (), fn() -> V)>,
+    map: PhantomData<&'a mut V>,
 }
 
 impl<V: Encode + Decode> Entry<'_, V> {
