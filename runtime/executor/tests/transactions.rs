@@ -1,7 +1,5 @@
 //! Holds the executor to the rules of `docs/spec/transaction.md` with real transactions over an in-memory state.
 
-use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use kumiki_executor::{
@@ -11,76 +9,31 @@ use kumiki_protocol::{
     AccountRecord, Action, Address, Amount, ChainKind, Decode, Genesis, GenesisAccount, Hash,
     Parameters, Rejection, ResultCode, SecretKey, Status, Transaction, TransactionBody, state_key,
 };
-use kumiki_state::{ScanDirection, StateChanges, StateError, StateReader};
+use kumiki_state::MemoryState;
 use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
 use proptest::prelude::*;
 
 const FUNDS: Amount = 1_000_000_000_000;
 const GAS_PRICE: u64 = 3;
 
-#[derive(Clone, Default)]
-struct MemoryState {
-    entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    codes: BTreeMap<Hash, Arc<[u8]>>,
+fn account(state: &MemoryState, address: &Address) -> AccountRecord {
+    state
+        .entries
+        .get(&state_key::account(address))
+        .map_or_else(AccountRecord::default, |bytes| {
+            AccountRecord::decode(&mut bytes.as_slice()).unwrap()
+        })
 }
 
-impl MemoryState {
-    fn apply(&mut self, changes: &StateChanges) {
-        for (key, value) in &changes.entries {
-            match value {
-                Some(value) => self.entries.insert(key.clone(), value.clone()),
-                None => self.entries.remove(key),
-            };
-        }
-        self.codes.extend(changes.codes.clone());
-    }
-
-    fn account(&self, address: &Address) -> AccountRecord {
-        self.entries
-            .get(&state_key::account(address))
-            .map_or_else(AccountRecord::default, |bytes| {
-                AccountRecord::decode(&mut bytes.as_slice()).unwrap()
-            })
-    }
-
-    fn supply(&self) -> Amount {
-        let accounts = self.entries.iter().filter(|(key, _)| key[0] == 0x01);
-        accounts
-            .map(|(_, bytes)| {
-                AccountRecord::decode(&mut bytes.as_slice())
-                    .unwrap()
-                    .balance
-            })
-            .sum()
-    }
-}
-
-impl StateReader for MemoryState {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.entries.get(key).cloned())
-    }
-
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        let mut entries: Vec<_> = self.entries.range::<[u8], _>(range).collect();
-        if direction == ScanDirection::Descending {
-            entries.reverse();
-        }
-        for (key, value) in entries {
-            if visit(key, value).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn code(&self, hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {
-        Ok(self.codes.get(hash).cloned())
-    }
+fn supply(state: &MemoryState) -> Amount {
+    let accounts = state.entries.iter().filter(|(key, _)| key[0] == 0x01);
+    accounts
+        .map(|(_, bytes)| {
+            AccountRecord::decode(&mut bytes.as_slice())
+                .unwrap()
+                .balance
+        })
+        .sum()
 }
 
 struct Chain {
@@ -185,12 +138,12 @@ fn transfer_moves_tokens_and_pays_the_proposer() {
         u128::from(receipt.gas_used) * u128::from(GAS_PRICE)
     );
     assert_eq!(
-        chain.state.account(&address(1)).balance,
+        account(&chain.state, &address(1)).balance,
         FUNDS - 77 - receipt.fee
     );
-    assert_eq!(chain.state.account(&address(1)).nonce, 1);
-    assert_eq!(chain.state.account(&address(2)).balance, FUNDS + 77);
-    assert_eq!(chain.state.account(&address(9)).balance, receipt.fee);
+    assert_eq!(account(&chain.state, &address(1)).nonce, 1);
+    assert_eq!(account(&chain.state, &address(2)).balance, FUNDS + 77);
+    assert_eq!(account(&chain.state, &address(9)).balance, receipt.fee);
 }
 
 #[test]
@@ -222,12 +175,12 @@ fn one_failing_action_undoes_all_and_still_costs_gas_and_nonce() {
     );
     assert!(receipt.outputs.is_empty());
     assert!(receipt.gas_used >= gas::TRANSACTION_BASE + gas::TRANSFER);
-    assert_eq!(chain.state.account(&address(2)).balance, FUNDS);
+    assert_eq!(account(&chain.state, &address(2)).balance, FUNDS);
     assert_eq!(
-        chain.state.account(&address(1)).balance,
+        account(&chain.state, &address(1)).balance,
         FUNDS - receipt.fee
     );
-    assert_eq!(chain.state.account(&address(1)).nonce, 1);
+    assert_eq!(account(&chain.state, &address(1)).nonce, 1);
 }
 
 #[test]
@@ -363,7 +316,7 @@ proptest! {
         steps in proptest::collection::vec((1_u8..4, 1_u8..4, 0_u128..FUNDS * 2), 1..40)
     ) {
         let mut chain = Chain::new();
-        let supply = chain.state.supply();
+        let before = supply(&chain.state);
         let mut nonces = [0_u64; 4];
         let mut balances = [0, FUNDS, FUNDS, FUNDS];
         let transactions: Vec<Transaction> = steps
@@ -388,10 +341,10 @@ proptest! {
             .collect();
         chain.run(transactions, Selection::KeepRejected);
         for number in 1..4_u8 {
-            let account = chain.state.account(&address(number));
+            let account = account(&chain.state, &address(number));
             prop_assert_eq!(account.balance, balances[usize::from(number)]);
             prop_assert_eq!(account.nonce, nonces[usize::from(number)]);
         }
-        prop_assert_eq!(chain.state.supply(), supply);
+        prop_assert_eq!(supply(&chain.state), before);
     }
 }

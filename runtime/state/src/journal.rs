@@ -312,7 +312,7 @@ fn bound_key(bound: Bound<&[u8]>) -> Option<Vec<u8>> {
 }
 
 /// `BTreeMap::range` panics on these.
-fn is_empty_range(range: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
+pub(crate) fn is_empty_range(range: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
     match range {
         (Bound::Included(low), Bound::Included(high)) => low > high,
         (Bound::Included(low) | Bound::Excluded(low), Bound::Excluded(high))

@@ -5,9 +5,11 @@
 //! through [`StateReader`].
 
 mod journal;
+mod memory;
 pub mod proof;
 mod reader;
 
 pub use journal::{AccessSet, Checkpoint, Journal, StateChanges};
+pub use memory::MemoryState;
 pub use proof::{Proof, RangeProof};
 pub use reader::{EmptyState, ScanDirection, StateError, StateReader};

@@ -1,48 +1,24 @@
 //! Admission from many submitters at once, over a state in memory.
 
-use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
-
 use kumiki_protocol::{Encode, Genesis, Hash, Signature, limits, state_key};
-use kumiki_state::ScanDirection;
+use kumiki_state::MemoryState;
 use kumiki_testkit::{CHAIN_BALANCE, Draft, account, genesis};
 
 use super::*;
 
-/// Accounts only.
-struct Accounts(BTreeMap<Vec<u8>, Vec<u8>>);
-
-impl Accounts {
-    /// The accounts of `genesis`, all at `nonce`.
-    fn at(genesis: &Genesis, nonce: Nonce) -> Arc<Self> {
-        let entries = genesis.accounts.iter().map(|one| {
-            let record = AccountRecord {
-                nonce,
-                balance: one.balance,
-            };
-            (state_key::account(&one.address), record.encode())
-        });
-        Arc::new(Self(entries.collect()))
-    }
-}
-
-impl StateReader for Accounts {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.0.get(key).cloned())
-    }
-
-    fn scan(
-        &self,
-        _range: (Bound<&[u8]>, Bound<&[u8]>),
-        _direction: ScanDirection,
-        _visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn code(&self, _hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {
-        Ok(None)
-    }
+/// The accounts of `genesis`, all at `nonce`.
+fn accounts_at(genesis: &Genesis, nonce: Nonce) -> Arc<MemoryState> {
+    let entries = genesis.accounts.iter().map(|one| {
+        let record = AccountRecord {
+            nonce,
+            balance: one.balance,
+        };
+        (state_key::account(&one.address), record.encode())
+    });
+    Arc::new(MemoryState {
+        entries: entries.collect(),
+        ..MemoryState::default()
+    })
 }
 
 fn rules(genesis: &Genesis) -> ChainRules {
@@ -68,7 +44,7 @@ impl Running {
         let genesis = genesis();
         let head = ChainHead {
             height: 10,
-            state: Accounts::at(&genesis, 2),
+            state: accounts_at(&genesis, 2),
         };
         let pool = SharedMempool::new(MempoolLimits::STANDARD, rules(&genesis), head);
         let pool = Arc::new(pool);
@@ -190,7 +166,7 @@ async fn executed_transactions_leave_and_the_next_nonce_follows_the_chain() {
     assert_eq!(running.pool.next_nonce(&sender).unwrap(), 4);
     let head = ChainHead {
         height: 11,
-        state: Accounts::at(&running.genesis, 3),
+        state: accounts_at(&running.genesis, 3),
     };
     running
         .pool
@@ -204,7 +180,7 @@ async fn executed_transactions_leave_and_the_next_nonce_follows_the_chain() {
     ));
     let head = ChainHead {
         height: 100,
-        state: Accounts::at(&running.genesis, 3),
+        state: accounts_at(&running.genesis, 3),
     };
     running.pool.advance(head, &[]).unwrap();
     assert_eq!(running.pool.removal(&second.hash()), Some(Removal::Expired));
@@ -216,7 +192,7 @@ async fn a_closed_pool_answers_those_who_wait_and_those_who_come() {
     let genesis = genesis();
     let head = ChainHead {
         height: 10,
-        state: Accounts::at(&genesis, 0),
+        state: accounts_at(&genesis, 0),
     };
     // No thread admits, so the first submission waits until the pool closes.
     let pool = Arc::new(SharedMempool::new(
