@@ -134,7 +134,7 @@ impl Genesis {
             ("gas_price_min", parameters.gas_price_min > 0),
             (
                 "block_gas_max",
-                (10_000_000..=u64::MAX / 4).contains(&parameters.block_gas_max),
+                (10_000_000..=limits::JSON_INTEGER_MAX).contains(&parameters.block_gas_max),
             ),
             (
                 "block_bytes_max",

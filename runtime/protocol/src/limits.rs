@@ -32,3 +32,6 @@ pub const GENESIS_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const CHAIN_ID_BYTES_MAX: usize = 32;
 /// How far ahead of the chain `valid_until` may lie, in blocks.
 pub const VALID_UNTIL_WINDOW_MAX: u64 = 100_000;
+/// The largest integer that every JSON reader has exactly, 2^53 - 1: no nonce, gas limit or `valid_until` of a
+/// transaction is larger, so that they can be JSON numbers.
+pub const JSON_INTEGER_MAX: u64 = (1 << 53) - 1;

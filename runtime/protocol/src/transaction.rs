@@ -104,6 +104,14 @@ pub enum FormError {
         /// The version found.
         found: u8,
     },
+    /// The nonce, gas limit or `valid_until` is larger than JSON numbers are exact for.
+    #[error("{field} is {found}, at most {max} is allowed", max = limits::JSON_INTEGER_MAX)]
+    NumberTooLarge {
+        /// Which of them.
+        field: &'static str,
+        /// Its value.
+        found: u64,
+    },
     /// There is no action.
     #[error("the transaction has no action")]
     NoAction,
@@ -177,6 +185,16 @@ impl TransactionBody {
             return Err(FormError::Version {
                 found: self.version,
             });
+        }
+        let numbers = [
+            ("nonce", self.nonce),
+            ("gas_limit", self.gas_limit),
+            ("valid_until", self.valid_until),
+        ];
+        for (field, found) in numbers {
+            if found > limits::JSON_INTEGER_MAX {
+                return Err(FormError::NumberTooLarge { field, found });
+            }
         }
         if self.actions.is_empty() {
             return Err(FormError::NoAction);

@@ -1,0 +1,218 @@
+//! Declare the methods, by namespace. Servers implement `…Server`; clients use `…Client` on any jsonrpsee client.
+//!
+//! Parameters are named; by position is accepted as well. An optional `at` is the height after which a read
+//! holds, by default the head.
+
+use jsonrpsee::core::{RpcResult, SubscriptionResult};
+use jsonrpsee::proc_macros::rpc;
+use kumiki_protocol::{Address, Gas, Hash, Height, TransactionHash};
+
+use crate::types::{
+    AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
+    ContractView, EventFilter, EventPage, EventView, FeePrice, HeaderView, Health, Limits,
+    NextNonce, NodeVersion, SignedHeader, StateEntry, StatePage, StateProof, Submitted,
+    TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
+};
+use crate::{Bytes, Cursor};
+
+/// About the interface itself.
+#[rpc(server, client)]
+pub trait RpcApi {
+    /// The OpenRPC document of this node.
+    #[method(name = "rpc.discover")]
+    fn discover(&self) -> RpcResult<serde_json::Value>;
+
+    /// Version of the methods and types.
+    #[method(name = "rpc_version")]
+    fn api_version(&self) -> RpcResult<ApiVersion>;
+
+    /// What this node allows.
+    #[method(name = "rpc_limits")]
+    fn limits(&self) -> RpcResult<Limits>;
+}
+
+/// About chain and blocks.
+#[rpc(server, client, namespace = "chain", namespace_separator = "_")]
+pub trait ChainApi {
+    /// What chain this is and how far it has come.
+    #[method(name = "getInfo")]
+    fn chain_info(&self) -> RpcResult<ChainInfo>;
+
+    /// A block, by height or hash; the head by default.
+    #[method(name = "getBlock", param_kind = map)]
+    fn block(
+        &self,
+        height: Option<Height>,
+        hash: Option<Hash>,
+        transactions: Option<TransactionsIn>,
+    ) -> RpcResult<BlockView>;
+
+    /// A header and its certificate, by height or hash; the head by default.
+    #[method(name = "getHeader", param_kind = map)]
+    fn header(&self, height: Option<Height>, hash: Option<Hash>) -> RpcResult<SignedHeader>;
+
+    /// Every header from now on, or from the height `from` on, in order and without gaps.
+    #[subscription(name = "subscribeHeads", unsubscribe = "unsubscribeHeads", item = HeaderView, param_kind = map)]
+    async fn subscribe_heads(&self, from: Option<Height>) -> SubscriptionResult;
+}
+
+/// About accounts.
+#[rpc(server, client, namespace = "account", namespace_separator = "_")]
+pub trait AccountApi {
+    /// Balance and nonce.
+    #[method(name = "get", param_kind = map)]
+    fn account(&self, address: Address, at: Option<Height>) -> RpcResult<AccountView>;
+
+    /// The nonce to sign the next transaction with.
+    #[method(name = "nextNonce", param_kind = map)]
+    fn next_nonce(&self, address: Address) -> RpcResult<NextNonce>;
+}
+
+/// About transactions.
+#[rpc(server, client, namespace = "tx", namespace_separator = "_")]
+pub trait TransactionApi {
+    /// Hands in a signed transaction. Sending again is harmless.
+    #[method(name = "submit", param_kind = map)]
+    async fn submit(&self, transaction: Bytes) -> RpcResult<Submitted>;
+
+    /// Hands in a signed transaction and answers when it is executed and on disk.
+    #[method(name = "submitAndWait", param_kind = map)]
+    async fn submit_and_wait(
+        &self,
+        transaction: Bytes,
+        #[argument(rename = "timeoutMs")] timeout_ms: Option<u64>,
+    ) -> RpcResult<TransactionReceipt>;
+
+    /// The fate of a transaction. With the transaction's `validUntil` the answer is certain once the head is
+    /// past it: final or expired.
+    #[method(name = "get", param_kind = map)]
+    fn transaction(
+        &self,
+        hash: TransactionHash,
+        #[argument(rename = "validUntil")] valid_until: Option<Height>,
+        encoded: Option<bool>,
+    ) -> RpcResult<TransactionStatus>;
+
+    /// What a final transaction came to, with a proof when asked for.
+    #[method(name = "getReceipt", param_kind = map)]
+    fn receipt(&self, hash: TransactionHash, proof: Option<bool>) -> RpcResult<TransactionReceipt>;
+}
+
+/// Executions that leave no trace.
+#[rpc(server, client, namespace = "sim", namespace_separator = "_")]
+pub trait SimulationApi {
+    /// Runs a view of a contract.
+    #[method(name = "call", param_kind = map)]
+    async fn simulate_call(
+        &self,
+        contract: Address,
+        input: Bytes,
+        caller: Option<Address>,
+        gas: Option<Gas>,
+        at: Option<Height>,
+    ) -> RpcResult<CallSimulation>;
+
+    /// Runs an unsigned transaction (the SCALE encoding of a `TransactionBody`) on top of the head.
+    #[method(name = "tx", param_kind = map)]
+    async fn simulate_transaction(&self, body: Bytes) -> RpcResult<TransactionSimulation>;
+}
+
+/// About contracts.
+#[rpc(server, client, namespace = "contract", namespace_separator = "_")]
+pub trait ContractApi {
+    /// Code hash, admin and balance.
+    #[method(name = "get", param_kind = map)]
+    fn contract(&self, address: Address, at: Option<Height>) -> RpcResult<ContractView>;
+
+    /// What the contract's code says of itself.
+    #[method(name = "getAbi", param_kind = map)]
+    fn contract_abi(&self, address: Address, at: Option<Height>) -> RpcResult<ContractAbi>;
+
+    /// The Wasm of a contract, or the one with a code hash.
+    #[method(name = "getCode", param_kind = map)]
+    fn contract_code(
+        &self,
+        address: Option<Address>,
+        #[argument(rename = "codeHash")] code_hash: Option<Hash>,
+        at: Option<Height>,
+    ) -> RpcResult<ContractCode>;
+}
+
+/// About the state, entry by entry. With `contract`, keys are those of the contract's own storage.
+#[rpc(server, client, namespace = "state", namespace_separator = "_")]
+pub trait StateApi {
+    /// What is under a key.
+    #[method(name = "get", param_kind = map)]
+    fn state_entry(
+        &self,
+        key: Bytes,
+        contract: Option<Address>,
+        at: Option<Height>,
+    ) -> RpcResult<StateEntry>;
+
+    /// A page of what is under keys with a prefix.
+    #[method(name = "getPrefix", param_kind = map)]
+    fn state_prefix(
+        &self,
+        prefix: Bytes,
+        contract: Option<Address>,
+        after: Option<Bytes>,
+        limit: Option<u32>,
+        at: Option<Height>,
+    ) -> RpcResult<StatePage>;
+
+    /// A proof of what is under a key, or that nothing is. The default for `at` is the last height that a
+    /// decided header commits to.
+    #[method(name = "getProof", param_kind = map)]
+    fn state_proof(
+        &self,
+        key: Bytes,
+        contract: Option<Address>,
+        at: Option<Height>,
+    ) -> RpcResult<StateProof>;
+}
+
+/// About events.
+#[rpc(server, client, namespace = "events", namespace_separator = "_")]
+pub trait EventsApi {
+    /// A page of events of the heights `from` to `to`, both included, that come after the cursor `after`.
+    #[method(name = "query", param_kind = map)]
+    fn query_events(
+        &self,
+        filter: Option<EventFilter>,
+        from: Option<Height>,
+        to: Option<Height>,
+        after: Option<Cursor>,
+        limit: Option<u32>,
+    ) -> RpcResult<EventPage>;
+
+    /// Events from now on, or from the height `from` on, or after the cursor `after`: the past first, then live,
+    /// without gap or duplicate.
+    #[subscription(name = "subscribe", unsubscribe = "unsubscribe", item = EventView, param_kind = map)]
+    async fn subscribe_events(
+        &self,
+        filter: Option<EventFilter>,
+        from: Option<Height>,
+        after: Option<Cursor>,
+    ) -> SubscriptionResult;
+}
+
+/// About fees.
+#[rpc(server, client, namespace = "fee", namespace_separator = "_")]
+pub trait FeeApi {
+    /// What gas costs.
+    #[method(name = "getPrice")]
+    fn fee_price(&self) -> RpcResult<FeePrice>;
+}
+
+/// About the node.
+#[rpc(server, client, namespace = "node", namespace_separator = "_")]
+pub trait NodeApi {
+    /// Whether the node serves.
+    #[method(name = "getHealth")]
+    fn health(&self) -> RpcResult<Health>;
+
+    /// What the node runs.
+    #[method(name = "getVersion")]
+    fn node_version(&self) -> RpcResult<NodeVersion>;
+}

@@ -1,0 +1,131 @@
+//! Describe the methods as an OpenRPC document, generated from the wire types and one table.
+
+mod registry;
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::{API_VERSION, ErrorCode, ErrorData};
+
+pub use registry::method_specs;
+
+/// Version of OpenRPC that [`document`] is written in.
+pub(crate) const OPENRPC_VERSION: &str = "1.3.2";
+
+type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What the document says of one method.
+#[derive(Clone, Copy, Debug)]
+pub struct MethodSpec {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// Its parameters, in order.
+    pub params: &'static [ParamSpec],
+    /// Name and schema of its result; for a subscription, of the subscription's id.
+    pub result: (&'static str, SchemaOf),
+    /// The unsubscribe method and the schema of an item, where this is a subscription.
+    pub subscription: Option<(&'static str, SchemaOf)>,
+    /// Codes it can answer with besides `notReady` and `nodeFault`.
+    pub errors: &'static [ErrorCode],
+}
+
+/// What the document says of one parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub description: &'static str,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Its schema.
+    pub schema: SchemaOf,
+}
+
+/// Requests and the results a real node gave to them, by method. `kumiki-rpc`'s tests record and replay them.
+const EXAMPLES: &str = include_str!("examples.json");
+
+/// The OpenRPC document.
+///
+/// # Panics
+/// Never: the examples compiled in are JSON, by test.
+#[must_use]
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let examples: Map<String, Value> =
+        serde_json::from_str(EXAMPLES).expect("the examples are a JSON object by test");
+    let methods: Vec<Value> = method_specs()
+        .iter()
+        .map(|spec| describe(spec, examples.get(spec.name), &mut generator))
+        .collect();
+    let _error_data = generator.subschema_for::<ErrorData>();
+    let errors: Map<String, Value> = ErrorCode::ALL
+        .iter()
+        .map(|code| (code.name().to_owned(), describe_error(*code)))
+        .collect();
+    json!({
+        "openrpc": OPENRPC_VERSION,
+        "info": {
+            "title": "Kumiki node",
+            "version": API_VERSION,
+            "license": { "name": "Apache-2.0" },
+        },
+        "methods": methods,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "errors": errors,
+        },
+    })
+}
+
+fn describe(spec: &MethodSpec, examples: Option<&Value>, generator: &mut SchemaGenerator) -> Value {
+    let params: Vec<Value> = spec
+        .params
+        .iter()
+        .map(|param| {
+            json!({
+                "name": param.name,
+                "description": param.description,
+                "required": param.required,
+                "schema": (param.schema)(generator),
+            })
+        })
+        .collect();
+    let errors: Vec<Value> = [ErrorCode::NotReady, ErrorCode::NodeFault]
+        .iter()
+        .chain(spec.errors)
+        .map(|code| json!({ "$ref": format!("#/components/errors/{}", code.name()) }))
+        .collect();
+    let (result_name, result_schema) = spec.result;
+    let mut method = json!({
+        "name": spec.name,
+        "summary": spec.summary,
+        "paramStructure": "either",
+        "params": params,
+        "result": { "name": result_name, "schema": result_schema(generator) },
+        "errors": errors,
+        "examples": examples.cloned().unwrap_or_else(|| json!([])),
+    });
+    if let Some((unsubscribe, item)) = spec.subscription {
+        method["x-subscription"] = json!({ "unsubscribe": unsubscribe, "item": item(generator), "transport": "websocket" });
+    }
+    method
+}
+
+fn describe_error(code: ErrorCode) -> Value {
+    json!({
+        "code": code.number(),
+        "message": code.meaning(),
+        "data": { "name": code.name(), "hint": code.hint(), "retry": code.retry() },
+    })
+}
+
+#[cfg(test)]
+mod tests;

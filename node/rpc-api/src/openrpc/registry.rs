@@ -1,0 +1,414 @@
+//! Hold the table of methods that the OpenRPC document is made from.
+
+use kumiki_protocol::{Gas, Height};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::{MethodSpec, ParamSpec};
+use crate::ErrorCode as E;
+use crate::schema::{AddressText, HashText};
+use crate::types::{
+    AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
+    ContractView, EventFilter, EventPage, EventView, FeePrice, HeaderView, Health, Limits,
+    NextNonce, NodeVersion, SignedHeader, StateEntry, StatePage, StateProof, Submitted,
+    TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
+};
+use crate::{Bytes, Cursor};
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const fn required<T: JsonSchema>(name: &'static str, description: &'static str) -> ParamSpec {
+    ParamSpec {
+        name,
+        description,
+        required: true,
+        schema: of::<T>,
+    }
+}
+
+const fn optional<T: JsonSchema>(name: &'static str, description: &'static str) -> ParamSpec {
+    ParamSpec {
+        required: false,
+        ..required::<T>(name, description)
+    }
+}
+
+const fn method<T: JsonSchema>(
+    name: &'static str,
+    summary: &'static str,
+    params: &'static [ParamSpec],
+    result: &'static str,
+    errors: &'static [E],
+) -> MethodSpec {
+    MethodSpec {
+        name,
+        summary,
+        params,
+        result: (result, of::<T>),
+        subscription: None,
+        errors,
+    }
+}
+
+const fn subscription<T: JsonSchema>(
+    names: (&'static str, &'static str),
+    summary: &'static str,
+    params: &'static [ParamSpec],
+    errors: &'static [E],
+) -> MethodSpec {
+    let (name, unsubscribe) = names;
+    MethodSpec {
+        subscription: Some((unsubscribe, of::<T>)),
+        ..method::<u64>(name, summary, params, "subscription", errors)
+    }
+}
+
+const fn unsubscription(name: &'static str, summary: &'static str) -> MethodSpec {
+    const ID: &[ParamSpec] = &[required::<u64>(
+        "subscription",
+        "Id that subscribing answered.",
+    )];
+    method::<bool>(name, summary, ID, "removed", &[])
+}
+
+const AT: ParamSpec = optional::<Height>(
+    "at",
+    "The height after which the answer holds; the head by default.",
+);
+const ADDRESS: ParamSpec = required::<AddressText>("address", "The account or contract.");
+const HEIGHT: ParamSpec = optional::<Height>("height", "Height of the block.");
+const BLOCK_HASH: ParamSpec = optional::<HashText>("hash", "Hash of the block.");
+const TRANSACTION: ParamSpec =
+    required::<Bytes>("transaction", "SCALE encoding of the signed transaction.");
+const TRANSACTION_HASH: ParamSpec = required::<HashText>("hash", "Id of the transaction.");
+const KEY: ParamSpec = required::<Bytes>("key", "The key.");
+const CONTRACT: ParamSpec = optional::<AddressText>(
+    "contract",
+    "Take keys as those of this contract's storage; else they are whole state keys.",
+);
+const FILTER: ParamSpec =
+    optional::<EventFilter>("filter", "Which events are wanted; all by default.");
+const AFTER: ParamSpec = optional::<Cursor>("after", "Cursor of the last event seen.");
+
+const REFUSALS: &[E] = &[
+    E::Malformed,
+    E::BadSignature,
+    E::WrongChain,
+    E::NonceTooLow,
+    E::NonceTooFar,
+    E::Expired,
+    E::ValidUntilTooFar,
+    E::InsufficientFunds,
+    E::GasPriceTooLow,
+    E::GasLimitOutOfRange,
+    E::TooLarge,
+    E::PoolFull,
+    E::SenderFull,
+    E::ReplacementUnderpriced,
+    E::Busy,
+    E::Unavailable,
+    E::WaitTimedOut,
+    E::WaitersTooMany,
+];
+const HEIGHTS: &[E] = &[E::HeightUnknown, E::HeightPruned];
+const BLOCKS: &[E] = &[E::HeightUnknown, E::HeightPruned, E::BlockUnknown];
+const CONTRACTS: &[E] = &[
+    E::HeightUnknown,
+    E::HeightPruned,
+    E::ContractUnknown,
+    E::CodeUnknown,
+    E::AbiMissing,
+];
+const RECEIPTS: &[E] = &[
+    E::TransactionUnknown,
+    E::TransactionPending,
+    E::ProofNotReady,
+    E::HeightPruned,
+];
+const PAGES: &[E] = &[E::HeightUnknown, E::HeightPruned, E::PageOutOfRange];
+const PROOFS: &[E] = &[E::HeightUnknown, E::HeightPruned, E::ProofNotReady];
+const SIMULATIONS: &[E] = &[
+    E::HeightUnknown,
+    E::HeightPruned,
+    E::ContractUnknown,
+    E::GasOutOfRange,
+    E::SimulationsTooMany,
+    E::Malformed,
+    E::WrongChain,
+    E::NonceTooLow,
+    E::NonceGap,
+    E::Expired,
+    E::ValidUntilTooFar,
+    E::InsufficientFunds,
+    E::GasPriceTooLow,
+    E::GasLimitOutOfRange,
+    E::TooLarge,
+    E::Reverted,
+    E::OutOfGas,
+    E::StackOverflow,
+    E::Trap,
+    E::CallDepth,
+    E::Limit,
+    E::Reentrancy,
+    E::CalleeUnknown,
+    E::InsufficientBalance,
+    E::InvalidCode,
+    E::AddressTaken,
+    E::NotAllowed,
+    E::ReadOnly,
+    E::CalleeCodeUnknown,
+];
+const STREAMS: &[E] = &[
+    E::HeightUnknown,
+    E::HeightPruned,
+    E::NeedsWebSocket,
+    E::ReaderTooSlow,
+];
+
+const METHODS: &[MethodSpec] = &[
+    method::<serde_json::Value>(
+        "rpc.discover",
+        "The OpenRPC document of this node.",
+        &[],
+        "document",
+        &[],
+    ),
+    method::<ApiVersion>(
+        "rpc_version",
+        "Version of the methods and types.",
+        &[],
+        "version",
+        &[],
+    ),
+    method::<Limits>("rpc_limits", "What this node allows.", &[], "limits", &[]),
+    method::<ChainInfo>(
+        "chain_getInfo",
+        "What chain this is and how far it has come.",
+        &[],
+        "info",
+        &[],
+    ),
+    method::<BlockView>(
+        "chain_getBlock",
+        "A block, by height or hash; the head by default.",
+        &[
+            HEIGHT,
+            BLOCK_HASH,
+            optional::<TransactionsIn>("transactions", "Show hashes (default) or full contents."),
+        ],
+        "block",
+        BLOCKS,
+    ),
+    method::<SignedHeader>(
+        "chain_getHeader",
+        "A header and its certificate, by height or hash; the head by default.",
+        &[HEIGHT, BLOCK_HASH],
+        "header",
+        BLOCKS,
+    ),
+    subscription::<HeaderView>(
+        ("chain_subscribeHeads", "chain_unsubscribeHeads"),
+        "Every header from now on, or from a height on, in order and without gaps.",
+        &[optional::<Height>("from", "The first height wanted.")],
+        STREAMS,
+    ),
+    unsubscription(
+        "chain_unsubscribeHeads",
+        "Ends a subscription of chain_subscribeHeads.",
+    ),
+    method::<AccountView>(
+        "account_get",
+        "Balance and nonce of an account.",
+        &[ADDRESS, AT],
+        "account",
+        HEIGHTS,
+    ),
+    method::<NextNonce>(
+        "account_nextNonce",
+        "The nonce to sign the next transaction with.",
+        &[ADDRESS],
+        "nonce",
+        &[],
+    ),
+    method::<Submitted>(
+        "tx_submit",
+        "Hands in a signed transaction. Sending again is harmless.",
+        &[TRANSACTION],
+        "submitted",
+        REFUSALS,
+    ),
+    method::<TransactionReceipt>(
+        "tx_submitAndWait",
+        "Hands in a signed transaction and answers when it is executed and on disk.",
+        &[
+            TRANSACTION,
+            optional::<u64>("timeoutMs", "The longest to wait, in milliseconds."),
+        ],
+        "receipt",
+        REFUSALS,
+    ),
+    method::<TransactionStatus>(
+        "tx_get",
+        "The fate of a transaction; certain once the head is past its validUntil.",
+        &[
+            TRANSACTION_HASH,
+            optional::<Height>(
+                "validUntil",
+                "The transaction's validUntil, to be told when it is expired.",
+            ),
+            optional::<bool>("encoded", "Show the SCALE encoding too."),
+        ],
+        "status",
+        &[],
+    ),
+    method::<TransactionReceipt>(
+        "tx_getReceipt",
+        "What a final transaction came to.",
+        &[TRANSACTION_HASH, optional::<bool>("proof", "Add a proof.")],
+        "receipt",
+        RECEIPTS,
+    ),
+    method::<CallSimulation>(
+        "sim_call",
+        "Runs a view of a contract.",
+        &[
+            required::<AddressText>("contract", "The contract."),
+            required::<Bytes>("input", "Selector and SCALE arguments."),
+            optional::<AddressText>(
+                "caller",
+                "Who the contract sees as caller; the zero address by default.",
+            ),
+            optional::<Gas>(
+                "gas",
+                "The most gas to use; what rpc_limits allows by default.",
+            ),
+            AT,
+        ],
+        "answer",
+        SIMULATIONS,
+    ),
+    method::<TransactionSimulation>(
+        "sim_tx",
+        "Runs an unsigned transaction on top of the head.",
+        &[required::<Bytes>(
+            "body",
+            "SCALE encoding of the transaction's body.",
+        )],
+        "simulation",
+        SIMULATIONS,
+    ),
+    method::<ContractView>(
+        "contract_get",
+        "Code hash, admin and balance of a contract.",
+        &[ADDRESS, AT],
+        "contract",
+        CONTRACTS,
+    ),
+    method::<ContractAbi>(
+        "contract_getAbi",
+        "What a contract's code says of itself.",
+        &[ADDRESS, AT],
+        "abi",
+        CONTRACTS,
+    ),
+    method::<ContractCode>(
+        "contract_getCode",
+        "The Wasm of a contract, or the one with a code hash.",
+        &[
+            optional::<AddressText>("address", "The contract."),
+            optional::<HashText>("codeHash", "The code."),
+            AT,
+        ],
+        "code",
+        CONTRACTS,
+    ),
+    method::<StateEntry>(
+        "state_get",
+        "What the state holds under a key.",
+        &[KEY, CONTRACT, AT],
+        "entry",
+        HEIGHTS,
+    ),
+    method::<StatePage>(
+        "state_getPrefix",
+        "A page of what the state holds under keys with a prefix.",
+        &[
+            required::<Bytes>("prefix", "What the keys begin with."),
+            CONTRACT,
+            optional::<Bytes>("after", "Begin after this key: `next` of the page before."),
+            optional::<u32>(
+                "limit",
+                "The most entries to answer; a full page by default.",
+            ),
+            AT,
+        ],
+        "page",
+        PAGES,
+    ),
+    method::<StateProof>(
+        "state_getProof",
+        "A proof of what the state holds under a key, or that it holds nothing.",
+        &[
+            KEY,
+            CONTRACT,
+            optional::<Height>(
+                "at",
+                "The height; by default the last that a decided header commits to.",
+            ),
+        ],
+        "proof",
+        PROOFS,
+    ),
+    method::<EventPage>(
+        "events_query",
+        "A page of events.",
+        &[
+            FILTER,
+            optional::<Height>("from", "The first height; 0 by default."),
+            optional::<Height>("to", "The last height; the head by default."),
+            AFTER,
+            optional::<u32>(
+                "limit",
+                "The most events to answer; a full page by default.",
+            ),
+        ],
+        "page",
+        PAGES,
+    ),
+    subscription::<EventView>(
+        ("events_subscribe", "events_unsubscribe"),
+        "Events from now on, from a height on, or after a cursor: the past first, then live.",
+        &[
+            FILTER,
+            optional::<Height>("from", "The first height wanted."),
+            AFTER,
+        ],
+        STREAMS,
+    ),
+    unsubscription(
+        "events_unsubscribe",
+        "Ends a subscription of events_subscribe.",
+    ),
+    method::<FeePrice>("fee_getPrice", "What gas costs.", &[], "price", &[]),
+    method::<Health>(
+        "node_getHealth",
+        "Whether the node serves.",
+        &[],
+        "health",
+        &[],
+    ),
+    method::<NodeVersion>(
+        "node_getVersion",
+        "What the node runs.",
+        &[],
+        "version",
+        &[],
+    ),
+];
+
+/// Every method, in the order of the document.
+#[must_use]
+pub const fn method_specs() -> &'static [MethodSpec] {
+    METHODS
+}

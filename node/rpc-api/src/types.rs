@@ -1,0 +1,23 @@
+//! Hold what requests and answers are made of.
+
+mod chain;
+mod contract;
+mod event;
+mod node;
+mod simulation;
+mod state;
+mod transaction;
+
+pub use chain::{
+    AccountView, BlockView, CertificateSignatureView, CertificateView, ChainInfo, ChainParameters,
+    ExecutedView, HeadView, HeaderView, NextNonce, SignedHeader, TransactionsIn,
+};
+pub use contract::{ContractAbi, ContractCode, ContractView};
+pub use event::{EventFilter, EventPage, EventView};
+pub use node::{ApiVersion, Health, HealthStatus, Limits, NodeVersion};
+pub use simulation::{CallSimulation, DiagnosticView, FeePrice, TransactionSimulation};
+pub use state::{StateEntry, StateItem, StatePage, StateProof};
+pub use transaction::{
+    ActionView, FailureView, ReceiptProof, ReceiptStatus, ReceiptView, SubmitStatus, Submitted,
+    TransactionReceipt, TransactionState, TransactionStatus, TransactionView,
+};

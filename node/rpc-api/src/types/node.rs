@@ -1,0 +1,99 @@
+//! Show the node itself: health, version and limits.
+
+use kumiki_protocol::{Gas, Height};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Version of the RPC methods and types.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiVersion {
+    /// The first number changes when a client of the one before may break.
+    pub api: String,
+    /// Version of OpenRPC that `rpc.discover` answers in.
+    pub openrpc: String,
+}
+
+/// What the node runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeVersion {
+    /// Name of the software.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Version of the protocol's byte formats.
+    pub protocol_version: u32,
+}
+
+/// Whether the node serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HealthStatus {
+    /// It is coming up and takes no transactions.
+    Starting,
+    /// It executes blocks and takes transactions.
+    Ready,
+    /// It is shutting down.
+    Stopping,
+    /// It has stopped executing because of a fault of its own; what it answers is as of `height`.
+    Failed,
+}
+
+/// How the node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Whether it serves.
+    pub status: HealthStatus,
+    /// Height of its head.
+    pub height: Height,
+    /// Agreed time of its head, in milliseconds since 1970.
+    pub head_time_ms: u64,
+    /// Transactions that wait at it.
+    pub pending_transactions: u64,
+}
+
+/// What this node allows. Over a limit means an error, never a shorter answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Bytes of a request.
+    pub request_bytes: u32,
+    /// Bytes of an answer.
+    pub response_bytes: u32,
+    /// Calls in a batch.
+    pub batch_calls: u32,
+    /// Nesting of parameters.
+    pub parameter_depth: u32,
+    /// Connections in total.
+    pub connections: u32,
+    /// Connections from one IP address.
+    pub connections_per_ip: u32,
+    /// Subscriptions of a connection.
+    pub subscriptions_per_connection: u32,
+    /// Bytes of one encoded transaction.
+    pub transaction_bytes: u32,
+    /// Entries in a page of state.
+    pub state_page_entries: u32,
+    /// Bytes of keys and values in a page of state, the last entry not counted.
+    pub state_page_bytes: u32,
+    /// Events in a page.
+    pub event_page_events: u32,
+    /// Gas of one simulation.
+    pub simulation_gas: Gas,
+    /// Simulations at once.
+    pub simulations: u32,
+    /// Requests of `tx_submitAndWait` at once.
+    pub waiters: u32,
+    /// The longest `timeoutMs` of `tx_submitAndWait`; also what holds when none is given.
+    pub wait_ms: u64,
+    /// Milliseconds to send the head of a request.
+    pub header_timeout_ms: u64,
+    /// Milliseconds to send the body of a request, and to answer it.
+    pub request_timeout_ms: u64,
+    /// Milliseconds between pings of a WebSocket connection; one that answers none is closed.
+    pub ping_interval_ms: u64,
+    /// Milliseconds a subscription waits for its reader before it is closed.
+    pub slow_reader_ms: u64,
+}

@@ -1,0 +1,66 @@
+//! Show what an execution would come to, and what execution costs.
+
+use kumiki_protocol::{Address, Gas, Height};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ReceiptView;
+use crate::schema::AddressText;
+use crate::{Bytes, Decimal};
+
+/// Something a contract or its engine said while running. Not part of the chain; text for people only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DiagnosticView {
+    /// The contract that ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<AddressText>")]
+    pub contract: Option<Address>,
+    /// How many calls lay on top of each other, the first one counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u32>,
+    /// What was said. A contract wrote it: show it as text.
+    pub message: String,
+}
+
+/// What a view answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CallSimulation {
+    /// The returned value, SCALE-encoded.
+    pub data: Bytes,
+    /// Gas used.
+    pub gas_used: Gas,
+    /// The height after which it ran.
+    pub height: Height,
+    /// What was said while running.
+    pub diagnostics: Vec<DiagnosticView>,
+}
+
+/// What a transaction would come to in the next block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TransactionSimulation {
+    /// The receipt it would have.
+    pub receipt: ReceiptView,
+    /// A gas limit with room for a state that changes until then.
+    pub suggested_gas_limit: Gas,
+    /// Entries of the state it read.
+    pub reads: u32,
+    /// Entries of the state it wrote.
+    pub writes: u32,
+    /// The height after which it ran.
+    pub height: Height,
+    /// What was said while running.
+    pub diagnostics: Vec<DiagnosticView>,
+}
+
+/// What gas costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeePrice {
+    /// Base units for a unit of gas with which a transaction gets in now.
+    pub gas_price: Decimal,
+    /// The least that the chain ever accepts.
+    pub minimum: Decimal,
+}
