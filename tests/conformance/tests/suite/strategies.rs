@@ -3,6 +3,7 @@
 use kumiki_protocol::{
     Action, Address, Block, Certificate, CertificateSignature, Event, ExecutedState, Hash, Header,
     PublicKey, Receipt, Rejection, ResultCode, Signature, Status, Transaction, TransactionBody,
+    limits,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -64,7 +65,8 @@ fn action() -> impl Strategy<Value = Action> {
 
 /// Of good form, with a signature that need not verify.
 pub(crate) fn transaction() -> impl Strategy<Value = Transaction> {
-    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+    let exact = || 0..=limits::JSON_INTEGER_MAX;
+    let numbers = (exact(), exact(), any::<u64>(), exact());
     (
         hash(),
         public_key(),
