@@ -19,13 +19,15 @@ pub use shell::Shell;
 ///
 /// # Errors
 /// The command that did not do what the document says, with what it printed.
-pub fn run(document: &str, shell: &Shell) -> Result<usize, String> {
+pub fn run(document: &str, shell: &mut Shell) -> Result<usize, String> {
     let mut background = Vec::new();
     let mut count = 0;
     for block in parse(document) {
         for step in &block.steps {
             eprintln!("$ {}", step.command);
-            if block.background {
+            if let Some(folder) = step.command.strip_prefix("cd ") {
+                shell.enter(folder)?;
+            } else if block.background {
                 background.push(shell.start(step)?);
             } else {
                 shell.run(step)?;

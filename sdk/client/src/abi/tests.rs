@@ -1,3 +1,5 @@
+//! Hold encoding and decoding by metadata to SCALE itself and to one message per mistake.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Hold the arithmetic to wider integers.
+
 use super::*;
 
 use proptest::prelude::*;

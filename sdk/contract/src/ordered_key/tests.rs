@@ -1,3 +1,5 @@
+//! Hold ordered keys to the order of the values they encode.
+
 use super::*;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Hold the keystore to its promises: private files, no lost keys, no published ones.
+
 use super::*;
 
 fn passphrase(text: &str) -> Passphrase {

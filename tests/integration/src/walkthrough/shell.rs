@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::document::Step;
@@ -57,17 +57,16 @@ impl Shell {
         Ok(shell)
     }
 
-    /// The same home, in a folder below this one.
-    #[must_use]
-    pub fn below(mut self, folder: &str) -> Self {
-        self.folder = self.folder.join(folder);
-        self
-    }
-
-    /// The folder commands run in.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Changes the folder that the next commands run in, as `cd` does.
+    ///
+    /// # Errors
+    /// When there is no such folder.
+    pub fn enter(&mut self, folder: &str) -> Result<(), String> {
+        let entered = self.folder.join(folder.trim());
+        self.folder = entered
+            .canonicalize()
+            .map_err(|error| format!("$ cd {folder}\n{}: {error}", entered.display()))?;
+        Ok(())
     }
 
     fn write_cargo(&self) -> std::io::Result<()> {
@@ -140,7 +139,7 @@ mod tests {
     use crate::walkthrough;
 
     fn run(document: &str) -> Result<usize, String> {
-        walkthrough::run(document, &Shell::in_empty_folder().unwrap())
+        walkthrough::run(document, &mut Shell::in_empty_folder().unwrap())
     }
 
     #[test]
@@ -165,19 +164,30 @@ mod tests {
 
     #[test]
     fn a_background_command_is_ready_before_the_next_and_gone_at_the_end() {
-        let shell = Shell::in_empty_folder().unwrap();
+        let mut shell = Shell::in_empty_folder().unwrap();
         let document = "```console background\n\
             $ echo $$ > pid; echo starting; echo ready at 7; sleep 1000\nready at …\n```\n\
             ```console\n$ kill -0 $(cat pid)\n```\n";
-        assert_eq!(walkthrough::run(document, &shell), Ok(2));
+        assert_eq!(walkthrough::run(document, &mut shell), Ok(2));
         let after = "```console\n$ kill -0 $(cat pid) # exit 1\n```\n";
-        assert_eq!(walkthrough::run(after, &shell), Ok(1));
+        assert_eq!(walkthrough::run(after, &mut shell), Ok(1));
     }
 
     #[test]
     fn a_background_command_that_ends_early_fails() {
         let early = run("```console background\n$ echo on fire; exit 3\nready\n```\n").unwrap_err();
         assert!(early.contains("on fire"), "{early}");
+    }
+
+    #[test]
+    fn a_changed_folder_holds_for_what_follows() {
+        let document = "```console\n$ mkdir -p a/b\n$ cd a\n$ cd b\n$ pwd\n…/empty/a/b\n```\n";
+        assert_eq!(run(document), Ok(4));
+        assert!(
+            run("```console\n$ cd nowhere\n```\n")
+                .unwrap_err()
+                .contains("nowhere")
+        );
     }
 
     #[test]
