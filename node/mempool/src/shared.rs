@@ -80,7 +80,11 @@ pub struct SharedMempool {
     queued: AtomicUsize,
     candidate_waits: Notify,
     stats: AdmissionStats,
+    on_admitted: Option<AdmittedHook>,
 }
+
+/// Sees each transaction that is taken in, on the thread that admits it.
+pub type AdmittedHook = Box<dyn Fn(&Transaction) + Send + Sync>;
 
 impl std::fmt::Debug for SharedMempool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -103,7 +107,16 @@ impl SharedMempool {
             queued: AtomicUsize::new(0),
             candidate_waits: Notify::new(),
             stats: AdmissionStats::default(),
+            on_admitted: None,
         }
+    }
+
+    /// Has `hook` called for each transaction when its checks are passed, before it waits for a block. It must
+    /// not block.
+    #[must_use]
+    pub fn on_admitted(mut self, hook: AdmittedHook) -> Self {
+        self.on_admitted = Some(hook);
+        self
     }
 
     /// Submits a transaction and waits until it waits for a block. Idempotent: a transaction that waits already
@@ -205,6 +218,13 @@ impl SharedMempool {
             }
         }
         let invalid = find_invalid(&verified);
+        if let Some(hook) = &self.on_admitted {
+            for (index, (submission, _)) in verified.iter().enumerate() {
+                if invalid.binary_search(&index).is_err() {
+                    hook(&submission.unverified.candidate.transaction);
+                }
+            }
+        }
         let mut results = Vec::with_capacity(verified.len());
         let mut pool = lock(&self.pool);
         for (index, (submission, account)) in verified.into_iter().enumerate() {

@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Assemble a node: open the store, start the threads and tasks, stop them in order, stop at any failure.
+//!
+//! The dev chain and the validator of a network are this same assembly; they differ in genesis and ordering
+//! engine. This is the one place of the node that spawns threads and reads the clock.
+//!
+//! The path of a block: candidates from the mempool, executed on the executor thread, root, header,
+//! certificate, one durable commit, then the head is published. Whoever waits for a transaction sees it only
+//! after its block is synced.
+
+mod chain;
+mod config;
+mod error;
+mod executor_thread;
+mod genesis;
+mod metrics;
+mod node;
+mod verify;
+
+pub use chain::Chain;
+pub use config::{GenesisSource, NodeConfig, system_clock};
+pub use error::{Fatal, NodeError};
+pub use genesis::{DEV_CHAIN_ID, dev_genesis, dev_validator_key};
+pub use metrics::NodeMetrics;
+pub use node::{Node, NodeHandle};
+pub use verify::{Verified, VerifyError, verify_chain};

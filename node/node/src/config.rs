@@ -1,0 +1,83 @@
+//! State what a node is started with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kumiki_consensus::{Clock, Sealing};
+use kumiki_mempool::MempoolLimits;
+use kumiki_protocol::{Genesis, SecretKey};
+use kumiki_storage::StorageOptions;
+
+/// Which chain a node runs.
+#[derive(Debug, Clone)]
+pub enum GenesisSource {
+    /// This chain; a data folder with another one is refused.
+    Exactly(Genesis),
+    /// The chain in the data folder; this one where there is none yet.
+    StoredOr(Genesis),
+}
+
+/// What a node is started with. Nothing here changes what a block does.
+pub struct NodeConfig {
+    /// Folder of the chain and of compiled contracts; made if missing.
+    pub data_dir: PathBuf,
+    /// Which chain to run.
+    pub genesis: GenesisSource,
+    /// Key of the chain's only validator.
+    pub validator: SecretKey,
+    /// When to make blocks.
+    pub sealing: Sealing,
+    /// How much the mempool holds.
+    pub mempool: MempoolLimits,
+    /// How to open the store.
+    pub storage: StorageOptions,
+    /// Threads that verify signatures.
+    pub admission_threads: usize,
+    /// Keep what developers need to find the line of a trap, at the price of memory.
+    pub trap_offsets: bool,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for NodeConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeConfig")
+            .field("data_dir", &self.data_dir)
+            .field("validator", &self.validator)
+            .field("sealing", &self.sealing)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NodeConfig {
+    /// A dev chain in `data_dir`, sealed as soon as a transaction waits.
+    #[must_use]
+    pub fn dev(data_dir: PathBuf, genesis: Genesis) -> Self {
+        Self {
+            data_dir,
+            genesis: GenesisSource::StoredOr(genesis),
+            validator: crate::dev_validator_key(),
+            sealing: Sealing::AtOnce { heartbeat: None },
+            mempool: MempoolLimits::STANDARD,
+            storage: StorageOptions::default(),
+            admission_threads: 1,
+            trap_offsets: true,
+            clock: system_clock(),
+        }
+    }
+}
+
+/// The system's clock.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "node assembly is where the clock enters"
+        )]
+        let now = SystemTime::now();
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}

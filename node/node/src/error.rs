@@ -1,0 +1,107 @@
+//! Say why a node does not start, or had to stop.
+
+use kumiki_executor::ExecutionFailure;
+use kumiki_protocol::{ExecutedState, GenesisError, Hash, Height, PublicKey};
+use kumiki_state::StateError;
+use kumiki_storage::StorageError;
+use kumiki_vm::VmFailure;
+
+/// Why a node does not start, or ended other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The genesis starts no chain.
+    #[error("the genesis is refused: {0}")]
+    Genesis(#[from] GenesisError),
+    /// The data folder holds another chain.
+    #[error(
+        "the data folder holds the chain with genesis {found}, asked for is {expected}; use another data folder"
+    )]
+    OtherChain {
+        /// Genesis hash of the stored chain.
+        found: Hash,
+        /// The one asked for.
+        expected: Hash,
+    },
+    /// A solo chain is sealed by its one validator.
+    #[error("the key {key} is not the only validator of this chain, which the solo driver needs")]
+    NotTheValidator {
+        /// The configured key.
+        key: PublicKey,
+    },
+    /// The solo driver executes before it seals.
+    #[error("this chain has an execution lag of {found}, the solo driver needs 0")]
+    ExecutionLag {
+        /// The lag in genesis.
+        found: u8,
+    },
+    /// The store refuses.
+    #[error("the store: {0}")]
+    Storage(#[from] StorageError),
+    /// The virtual machine cannot be set up.
+    #[error("the virtual machine: {0}")]
+    Vm(#[from] VmFailure),
+    /// A thread or a socket could not be had.
+    #[error("cannot {operation}: {source}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The node had to stop.
+    #[error("the node stopped: {0}")]
+    Fatal(#[from] Fatal),
+}
+
+/// A failure after which nothing more may be decided or served. The next start finds out what was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The store failed.
+    #[error("at height {height} the store failed: {source}")]
+    Storage {
+        /// The block in the making, or the tip.
+        height: Height,
+        /// What the store says.
+        source: StorageError,
+    },
+    /// This node cannot execute.
+    #[error("at height {height} execution failed: {source}")]
+    Execution {
+        /// The block in the making.
+        height: Height,
+        /// What the executor says.
+        source: ExecutionFailure,
+    },
+    /// The committed state cannot be read.
+    #[error("after height {height} the state could not be read: {source}")]
+    State {
+        /// The tip.
+        height: Height,
+        /// What the store says.
+        source: StateError,
+    },
+    /// A decided block commits to another result than executing it gives: a fork, or a broken machine.
+    #[error("block {height} is decided with {decided:?}, executing it here gives {executed:?}")]
+    WrongResult {
+        /// The block.
+        height: Height,
+        /// What its header says.
+        decided: Box<ExecutedState>,
+        /// What this node found.
+        executed: Box<ExecutedState>,
+    },
+    /// A decided block does not follow the tip.
+    #[error("block {found} was decided on a chain whose tip is {tip}")]
+    NotNext {
+        /// The block.
+        found: Height,
+        /// The tip.
+        tip: Height,
+    },
+    /// A thread of this node panicked, which is a bug; its message is in the log.
+    #[error("the {thread} thread panicked")]
+    Panicked {
+        /// Which thread.
+        thread: &'static str,
+    },
+}

@@ -1,0 +1,42 @@
+//! Make the genesis of a dev chain.
+
+use kumiki_protocol::{
+    Address, Amount, ChainKind, Genesis, GenesisAccount, Parameters, SecretKey, sha3_256,
+};
+
+/// The chain id of dev chains.
+pub const DEV_CHAIN_ID: &str = "kumiki-dev";
+
+/// The key that seals every dev chain. It is published: a dev chain's certificates prove nothing to others.
+#[must_use]
+pub fn dev_validator_key() -> SecretKey {
+    SecretKey::from_seed(sha3_256(&[b"kumiki/dev-validator/v1"]).0)
+}
+
+/// A dev chain that starts at `time_ms`, on which each of `accounts` has `balance` base units.
+///
+/// The time is part of its identity: a transaction for one dev chain is void on the next.
+#[must_use]
+pub fn dev_genesis(accounts: &[Address], balance: Amount, time_ms: u64) -> Genesis {
+    Genesis {
+        chain_id: DEV_CHAIN_ID.to_owned(),
+        kind: ChainKind::Dev,
+        time_ms,
+        certificate_scheme: "ed25519".to_owned(),
+        validators: vec![dev_validator_key().public_key()],
+        accounts: accounts
+            .iter()
+            .map(|address| GenesisAccount {
+                address: *address,
+                balance,
+            })
+            .collect(),
+        parameters: Parameters {
+            execution_lag: 0,
+            gas_price_min: 1,
+            // A gas is about a nanosecond at worst, so no block takes much longer than a second.
+            block_gas_max: 1_000_000_000,
+            block_bytes_max: 4 << 20,
+        },
+    }
+}

@@ -1,0 +1,95 @@
+//! Count what the node does and where the time of a block goes.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// The node's own metrics; `kumiki_node_…` in the exposition.
+#[derive(Debug, Clone)]
+pub struct NodeMetrics {
+    /// Height of the newest durable block.
+    pub height: Gauge,
+    /// Blocks committed since the start.
+    pub blocks: Counter,
+    /// Transactions committed since the start.
+    pub transactions: Counter,
+    /// Gas used by them.
+    pub gas: Counter,
+    /// Candidates passed over while building.
+    pub dropped: Counter,
+    /// Transactions per block.
+    pub block_transactions: Histogram,
+    /// Choosing candidates.
+    pub select_seconds: Histogram,
+    /// Executing a block.
+    pub execute_seconds: Histogram,
+    /// Working out the state root.
+    pub root_seconds: Histogram,
+    /// The durable commit.
+    pub commit_seconds: Histogram,
+    /// Moving mempool and head on.
+    pub publish_seconds: Histogram,
+}
+
+impl NodeMetrics {
+    /// Registers the metrics in `registry`.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let registry = registry.sub_registry_with_prefix("kumiki_node");
+        let seconds = |registry: &mut Registry, name: &str, help: &str| {
+            // 20 microseconds to about 10 seconds.
+            let histogram = Histogram::new(exponential_buckets(0.000_02, 2.0, 20));
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+            histogram
+        };
+        let select_seconds = seconds(registry, "block_select", "Choosing candidates for a block");
+        let execute_seconds = seconds(registry, "block_execute", "Executing a block");
+        let root_seconds = seconds(registry, "block_root", "Working out the state root");
+        let commit_seconds = seconds(registry, "block_commit", "Durable commit of a block");
+        let publish_seconds = seconds(registry, "block_publish", "Moving mempool and head on");
+        let metrics = Self {
+            height: Gauge::default(),
+            blocks: Counter::default(),
+            transactions: Counter::default(),
+            gas: Counter::default(),
+            dropped: Counter::default(),
+            block_transactions: Histogram::new(exponential_buckets(1.0, 2.0, 18)),
+            select_seconds,
+            execute_seconds,
+            root_seconds,
+            commit_seconds,
+            publish_seconds,
+        };
+        registry.register(
+            "height",
+            "Height of the newest durable block",
+            metrics.height.clone(),
+        );
+        registry.register("blocks", "Blocks committed", metrics.blocks.clone());
+        registry.register(
+            "transactions",
+            "Transactions committed",
+            metrics.transactions.clone(),
+        );
+        registry.register("gas", "Gas used", metrics.gas.clone());
+        registry.register(
+            "dropped_candidates",
+            "Candidates passed over while building",
+            metrics.dropped.clone(),
+        );
+        registry.register(
+            "block_transactions",
+            "Transactions per block",
+            metrics.block_transactions.clone(),
+        );
+        metrics
+    }
+}
+
+/// Adds a duration to a histogram of seconds.
+pub(crate) fn observe(histogram: &Histogram, elapsed: Duration) {
+    histogram.observe(elapsed.as_secs_f64());
+}

@@ -1,0 +1,400 @@
+//! Start a node's parts in order, watch over them, and stop them in order.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+
+use kumiki_consensus::{Solo, Tip as OrderingTip};
+use kumiki_executor::{Executor, genesis_changes};
+use kumiki_mempool::{ChainHead, ChainRules, SharedMempool};
+use kumiki_protocol::{
+    Action, Block, ExecutedState, Genesis, Hash, Header, PROTOCOL_VERSION, Receipt, Transaction,
+    ValidatorSet,
+};
+use kumiki_storage::{Prepared, Snapshot, Storage, StorageError, Tip};
+use kumiki_vm::{EngineKind, Vm, VmConfig, gas, spawn_execution_thread};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use crate::chain::Task;
+use crate::executor_thread::ExecutorThread;
+use crate::{Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics};
+
+/// Starts nodes.
+#[derive(Debug)]
+pub struct Node;
+
+/// A running node. Dropping it stops the node without waiting; [`Self::stop`] waits.
+pub struct NodeHandle {
+    genesis: Arc<Genesis>,
+    storage: Arc<Storage>,
+    executor: Arc<Executor>,
+    mempool: Arc<SharedMempool>,
+    heads: watch::Receiver<Tip>,
+    registry: Arc<Mutex<Registry>>,
+    stop: watch::Sender<bool>,
+    ended: tokio::task::JoinHandle<Result<(), NodeError>>,
+}
+
+impl std::fmt::Debug for NodeHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeHandle")
+            .field("tip", &*self.heads.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the supervisor that a thread has ended, however it did.
+struct Alarm(watch::Sender<bool>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// What ends when the node does.
+struct Threads {
+    executor: JoinHandle<Result<(), Fatal>>,
+    admission: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts a node and returns once it takes transactions.
+    ///
+    /// # Errors
+    /// The first thing that is missing or does not fit.
+    pub async fn start(config: NodeConfig) -> Result<NodeHandle, NodeError> {
+        let opened = tokio::task::spawn_blocking(move || Opened::open(config));
+        let opened = opened
+            .await
+            .map_err(|_panic| Fatal::Panicked { thread: "start-up" })??;
+        opened.run()
+    }
+}
+
+impl NodeHandle {
+    /// The chain's genesis.
+    #[must_use]
+    pub fn genesis(&self) -> &Arc<Genesis> {
+        &self.genesis
+    }
+
+    /// The store, for reading.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
+    /// The executor, for simulations.
+    #[must_use]
+    pub fn executor(&self) -> &Arc<Executor> {
+        &self.executor
+    }
+
+    /// The mempool.
+    #[must_use]
+    pub fn mempool(&self) -> &Arc<SharedMempool> {
+        &self.mempool
+    }
+
+    /// The newest durable block, each time there is one.
+    #[must_use]
+    pub fn heads(&self) -> watch::Receiver<Tip> {
+        self.heads.clone()
+    }
+
+    /// The metrics of all parts.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Mutex<Registry>> {
+        &self.registry
+    }
+
+    /// Waits until the node has ended by itself, which it does only when it fails.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn wait(&mut self) -> Result<(), NodeError> {
+        joined((&mut self.ended).await)
+    }
+
+    /// Stops the node: no more submissions, the block in the making is finished, threads are joined.
+    ///
+    /// # Errors
+    /// Why it had ended before, if it had.
+    pub async fn stop(self) -> Result<(), NodeError> {
+        self.stop.send_replace(true);
+        joined(self.ended.await)
+    }
+}
+
+fn joined(result: Result<Result<(), NodeError>, tokio::task::JoinError>) -> Result<(), NodeError> {
+    result.unwrap_or(Err(NodeError::Fatal(Fatal::Panicked {
+        thread: "supervisor",
+    })))
+}
+
+/// A node whose store and engine are there and whose threads are not.
+struct Opened {
+    config: NodeConfig,
+    genesis: Arc<Genesis>,
+    validators: Arc<ValidatorSet>,
+    storage: Arc<Storage>,
+    executor: Arc<Executor>,
+    tip: Tip,
+    state: Arc<Snapshot>,
+}
+
+impl Opened {
+    fn open(config: NodeConfig) -> Result<Self, NodeError> {
+        std::fs::create_dir_all(&config.data_dir).map_err(|source| NodeError::Io {
+            operation: "make the data folder",
+            source,
+        })?;
+        let storage = Storage::open(&config.data_dir.join("chain"), config.storage)?;
+        let genesis = open_chain(&storage, &config.genesis)?;
+        let validators = genesis
+            .validator_set()
+            .ok_or(kumiki_protocol::GenesisError::Validators)?;
+        let key = config.validator.public_key();
+        if validators.keys() != [key] {
+            return Err(NodeError::NotTheValidator { key });
+        }
+        let lag = genesis.parameters.execution_lag;
+        if lag != 0 {
+            return Err(NodeError::ExecutionLag { found: lag });
+        }
+        let vm = open_vm(&config.data_dir, config.trap_offsets)?;
+        let tip = storage.tip().ok_or(StorageError::NotInitialised)?;
+        let state = Arc::new(storage.snapshot()?);
+        tracing::info!(
+            chain = genesis.chain_id,
+            height = tip.height,
+            root = %tip.state_root,
+            "chain opened"
+        );
+        Ok(Self {
+            executor: Arc::new(Executor::new(vm, &genesis)),
+            validators: Arc::new(validators),
+            storage: Arc::new(storage),
+            genesis,
+            config,
+            tip,
+            state,
+        })
+    }
+
+    fn run(self) -> Result<NodeHandle, NodeError> {
+        let mut registry = Registry::default();
+        let metrics = NodeMetrics::register(&mut registry);
+        let mempool = Arc::new(self.mempool());
+        let (heads, heads_seen) = watch::channel(self.tip);
+        let (tasks, task_queue) = mpsc::channel();
+        let (alarm, alarmed) = watch::channel(false);
+        let genesis_hash = self.genesis.hash();
+        let executor_thread = ExecutorThread {
+            storage: Arc::clone(&self.storage),
+            executor: Arc::clone(&self.executor),
+            mempool: Arc::clone(&mempool),
+            genesis: Arc::clone(&self.genesis),
+            genesis_hash,
+            validators_hash: self.validators.hash(),
+            heads,
+            metrics,
+            tip: self.tip,
+            state: self.state,
+            built: None,
+        };
+        let threads = Threads {
+            executor: spawn_executor(executor_thread, task_queue, Alarm(alarm.clone()))?,
+            admission: (0..self.config.admission_threads.max(1))
+                .map(|_| spawn_admission(&mempool, Alarm(alarm.clone())))
+                .collect::<Result<_, _>>()?,
+        };
+        let solo = Solo {
+            application: Arc::new(Chain::new(tasks, Arc::clone(&mempool), self.validators)),
+            key: self.config.validator,
+            genesis_hash,
+            sealing: self.config.sealing,
+            clock: self.config.clock,
+        };
+        let tip = OrderingTip {
+            height: self.tip.height,
+            block_hash: self.tip.block_hash,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let supervised = supervise(solo, tip, Arc::clone(&mempool), threads, alarmed, stopped);
+        Ok(NodeHandle {
+            genesis: self.genesis,
+            storage: self.storage,
+            executor: self.executor,
+            mempool,
+            heads: heads_seen,
+            registry: Arc::new(Mutex::new(registry)),
+            stop,
+            ended: tokio::spawn(supervised),
+        })
+    }
+
+    fn mempool(&self) -> SharedMempool {
+        let parameters = &self.genesis.parameters;
+        let rules = ChainRules {
+            genesis_hash: self.genesis.hash(),
+            gas_price_min: parameters.gas_price_min,
+            block_gas_max: parameters.block_gas_max,
+            block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
+            transaction_gas: gas::TRANSACTION_BASE.saturating_add(gas::SIGNATURE),
+            transaction_gas_per_byte: gas::TRANSACTION_PER_BYTE,
+        };
+        let head = ChainHead {
+            height: self.tip.height,
+            state: Arc::<Snapshot>::clone(&self.state),
+        };
+        let vm = self.executor.vm().clone();
+        SharedMempool::new(self.config.mempool, rules, head)
+            .on_admitted(Box::new(move |admitted| prepare_code(&vm, admitted)))
+    }
+}
+
+/// Has new code compiled while its transaction waits for a block.
+fn prepare_code(vm: &Vm, transaction: &Transaction) {
+    for action in &transaction.body.actions {
+        if let Action::Deploy { code, .. } | Action::Upgrade { code, .. } = action {
+            vm.prepare_ahead(code);
+        }
+    }
+}
+
+/// Runs the ordering engine until it is asked to stop or a thread ends, then ends the rest.
+async fn supervise(
+    solo: Solo<Chain>,
+    tip: OrderingTip,
+    mempool: Arc<SharedMempool>,
+    threads: Threads,
+    mut alarmed: watch::Receiver<bool>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), NodeError> {
+    let (stop_driver, driver_stopped) = watch::channel(false);
+    let driver = tokio::spawn(solo.run(tip, driver_stopped));
+    tokio::select! {
+        _ = stopped.wait_for(|stop| *stop) => {}
+        _ = alarmed.wait_for(|alarm| *alarm) => {}
+    }
+    mempool.close();
+    stop_driver.send_replace(true);
+    // With the driver goes the last sender of tasks, which ends the executor thread.
+    let driver_panicked = driver.await.is_err();
+    let joined = tokio::task::spawn_blocking(move || join(threads)).await;
+    let result = joined.unwrap_or(Err(Fatal::Panicked { thread: "join" }));
+    match result {
+        Ok(()) if driver_panicked => Err(Fatal::Panicked { thread: "ordering" }),
+        other => other,
+    }
+    .inspect_err(|fatal| tracing::error!(error = %fatal, "node stopped"))
+    .map_err(NodeError::Fatal)
+}
+
+fn join(threads: Threads) -> Result<(), Fatal> {
+    let executor = threads.executor.join();
+    for thread in threads.admission {
+        thread.join().map_err(|_panic| Fatal::Panicked {
+            thread: "admission",
+        })?;
+    }
+    executor.unwrap_or(Err(Fatal::Panicked { thread: "executor" }))
+}
+
+fn spawn_executor(
+    thread: ExecutorThread,
+    tasks: mpsc::Receiver<Task>,
+    alarm: Alarm,
+) -> Result<JoinHandle<Result<(), Fatal>>, NodeError> {
+    spawn_execution_thread("kumiki-executor", move || {
+        let _alarm = alarm;
+        thread.run(&tasks)
+    })
+    .map_err(|source| NodeError::Io {
+        operation: "start the executor thread",
+        source,
+    })
+}
+
+fn spawn_admission(
+    mempool: &Arc<SharedMempool>,
+    alarm: Alarm,
+) -> Result<JoinHandle<()>, NodeError> {
+    let mempool = Arc::clone(mempool);
+    std::thread::Builder::new()
+        .name("kumiki-admit".to_owned())
+        .spawn(move || {
+            let _alarm = alarm;
+            mempool.run_admission();
+        })
+        .map_err(|source| NodeError::Io {
+            operation: "start an admission thread",
+            source,
+        })
+}
+
+fn open_vm(data_dir: &Path, trap_offsets: bool) -> Result<Vm, NodeError> {
+    let mut config = VmConfig::new(EngineKind::Wasmtime);
+    config.cache_dir = Some(data_dir.join("compiled"));
+    config.trap_offsets = trap_offsets;
+    Ok(Vm::new(config)?)
+}
+
+/// The chain that the store holds, started from `source` where there is none.
+fn open_chain(storage: &Storage, source: &GenesisSource) -> Result<Arc<Genesis>, NodeError> {
+    let (GenesisSource::Exactly(wanted) | GenesisSource::StoredOr(wanted)) = source;
+    let Some(stored) = storage.genesis() else {
+        initialise(storage, wanted)?;
+        return Ok(Arc::new(wanted.clone()));
+    };
+    if matches!(source, GenesisSource::Exactly(_)) && *stored != *wanted {
+        return Err(NodeError::OtherChain {
+            found: stored.hash(),
+            expected: wanted.hash(),
+        });
+    }
+    Ok(stored)
+}
+
+fn initialise(storage: &Storage, genesis: &Genesis) -> Result<(), NodeError> {
+    genesis.check()?;
+    let validators = genesis
+        .validator_set()
+        .ok_or(kumiki_protocol::GenesisError::Validators)?;
+    let changes = genesis_changes(genesis);
+    let prepared = storage.prepare(&changes)?;
+    let block = genesis_block(genesis, &validators, &prepared);
+    storage.initialise(genesis, &changes, &block)?;
+    Ok(())
+}
+
+/// Block 0 of the chain of `genesis`, whose first state is `prepared`.
+pub(crate) fn genesis_block(
+    genesis: &Genesis,
+    validators: &ValidatorSet,
+    prepared: &Prepared,
+) -> Block {
+    Block {
+        header: Header {
+            version: PROTOCOL_VERSION,
+            genesis_hash: genesis.hash(),
+            height: 0,
+            parent: Hash::ZERO,
+            time_ms: genesis.time_ms,
+            proposer: validators.keys()[0],
+            transactions_root: Block::transactions_root(&[]),
+            transactions_count: 0,
+            executed: ExecutedState {
+                height: 0,
+                state_root: prepared.state_root,
+                state_entries: prepared.state_entries,
+                receipts_root: Receipt::root(&[]),
+                next_validators_hash: validators.hash(),
+            },
+        },
+        transactions: Vec::new(),
+    }
+}

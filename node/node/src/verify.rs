@@ -1,0 +1,225 @@
+//! Execute a whole chain again from its genesis and compare every result.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kumiki_executor::{
+    BlockInput, ExecutionFailure, Executor, Selection, Signatures, genesis_changes,
+};
+use kumiki_protocol::{
+    Block, CertificateError, ExecutedState, Genesis, Hash, Height, Transaction, ValidatorSet,
+};
+use kumiki_storage::{BlockCommit, Storage, StorageError, StorageOptions};
+use kumiki_vm::Vm;
+
+use crate::node::genesis_block;
+
+/// What a whole verification found to be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Blocks after genesis.
+    pub blocks: u64,
+    /// Their transactions.
+    pub transactions: u64,
+    /// The state root after the last one.
+    pub state_root: Hash,
+}
+
+/// Why a chain is not what its blocks lead to, or could not be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// A store refuses.
+    #[error("the store: {0}")]
+    Storage(#[from] StorageError),
+    /// This node cannot execute.
+    #[error("at height {height}: {source}")]
+    Execution {
+        /// The block.
+        height: Height,
+        /// What the executor says.
+        source: ExecutionFailure,
+    },
+    /// A block below the tip is missing.
+    #[error("block {height}, its certificate or its receipts are missing")]
+    Missing {
+        /// The block.
+        height: Height,
+    },
+    /// A block does not follow the one before.
+    #[error("block {height} does not follow the block before it")]
+    NotNext {
+        /// The block.
+        height: Height,
+    },
+    /// A certificate proves nothing.
+    #[error("the certificate of block {height}: {source}")]
+    Certificate {
+        /// The block.
+        height: Height,
+        /// Why.
+        source: CertificateError,
+    },
+    /// The stored result is not what execution gives.
+    #[error("block {height} says {stored:?}, executing it gives {executed:?}")]
+    Differs {
+        /// The block.
+        height: Height,
+        /// What the header says.
+        stored: Box<ExecutedState>,
+        /// What execution gives.
+        executed: Box<ExecutedState>,
+    },
+    /// The genesis names no validator set.
+    #[error("the genesis names no validator set")]
+    NoValidators,
+}
+
+/// Executes all blocks of `storage` again from genesis, in a new store in the empty folder `scratch`, and
+/// compares parents, certificates, receipts and roots. Run it on a thread with the stack that `kumiki_vm` asks
+/// for, or contracts that call each other run slower.
+///
+/// # Errors
+/// The first difference, or the reason why the chain could not be verified.
+pub fn verify_chain(storage: &Storage, vm: Vm, scratch: &Path) -> Result<Verified, VerifyError> {
+    let genesis = storage.genesis().ok_or(StorageError::NotInitialised)?;
+    let tip = storage.tip().ok_or(StorageError::NotInitialised)?;
+    let copy = Storage::open(scratch, StorageOptions::default())?;
+    let mut replay = Replay::start(&genesis, vm, copy)?;
+    replay.expect_genesis(storage)?;
+    let mut verified = Verified {
+        blocks: 0,
+        transactions: 0,
+        state_root: replay.state_root()?,
+    };
+    for height in 1..=tip.height {
+        let count = replay.step(storage, height)?;
+        verified.blocks += 1;
+        verified.transactions += count;
+    }
+    verified.state_root = replay.state_root()?;
+    Ok(verified)
+}
+
+struct Replay {
+    copy: Storage,
+    executor: Executor,
+    genesis_hash: Hash,
+    validators: ValidatorSet,
+    parent: Hash,
+}
+
+impl Replay {
+    fn start(genesis: &Genesis, vm: Vm, copy: Storage) -> Result<Self, VerifyError> {
+        let validators = genesis.validator_set().ok_or(VerifyError::NoValidators)?;
+        let changes = genesis_changes(genesis);
+        let prepared = copy.prepare(&changes)?;
+        let block = genesis_block(genesis, &validators, &prepared);
+        copy.initialise(genesis, &changes, &block)?;
+        Ok(Self {
+            copy,
+            executor: Executor::new(vm, genesis),
+            genesis_hash: genesis.hash(),
+            validators,
+            parent: block.hash(),
+        })
+    }
+
+    fn state_root(&self) -> Result<Hash, VerifyError> {
+        Ok(self
+            .copy
+            .tip()
+            .ok_or(StorageError::NotInitialised)?
+            .state_root)
+    }
+
+    fn expect_genesis(&self, storage: &Storage) -> Result<(), VerifyError> {
+        let stored = storage
+            .header(0)?
+            .ok_or(VerifyError::Missing { height: 0 })?;
+        let made = self
+            .copy
+            .header(0)?
+            .ok_or(VerifyError::Missing { height: 0 })?;
+        compare(0, stored.executed, made.executed)
+    }
+
+    /// Executes the block at `height` and returns how many transactions it has.
+    fn step(&mut self, storage: &Storage, height: Height) -> Result<u64, VerifyError> {
+        let missing = || VerifyError::Missing { height };
+        let block = storage.block(height)?.ok_or_else(missing)?;
+        let certificate = storage.certificate(height)?.ok_or_else(missing)?;
+        let stored_receipts = storage.receipts(height)?.ok_or_else(missing)?;
+        let block_hash = block.hash();
+        let (header, transactions) = (&block.header, &block.transactions);
+        let root = Block::transactions_root(transactions);
+        if header.height != height
+            || header.parent != self.parent
+            || header.transactions_root != root
+            || certificate.block != block_hash
+        {
+            return Err(VerifyError::NotNext { height });
+        }
+        certificate
+            .verify(&self.genesis_hash, &self.validators)
+            .map_err(|source| VerifyError::Certificate { height, source })?;
+        let executed = self.execute(&block, transactions.clone())?;
+        let prepared = self.copy.prepare(&executed.changes)?;
+        let found = ExecutedState {
+            height,
+            state_root: prepared.state_root,
+            state_entries: prepared.state_entries,
+            receipts_root: executed.receipts_root,
+            next_validators_hash: self.validators.hash(),
+        };
+        compare(height, header.executed, found)?;
+        if stored_receipts != executed.receipts {
+            return Err(VerifyError::Missing { height });
+        }
+        self.copy.commit(BlockCommit {
+            block: &block,
+            certificate: &certificate,
+            receipts: &executed.receipts,
+            prepared,
+        })?;
+        self.parent = block_hash;
+        Ok(u64::from(header.transactions_count))
+    }
+
+    fn execute(
+        &self,
+        block: &Block,
+        transactions: Vec<Transaction>,
+    ) -> Result<kumiki_executor::ExecutedBlock, VerifyError> {
+        let height = block.header.height;
+        let input = BlockInput {
+            height,
+            time_ms: block.header.time_ms,
+            proposer: block.header.proposer,
+        };
+        let base = Arc::new(self.copy.snapshot()?);
+        self.executor
+            .execute_block(
+                base,
+                &input,
+                transactions,
+                Selection::KeepRejected,
+                Signatures::Verify,
+            )
+            .map_err(|source| VerifyError::Execution { height, source })
+    }
+}
+
+fn compare(
+    height: Height,
+    stored: ExecutedState,
+    executed: ExecutedState,
+) -> Result<(), VerifyError> {
+    if stored == executed {
+        return Ok(());
+    }
+    Err(VerifyError::Differs {
+        height,
+        stored: Box::new(stored),
+        executed: Box::new(executed),
+    })
+}
