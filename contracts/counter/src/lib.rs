@@ -35,7 +35,7 @@ pub mod counter {
     impl Counter {
         /// Starts at `start`; who deploys it owns it.
         #[init]
-        pub fn new(&mut self, start: u64) {
+        pub fn init(&mut self, start: u64) {
             let owner = self.env().caller();
             self.owner.set(&owner);
             self.value.set(&start);

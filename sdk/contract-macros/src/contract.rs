@@ -238,7 +238,7 @@ fn check_messages(
     if inits.next().is_none() {
         errors.at(
             &storage.ident,
-            "a contract has one method marked #[init]: pub fn new(&mut self, …)",
+            "a contract has one method marked #[init]: pub fn init(&mut self, …)",
         );
     }
     for second in inits {

@@ -51,7 +51,7 @@ pub(crate) fn handle(
 ) -> TokenStream {
     let methods = messages
         .iter()
-        .map(|message| message.handle_method(contract));
+        .map(|message| message.handle_method(name, contract));
     quote! {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #visibility struct #name {

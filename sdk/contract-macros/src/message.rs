@@ -111,7 +111,7 @@ impl Message {
     }
 
     /// The method of a typed handle that makes this message.
-    pub(crate) fn handle_method(&self, contract: Option<&Ident>) -> TokenStream {
+    pub(crate) fn handle_method(&self, handle: &Ident, contract: Option<&Ident>) -> TokenStream {
         let Self {
             name,
             doc_attributes,
@@ -125,24 +125,31 @@ impl Message {
         let parameters = self.arguments.iter().map(|(name, of)| quote!(#name: #of));
         let arguments = tuple_of(self.arguments.iter().map(|(name, _)| quote!(#name)));
         let [a, b, c, d] = self.selector();
+        let full_name = format!("{}.{name}", contract.unwrap_or(handle));
         match (self.kind, contract) {
             (Kind::Init, Some(contract)) => quote! {
                 #(#doc_attributes)*
                 pub fn #name(#(#parameters),*) -> ::kumiki_contract::Deploy<#contract, #error> {
-                    ::kumiki_contract::Deploy::new(&#arguments)
+                    ::kumiki_contract::Deploy::new(#full_name, &#arguments)
                 }
             },
-            (Kind::Init | Kind::Migrate, _) => TokenStream::new(),
+            (Kind::Migrate, Some(contract)) => quote! {
+                #(#doc_attributes)*
+                pub fn #name(#(#parameters),*) -> ::kumiki_contract::Upgrade<#contract, #error> {
+                    ::kumiki_contract::Upgrade::new(#full_name, &#arguments)
+                }
+            },
+            (Kind::Init | Kind::Migrate, None) => TokenStream::new(),
             (Kind::Call, _) => quote! {
                 #(#doc_attributes)*
                 pub fn #name(&self, #(#parameters),*) -> ::kumiki_contract::Call<#value, #error> {
-                    ::kumiki_contract::Call::new(self.address, [#a, #b, #c, #d], &#arguments)
+                    ::kumiki_contract::Call::new(#full_name, self.address, [#a, #b, #c, #d], &#arguments)
                 }
             },
             (Kind::View, _) => quote! {
                 #(#doc_attributes)*
                 pub fn #name(&self, #(#parameters),*) -> ::kumiki_contract::View<#value, #error> {
-                    ::kumiki_contract::View::new(self.address, [#a, #b, #c, #d], &#arguments)
+                    ::kumiki_contract::View::new(#full_name, self.address, [#a, #b, #c, #d], &#arguments)
                 }
             },
         }

@@ -75,6 +75,8 @@ fn return_data() -> Vec<u8> {
 #[derive(Clone, Debug)]
 #[must_use = "a message does nothing until it is sent"]
 pub struct Call<T, E> {
+    #[cfg(not(target_family = "wasm"))]
+    name: &'static str,
     contract: Address,
     input: Vec<u8>,
     value: Balance,
@@ -94,19 +96,29 @@ pub struct View<T, E> {
 #[derive(Clone, Debug)]
 #[must_use = "a contract is made only when this is deployed"]
 pub struct Deploy<C, E> {
+    #[cfg(not(target_family = "wasm"))]
+    name: &'static str,
     input: Vec<u8>,
     value: Balance,
     contract: PhantomData<fn() -> (C, E)>,
 }
 
 impl<T, E> Call<T, E> {
-    /// A message of `selector` and SCALE `arguments`.
+    /// A message of `selector` and SCALE `arguments`; `name` is for tests.
     #[doc(hidden)]
-    pub fn new(contract: Address, selector: [u8; 4], arguments: &impl Encode) -> Self {
+    #[cfg_attr(target_family = "wasm", expect(unused_variables, reason = "for tests"))]
+    pub fn new(
+        name: &'static str,
+        contract: Address,
+        selector: [u8; 4],
+        arguments: &impl Encode,
+    ) -> Self {
         let mut input = Vec::with_capacity(4 + arguments.size_hint());
         input.extend_from_slice(&selector);
         arguments.encode_to(&mut input);
         Self {
+            #[cfg(not(target_family = "wasm"))]
+            name,
             contract,
             input,
             value: 0,
@@ -132,6 +144,13 @@ impl<T, E> Call<T, E> {
     pub fn allow_reentry(mut self) -> Self {
         self.flags |= CALL_ALLOW_REENTRY;
         self
+    }
+
+    /// `Contract.message`.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Whom it is for.
@@ -192,10 +211,15 @@ pub(crate) fn decode_answer<T: Decode, E>(data: &[u8]) -> Result<T, CallError<E>
 }
 
 impl<T, E> View<T, E> {
-    /// A message of `selector` and SCALE `arguments`.
+    /// A message of `selector` and SCALE `arguments`; `name` is for tests.
     #[doc(hidden)]
-    pub fn new(contract: Address, selector: [u8; 4], arguments: &impl Encode) -> Self {
-        let mut message = Call::new(contract, selector, arguments);
+    pub fn new(
+        name: &'static str,
+        contract: Address,
+        selector: [u8; 4],
+        arguments: &impl Encode,
+    ) -> Self {
+        let mut message = Call::new(name, contract, selector, arguments);
         message.flags = CALL_READ_ONLY;
         Self { message }
     }
@@ -236,10 +260,13 @@ impl<T: Decode, E: Decode> View<T, E> {
 }
 
 impl<C, E> Deploy<C, E> {
-    /// The SCALE arguments of `init`.
+    /// The SCALE arguments of `init`; `name` is for tests.
     #[doc(hidden)]
-    pub fn new(arguments: &impl Encode) -> Self {
+    #[cfg_attr(target_family = "wasm", expect(unused_variables, reason = "for tests"))]
+    pub fn new(name: &'static str, arguments: &impl Encode) -> Self {
         Self {
+            #[cfg(not(target_family = "wasm"))]
+            name,
             input: arguments.encode(),
             value: 0,
             contract: PhantomData,
@@ -252,6 +279,13 @@ impl<C, E> Deploy<C, E> {
         self
     }
 
+    /// `Contract.init`.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The SCALE arguments of `init`.
     #[must_use]
     pub fn input(&self) -> &[u8] {
@@ -262,5 +296,42 @@ impl<C, E> Deploy<C, E> {
     #[must_use]
     pub const fn value(&self) -> Balance {
         self.value
+    }
+}
+
+/// New code for a contract: the arguments of its `migrate`.
+#[derive(Clone, Debug)]
+#[must_use = "a contract gets new code only when it is upgraded with this"]
+pub struct Upgrade<C, E> {
+    #[cfg(not(target_family = "wasm"))]
+    name: &'static str,
+    input: Vec<u8>,
+    contract: PhantomData<fn() -> (C, E)>,
+}
+
+impl<C, E> Upgrade<C, E> {
+    /// The SCALE arguments of `migrate`; `name` is for tests.
+    #[doc(hidden)]
+    #[cfg_attr(target_family = "wasm", expect(unused_variables, reason = "for tests"))]
+    pub fn new(name: &'static str, arguments: &impl Encode) -> Self {
+        Self {
+            #[cfg(not(target_family = "wasm"))]
+            name,
+            input: arguments.encode(),
+            contract: PhantomData,
+        }
+    }
+
+    /// `Contract.migrate`.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The SCALE arguments of `migrate`.
+    #[must_use]
+    pub fn input(&self) -> &[u8] {
+        &self.input
     }
 }

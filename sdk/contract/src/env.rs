@@ -7,7 +7,7 @@ use core::ops::Deref;
 use kumiki_abi::ResultCode;
 
 use crate::call::failed_call;
-use crate::{Address, Balance, CallError, Contract, Deploy, Hash, host};
+use crate::{Address, Balance, CallError, Contract, Deploy, Hash, Upgrade, host};
 
 /// What any message can ask. Only code that runs in a contract gets one.
 #[derive(Clone, Copy, Debug)]
@@ -159,18 +159,17 @@ impl EnvMut {
         }
     }
 
-    /// Switches this contract to other code that the chain stores and runs that code's `migrate` with `arguments`
-    /// (their SCALE encoding). This call goes on in the old code.
+    /// Switches this contract to other code that the chain stores, that of `C`, and runs its `migrate`. This call
+    /// goes on in the old code.
     ///
     /// # Errors
     /// What `migrate` refused with, or why it could not run.
-    pub fn upgrade<E: parity_scale_codec::Decode>(
+    pub fn upgrade<C: Contract, E: parity_scale_codec::Decode>(
         &mut self,
         code_hash: Hash,
-        arguments: &impl parity_scale_codec::Encode,
+        migrate: &Upgrade<C, E>,
     ) -> Result<(), CallError<E>> {
-        let code = arguments.using_encoded(|input| host::upgrade(&code_hash.0, input));
-        match ResultCode::from_i32(code) {
+        match ResultCode::from_i32(host::upgrade(&code_hash.0, migrate.input())) {
             Some(ResultCode::Ok) => Ok(()),
             code => Err(failed_call(code)),
         }

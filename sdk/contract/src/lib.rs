@@ -23,7 +23,7 @@ mod storage;
 
 pub use abi_type::AbiType;
 pub use address::{Address, Balance, Hash};
-pub use call::{Call, CallError, Deploy, NoError, View};
+pub use call::{Call, CallError, Deploy, NoError, Upgrade, View};
 pub use entry::{Contract, EntryPoint};
 pub use env::{Env, EnvMut};
 pub use event::Event;

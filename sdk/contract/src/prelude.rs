@@ -7,5 +7,5 @@ pub use alloc::vec::Vec;
 
 pub use crate::{
     Address, Balance, Call, CallError, Contract, Decode, Deploy, Encode, Env, EnvMut, Event, Hash,
-    Item, List, Map, OrderedMap, View, contract_ref, data,
+    Item, List, Map, OrderedMap, Upgrade, View, contract_ref, data,
 };

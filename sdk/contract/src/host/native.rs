@@ -130,6 +130,12 @@ pub fn run(host: &mut dyn NativeHost, code: impl FnOnce()) -> NativeEnd {
     }
 }
 
+/// Bytes of input that the native call on this thread was given.
+#[must_use]
+pub fn input_len() -> usize {
+    calls::input(&mut [])
+}
+
 struct Scope;
 
 impl Drop for Scope {
