@@ -7,7 +7,8 @@ use kumiki_executor::{
 };
 use kumiki_protocol::{
     AccountRecord, Action, Address, Amount, ChainKind, Decode, Genesis, GenesisAccount, Hash,
-    Parameters, Rejection, ResultCode, SecretKey, Status, Transaction, TransactionBody, state_key,
+    Parameters, Rejection, ResultCode, SecretKey, Status, Transaction, TransactionBody, limits,
+    state_key,
 };
 use kumiki_state::MemoryState;
 use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
@@ -234,7 +235,7 @@ fn every_broken_rule_is_rejected_by_its_name_and_costs_nothing() {
         (with(&|body| body.nonce = 1), Rejection::NonceGap),
         (with(&|body| body.valid_until = 0), Rejection::Expired),
         (
-            with(&|body| body.valid_until = u64::MAX),
+            with(&|body| body.valid_until = limits::JSON_INTEGER_MAX),
             Rejection::ValidUntilTooFar,
         ),
         (
@@ -250,7 +251,7 @@ fn every_broken_rule_is_rejected_by_its_name_and_costs_nothing() {
             Rejection::GasLimitOutOfRange,
         ),
         (
-            with(&|body| body.gas_limit = u64::MAX),
+            with(&|body| body.gas_limit = limits::JSON_INTEGER_MAX),
             Rejection::GasLimitOutOfRange,
         ),
     ];

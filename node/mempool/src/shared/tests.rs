@@ -92,7 +92,7 @@ async fn each_refusal_names_its_reason() {
         (running.draft(0, 2).gas_price(2), "gasPriceTooLow"),
         (running.draft(0, 2).gas_limit(1_000), "gasLimitOutOfRange"),
         (
-            running.draft(0, 2).gas_limit(u64::MAX),
+            running.draft(0, 2).gas_limit(limits::JSON_INTEGER_MAX),
             "gasLimitOutOfRange",
         ),
         (running.draft(0, 2).valid_until(10), "expired"),

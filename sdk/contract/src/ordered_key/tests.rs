@@ -41,7 +41,8 @@ proptest! {
         let mut rest = bytes.as_slice();
         if let Some(key) = <(String, i32)>::decode_ordered(&mut rest) {
             let used = bytes.len() - rest.len();
-            prop_assert_eq!(encoded(&key).as_slice(), &bytes[..used]);
+            let again = encoded(&key);
+            prop_assert_eq!(again.as_slice(), &bytes[..used]);
         }
     }
 }

@@ -237,6 +237,7 @@ fn limits_are_as_ever() {
         "valid_until_window_max",
         limits::VALID_UNTIL_WINDOW_MAX.to_string(),
     );
+    golden.add("json_integer_max", limits::JSON_INTEGER_MAX.to_string());
     golden.add(
         "protocol_version",
         kumiki_protocol::PROTOCOL_VERSION.to_string(),
