@@ -1,0 +1,203 @@
+//! Kill a node under load, at random moments, and look at what is left: every acknowledged transaction exactly
+//! once, and a state that executing all blocks again leads to.
+//!
+//! `KUMIKI_CRASH_ROUNDS` sets how often (3 by default), `KUMIKI_CRASH_SEED` repeats a run.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use kumiki_node::{Node, NodeConfig, NodeHandle, dev_genesis, verify_chain};
+use kumiki_protocol::{Hash, TransactionHash};
+use kumiki_storage::{Storage, StorageOptions};
+use kumiki_testkit::{Draft, account};
+use kumiki_vm::{EngineKind, Vm, VmConfig};
+
+/// Set for the child process: the data folder of the node it runs.
+const CHILD_DIR: &str = "KUMIKI_CRASH_CHILD_DIR";
+/// Accounts that send, each with its transactions in flight.
+const SENDERS: u8 = 6;
+const IN_FLIGHT: u64 = 5;
+
+/// A stream of numbers from a seed (SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+fn number_from_env(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+fn data_dir(scratch: &Path) -> PathBuf {
+    scratch.join("node")
+}
+
+/// Not a test of its own: the process that the test below kills. It runs a node under load for ever.
+#[test]
+#[ignore = "run by killed_nodes_keep_every_acknowledged_transaction_exactly_once, as another process"]
+fn child_under_load() {
+    let dir = std::env::var(CHILD_DIR).expect("set by the test that runs this");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(run_under_load(PathBuf::from(dir)));
+}
+
+async fn run_under_load(dir: PathBuf) {
+    let accounts: Vec<_> = (0..SENDERS).map(|number| account(number).address).collect();
+    let genesis = dev_genesis(&accounts, 1 << 80, 1_700_000_000_000);
+    let node = Node::start(NodeConfig::dev(dir, genesis)).await.unwrap();
+    let node = Arc::new(node);
+    let tip = *node.heads().borrow();
+    say(&format!("start {} {}", tip.height, tip.state_root));
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|number| tokio::spawn(send_for_ever(Arc::clone(&node), number)))
+        .collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+}
+
+/// Writes one line to whoever started this process, past the test harness's capture.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
+
+async fn send_for_ever(node: Arc<NodeHandle>, number: u8) {
+    let sender = account(number);
+    let receiver = account(number + 100).address;
+    loop {
+        let next = node.mempool().next_nonce(&sender.address).unwrap();
+        let mut hashes = Vec::new();
+        for nonce in next..next + IN_FLIGHT {
+            let transaction = Draft::new(node.genesis(), &sender, nonce)
+                .gas_limit(200_000)
+                .valid_until(90_000)
+                .transfer(&receiver, 1)
+                .sign();
+            hashes.push(node.mempool().submit(transaction).await.unwrap());
+        }
+        for hash in hashes {
+            let height = wait_until_final(&node, &hash).await;
+            say(&format!("ack {hash} {height}"));
+        }
+    }
+}
+
+async fn wait_until_final(node: &NodeHandle, hash: &TransactionHash) -> u64 {
+    let mut heads = node.heads();
+    loop {
+        heads.borrow_and_update();
+        if let Some((height, _)) = node.storage().transaction_location(hash).unwrap() {
+            return height;
+        }
+        heads.changed().await.unwrap();
+    }
+}
+
+fn start_child(dir: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_under_load", "--ignored", "--nocapture"])
+        .env(CHILD_DIR, dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// What a child said until it was killed.
+#[derive(Default)]
+struct Heard {
+    start: Option<(u64, Hash)>,
+    acknowledged: Vec<(TransactionHash, u64)>,
+}
+
+/// Runs a node under load, kills it right after it acknowledged `acks` transactions, and returns all it said.
+fn run_and_kill(dir: &Path, acks: u64) -> Heard {
+    let mut child = start_child(dir);
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut heard = Heard::default();
+    let mut seen = 0;
+    let mut line = String::new();
+    while lines.read_line(&mut line).unwrap() > 0 {
+        // A line cut off by the kill says nothing.
+        let whole = line.strip_suffix('\n').unwrap_or_default().to_owned();
+        line.clear();
+        let words: Vec<&str> = whole.split(' ').collect();
+        match words.as_slice() {
+            ["start", height, root] => {
+                heard.start = Some((height.parse().unwrap(), root.parse().unwrap()));
+            }
+            ["ack", hash, height] => {
+                heard
+                    .acknowledged
+                    .push((hash.parse().unwrap(), height.parse().unwrap()));
+                seen += 1;
+                if seen == acks {
+                    child.kill().unwrap();
+                }
+            }
+            _ => {}
+        }
+    }
+    child.wait().unwrap();
+    assert!(
+        seen >= acks,
+        "the node ended by itself after {seen} acknowledgements"
+    );
+    heard
+}
+
+/// Height and root of what a killed node left, after checking that it is whole.
+fn examine(dir: &Path, acknowledged: &[(TransactionHash, u64)], scratch: &Path) -> (u64, Hash) {
+    let storage = Storage::open(&dir.join("chain"), StorageOptions::default()).unwrap();
+    let tip = storage.tip().unwrap();
+    let mut found = BTreeSet::new();
+    for height in 1..=tip.height {
+        for transaction in storage.block(height).unwrap().unwrap().transactions {
+            assert!(found.insert(transaction.hash()), "one transaction twice");
+        }
+    }
+    for (hash, height) in acknowledged {
+        assert!(found.contains(hash), "an acknowledged transaction is lost");
+        let location = storage.transaction_location(hash).unwrap();
+        assert_eq!(location.map(|(height, _)| height), Some(*height));
+    }
+    let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap();
+    let verified = verify_chain(&storage, vm, scratch).unwrap();
+    assert_eq!(verified.state_root, tip.state_root);
+    assert_eq!(verified.transactions, u64::try_from(found.len()).unwrap());
+    (tip.height, tip.state_root)
+}
+
+#[test]
+fn killed_nodes_keep_every_acknowledged_transaction_exactly_once() {
+    let seed = number_from_env("KUMIKI_CRASH_SEED", u64::from(std::process::id()));
+    println!("KUMIKI_CRASH_SEED={seed}");
+    let mut numbers = Numbers(seed);
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = data_dir(scratch.path());
+    let mut acknowledged = Vec::new();
+    let mut left = None;
+    for round in 0..number_from_env("KUMIKI_CRASH_ROUNDS", 3) {
+        let heard = run_and_kill(&dir, 1 + numbers.below(300));
+        if left.is_some() {
+            assert_eq!(
+                heard.start, left,
+                "the next start is at another height or root"
+            );
+        }
+        acknowledged.extend(heard.acknowledged);
+        let replay = scratch.path().join(format!("replay-{round}"));
+        left = Some(examine(&dir, &acknowledged, &replay));
+    }
+}
