@@ -1,0 +1,15 @@
+//! Load a running node over RPC with signed transfers and say how fast it is, and where its time goes.
+//!
+//! All transactions are signed before the clock starts. They are submitted in JSON-RPC batches over several
+//! keep-alive connections; beside them, one connection submits and waits, one transaction after the other, and
+//! its times are the latencies reported. What counts is what the chain made final, as its metrics say.
+
+mod connection;
+mod load;
+mod metrics_page;
+mod report;
+mod run;
+
+pub use connection::ConnectionError;
+pub use report::{Latency, Report, Stage};
+pub use run::{BenchError, Load, Options, run};
