@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use kumiki_protocol::{
     AccountRecord, Address, BatchVerifier, Gas, Height, Nonce, Rejection, SignatureItem,
@@ -52,6 +53,10 @@ pub struct AdmissionStats {
     pub batches: AtomicU64,
     /// Submissions in those batches.
     pub batched: AtomicU64,
+    /// Nanoseconds spent on reading accounts and on the pool.
+    pub check_nanos: AtomicU64,
+    /// Nanoseconds spent on signatures.
+    pub verify_nanos: AtomicU64,
 }
 
 struct Submission {
@@ -204,6 +209,7 @@ impl SharedMempool {
         self.stats.batches.fetch_add(1, Ordering::Relaxed);
         let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         self.stats.batched.fetch_add(count, Ordering::Relaxed);
+        let start = Instant::now();
         let head = self.head();
         let accounts: Vec<Result<AccountRecord, StateError>> = batch
             .iter()
@@ -217,7 +223,9 @@ impl SharedMempool {
                 Err(refusal) => answer(submission.reply, Err(refusal)),
             }
         }
+        let checked = Instant::now();
         let invalid = find_invalid(&verified);
+        add_nanos(&self.stats.verify_nanos, checked.elapsed());
         if let Some(hook) = &self.on_admitted {
             for (index, (submission, _)) in verified.iter().enumerate() {
                 if invalid.binary_search(&index).is_err() {
@@ -239,6 +247,7 @@ impl SharedMempool {
         }
         let ready = pool.has_candidates();
         drop(pool);
+        add_nanos(&self.stats.check_nanos, checked.duration_since(start));
         if ready {
             self.candidate_waits.notify_one();
         }
@@ -401,6 +410,11 @@ fn answer(
 ) {
     // A submitter that went away needs no answer.
     drop(reply.send(result));
+}
+
+fn add_nanos(counter: &AtomicU64, elapsed: Duration) {
+    let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+    counter.fetch_add(nanos, Ordering::Relaxed);
 }
 
 fn size_of_submission(submission: &Submission) -> usize {

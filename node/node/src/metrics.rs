@@ -1,7 +1,13 @@
 //! Count what the node does and where the time of a block goes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kumiki_mempool::SharedMempool;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -86,6 +92,46 @@ impl NodeMetrics {
             metrics.block_transactions.clone(),
         );
         metrics
+    }
+}
+
+/// Reads the mempool's own counts at each scrape.
+#[derive(Debug)]
+pub(crate) struct MempoolCollector(pub(crate) Arc<SharedMempool>);
+
+impl Collector for MempoolCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let stats = self.0.stats();
+        let mut counter = |name: &str, help: &str, unit: Option<&Unit>, value: f64| {
+            let counter = ConstCounter::new(value);
+            let metric = encoder.encode_descriptor(name, help, unit, counter.metric_type())?;
+            counter.encode(metric)
+        };
+        let counts: [(&str, &str, &AtomicU64); 4] = [
+            ("admitted", "Submissions taken in", &stats.admitted),
+            ("refused", "Submissions refused", &stats.refused),
+            ("batches", "Batches verified", &stats.batches),
+            ("batched", "Submissions in verified batches", &stats.batched),
+        ];
+        for (name, help, value) in counts {
+            #[expect(clippy::cast_precision_loss, reason = "a count for people")]
+            let value = value.load(Ordering::Relaxed) as f64;
+            counter(&format!("kumiki_mempool_{name}"), help, None, value)?;
+        }
+        let times: [(&str, &str, &AtomicU64); 2] = [
+            (
+                "check",
+                "Reading accounts, and the pool",
+                &stats.check_nanos,
+            ),
+            ("verify", "Verifying signatures", &stats.verify_nanos),
+        ];
+        for (name, help, nanos) in times {
+            let seconds = Duration::from_nanos(nanos.load(Ordering::Relaxed)).as_secs_f64();
+            let name = format!("kumiki_mempool_{name}");
+            counter(&name, help, Some(&Unit::Seconds), seconds)?;
+        }
+        Ok(())
     }
 }
 
