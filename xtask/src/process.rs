@@ -9,6 +9,21 @@ use crate::workspace;
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
+    // What the outer `cargo run` says about this package would make build scripts run again, in turns.
+    for (name, _) in std::env::vars_os() {
+        let about_this_package = [
+            "CARGO_MANIFEST_",
+            "CARGO_PKG_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+        ];
+        if name
+            .to_str()
+            .is_some_and(|name| about_this_package.iter().any(|part| name.starts_with(part)))
+        {
+            command.env_remove(name);
+        }
+    }
     command
         .args(arguments)
         .current_dir(workspace::root())
