@@ -1,5 +1,6 @@
 //! Say that this node, not a contract, failed.
 
+use kumiki_protocol::ResultCode;
 use kumiki_state::StateError;
 
 /// A failure of this node: never a result of a transaction. The block it happened in must not be committed.
@@ -28,4 +29,29 @@ pub enum VmFailure {
         /// What was found.
         what: &'static str,
     },
+}
+
+/// Why a call did not come to run: a result, or the node's failure.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Code(ResultCode),
+    Failed(VmFailure),
+}
+
+impl From<ResultCode> for Refusal {
+    fn from(code: ResultCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<VmFailure> for Refusal {
+    fn from(failure: VmFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<StateError> for Refusal {
+    fn from(error: StateError) -> Self {
+        Self::Failed(error.into())
+    }
 }

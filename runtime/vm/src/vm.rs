@@ -1,11 +1,20 @@
 //! Run calls, deployments and upgrades, each all or nothing.
 
+mod calls;
+#[cfg(all(test, feature = "wasmtime", feature = "wasmi"))]
+mod tests;
+
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use kumiki_protocol::Address;
 
-use crate::{Deployment, Message, Outcome, Session, Upgrade, VmFailure};
+pub(crate) use calls::Invocation;
+
+use crate::engine::Engine;
+use crate::execution_stack::run_on_execution_stack;
+use crate::prepare::PrepareQueue;
+use crate::{Deployment, Entry, Message, Outcome, Session, Upgrade, VmFailure};
 
 /// Which engine runs Wasm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +38,7 @@ pub struct VmConfig {
     pub engine: EngineKind,
     /// Folder of compiled modules, made if missing and readable to this user only; none is kept if `None`.
     pub cache_dir: Option<PathBuf>,
-    /// Threads that compile.
+    /// Threads that compile ahead of execution.
     pub compile_threads: usize,
     /// Calls from outside that run at the same time; more wait.
     pub parallel_calls_max: u32,
@@ -40,7 +49,7 @@ pub struct VmConfig {
 impl VmConfig {
     /// The settings of a node with `engine` and no folder of compiled modules.
     #[must_use]
-    pub fn new(engine: EngineKind) -> Self {
+    pub const fn new(engine: EngineKind) -> Self {
         Self {
             engine,
             cache_dir: None,
@@ -54,18 +63,17 @@ impl VmConfig {
 /// Runs contracts. Clones share engine and caches; calls may run at the same time on several threads.
 #[derive(Clone, Debug)]
 pub struct Vm {
-    _config: Arc<VmConfig>,
+    pub(crate) inner: Arc<VmInner>,
 }
 
-/// A contract in native Rust, for tests of contracts (feature `native`). It has the same host functions, gas
-/// prices of host functions, rules of calls and limits as Wasm; its own instructions cost nothing.
-#[cfg(feature = "native")]
-pub trait NativeCode: Send + Sync {
-    /// Runs `entry`, and hands the frame back. When a method of `frame` returns [`crate::Ended`], nothing more can
-    /// happen in this call: return, or unwind (for example with `std::panic::resume_unwind`) and catch before the
-    /// end of `run`; what it does after is ignored. A panic of the contract itself is to be caught too and handed
-    /// to [`crate::Frame::panicked`].
-    fn run(&self, entry: crate::Entry, frame: crate::Frame) -> crate::Frame;
+#[derive(Debug)]
+pub(crate) struct VmInner {
+    pub(crate) engine: Arc<Engine>,
+    prepare: PrepareQueue,
+    free_slots: Mutex<u32>,
+    slot_freed: Condvar,
+    #[cfg(feature = "native")]
+    pub(crate) native: crate::engine::native::NativeCodes,
 }
 
 impl Vm {
@@ -74,8 +82,17 @@ impl Vm {
     /// # Errors
     /// `VmFailure` when the engine or the folder of compiled modules cannot be used.
     pub fn new(config: VmConfig) -> Result<Self, VmFailure> {
+        let engine = Arc::new(Engine::new(&config)?);
+        let prepare = PrepareQueue::start(&engine, config.compile_threads)?;
         Ok(Self {
-            _config: Arc::new(config),
+            inner: Arc::new(VmInner {
+                engine,
+                prepare,
+                free_slots: Mutex::new(config.parallel_calls_max.max(1)),
+                slot_freed: Condvar::new(),
+                #[cfg(feature = "native")]
+                native: crate::engine::native::NativeCodes::default(),
+            }),
         })
     }
 
@@ -85,11 +102,27 @@ impl Vm {
     /// `VmFailure` when this node failed; the session is lost with it.
     pub fn call(
         &self,
-        _session: Session,
-        _message: Message,
+        session: Session,
+        message: Message,
     ) -> Result<(Session, Outcome), VmFailure> {
-        Err(VmFailure::Engine {
-            reason: "not built yet".to_owned(),
+        if matches!(message.entry, Entry::Init | Entry::Migrate) {
+            return Ok((
+                session,
+                calls::refused(kumiki_protocol::ResultCode::NotAllowed),
+            ));
+        }
+        let invocation = Invocation {
+            caller: message.caller,
+            contract: message.contract,
+            entry: message.entry,
+            input: message.input,
+            value: message.value,
+            gas: message.gas,
+            reentry_allowed: false,
+        };
+        self.run(move |vm| {
+            vm.call_within(Box::new(session), invocation)
+                .map(|(session, outcome)| (*session, outcome))
         })
     }
 
@@ -99,32 +132,82 @@ impl Vm {
     /// `VmFailure` when this node failed; the session is lost with it.
     pub fn deploy(
         &self,
-        _session: Session,
-        _deployment: Deployment,
+        session: Session,
+        deployment: Deployment,
     ) -> Result<(Session, Outcome, Address), VmFailure> {
-        Err(VmFailure::Engine {
-            reason: "not built yet".to_owned(),
+        self.run(move |vm| {
+            vm.deploy_within(Box::new(session), deployment)
+                .map(|(session, outcome, address)| (*session, outcome, address))
         })
     }
 
-    /// Gives a contract other code and runs that code's `migrate`, if it has one.
+    /// Gives a contract other code and runs that code's `migrate`; code without one is refused as `InvalidCode`.
     ///
     /// # Errors
     /// `VmFailure` when this node failed; the session is lost with it.
     pub fn upgrade(
         &self,
-        _session: Session,
-        _upgrade: Upgrade,
+        session: Session,
+        upgrade: Upgrade,
     ) -> Result<(Session, Outcome), VmFailure> {
-        Err(VmFailure::Engine {
-            reason: "not built yet".to_owned(),
+        self.run(move |vm| {
+            vm.upgrade_within(Box::new(session), upgrade)
+                .map(|(session, outcome)| (*session, outcome))
         })
     }
 
-    /// Validates and compiles `code` in a worker, so that execution need not wait for it. Returns at once.
-    pub fn prepare_ahead(&self, _code: &[u8]) {}
+    /// Validates and compiles `code` in a worker, so that execution need not wait for it. Returns at once; does
+    /// nothing when too many wait already.
+    pub fn prepare_ahead(&self, code: &[u8]) {
+        self.inner.prepare.push(code);
+    }
 
-    /// Makes `run` the contract whose code is `code`, which is then deployed and called like any other.
+    /// Makes `run` the contract whose code is `code`, which is then deployed and called like any other. `code`
+    /// needs not be Wasm.
     #[cfg(feature = "native")]
-    pub fn register_native(&self, _code: Arc<[u8]>, _run: Arc<dyn NativeCode>) {}
+    pub fn register_native(&self, code: &[u8], run: Arc<dyn crate::NativeCode>) {
+        self.inner
+            .native
+            .insert(kumiki_protocol::sha3_256(&[code]), run);
+    }
+
+    /// Waits for a slot, so that the engine's pool of instances is never exhausted, and for a stack.
+    fn run<T: Send>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, VmFailure> + Send,
+    ) -> Result<T, VmFailure> {
+        let _slot = Slot::take(&self.inner);
+        run_on_execution_stack(|| work(self))?
+    }
+}
+
+/// The right to run one chain of calls.
+struct Slot<'a>(&'a VmInner);
+
+impl<'a> Slot<'a> {
+    fn take(inner: &'a VmInner) -> Self {
+        let mut free = inner
+            .free_slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            free = inner
+                .slot_freed
+                .wait(free)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Self(inner)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self
+            .0
+            .free_slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.slot_freed.notify_one();
+    }
 }

@@ -1,0 +1,361 @@
+//! Run contracts compiled by wasmtime.
+//!
+//! The settings are consensus-relevant where they say so; `docs/spec/vm.md` 5 gives the reasons.
+
+mod disk_cache;
+
+use std::sync::Arc;
+
+use kumiki_abi::{EXPORT_MEMORY, IMPORT_MODULE};
+use kumiki_protocol::Hash;
+use kumiki_protocol::limits::CALL_DEPTH_MAX;
+use wasmtime::{
+    Caller, Config, Enabled, Global, InstanceAllocationStrategy, InstancePre, Linker, Memory,
+    Module, ModuleExport, OptLevel, PoolingAllocationConfig, ResourceLimiter, Store, Strategy,
+    Trap, Val, WasmFeatures,
+};
+
+use super::modules::Modules;
+use super::{Ran, Stop, host};
+use crate::error::Refusal;
+use crate::execution_stack::WASM_STACK_BYTES;
+use crate::frame::{Ended, Frame};
+use crate::instrument::{EXPORT_GAS, EXPORT_STACK, instrument};
+use crate::validate::{MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX, check_code};
+use crate::{Entry, VmConfig, VmFailure};
+use disk_cache::DiskCache;
+
+/// Memory of a slot in the pool that stays resident between calls: what small contracts touch.
+const MEMORY_KEEP_RESIDENT_BYTES: usize = 256 << 10;
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
+
+/// One engine, and the modules compiled for it.
+pub(crate) struct WasmtimeEngine {
+    engine: wasmtime::Engine,
+    linker: Linker<HostState>,
+    modules: Modules<WasmtimeModule>,
+    disk: Option<DiskCache>,
+}
+
+/// A compiled contract with its imports resolved.
+pub(crate) struct WasmtimeModule {
+    instance: InstancePre<HostState>,
+    memory: ModuleExport,
+    gas: ModuleExport,
+    stack: ModuleExport,
+    entries: [Option<ModuleExport>; 4],
+    instance_gas: u64,
+}
+
+/// What a store holds: the frame, and how to reach the memory and the gas.
+struct HostState {
+    frame: Frame,
+    exports: Option<(Memory, Global)>,
+    limits: GrowthLimits,
+}
+
+/// Growth past the declared maximum is the contract's problem (it sees -1); growth that the system refuses is
+/// this node's, and stops it.
+struct GrowthLimits;
+
+impl ResourceLimiter for GrowthLimits {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error.context(LocalFailure))
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error.context(LocalFailure))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the system refused memory")]
+struct LocalFailure;
+
+fn engine_failure(error: impl std::fmt::Display) -> VmFailure {
+    VmFailure::Engine {
+        reason: format!("{error:#}"),
+    }
+}
+
+/// Features drift between versions, so all are off and the list is ours.
+fn settings(config: &VmConfig) -> wasmtime::Result<Config> {
+    let mut settings = Config::new();
+    settings.wasm_features(WasmFeatures::all(), false);
+    settings.wasm_features(
+        WasmFeatures::MUTABLE_GLOBAL
+            | WasmFeatures::SIGN_EXTENSION
+            | WasmFeatures::SATURATING_FLOAT_TO_INT
+            | WasmFeatures::MULTI_VALUE
+            | WasmFeatures::BULK_MEMORY
+            | WasmFeatures::REFERENCE_TYPES,
+        true,
+    );
+    settings
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        .cranelift_nan_canonicalization(true)
+        .parallel_compilation(true)
+        .memory_init_cow(true)
+        .signals_based_traps(true)
+        .memory_may_move(false)
+        .native_unwind_info(false)
+        .generate_address_map(config.trap_offsets)
+        .wasm_backtrace_max_frames(
+            config
+                .trap_offsets
+                .then_some(std::num::NonZeroUsize::new(16))
+                .flatten(),
+        )
+        .consume_fuel(false)
+        .epoch_interruption(false)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
+    // The same machine code on every x86-64 node, whatever its processor offers.
+    if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        settings.target("x86_64-unknown-linux-gnu")?;
+    }
+    Ok(settings)
+}
+
+fn pool(config: &VmConfig) -> PoolingAllocationConfig {
+    let depth = u32::try_from(CALL_DEPTH_MAX).unwrap_or(u32::MAX);
+    let slots = config.parallel_calls_max.max(1).saturating_mul(depth);
+    let memory_bytes = usize::try_from(MEMORY_PAGES_MAX << 16).unwrap_or(usize::MAX);
+    let table_entries = usize::try_from(TABLE_ENTRIES_MAX).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(slots)
+        .total_memories(slots)
+        .total_tables(slots)
+        .max_memories_per_module(1)
+        .max_tables_per_module(1)
+        .max_memory_size(memory_bytes)
+        .table_elements(table_entries)
+        .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+impl WasmtimeEngine {
+    pub(super) fn new(config: &VmConfig) -> Result<Self, VmFailure> {
+        let settings = settings(config).map_err(engine_failure)?;
+        let engine = wasmtime::Engine::new(&settings).map_err(engine_failure)?;
+        let mut linker = Linker::new(&engine);
+        link(&mut linker).map_err(engine_failure)?;
+        let disk = match &config.cache_dir {
+            Some(path) => Some(DiskCache::open(path, &engine)?),
+            None => None,
+        };
+        Ok(Self {
+            engine,
+            linker,
+            modules: Modules::new(),
+            disk,
+        })
+    }
+
+    /// The module of `hash`, from memory, from disk or compiled from `code`.
+    pub(super) fn module(
+        &self,
+        hash: &Hash,
+        code: impl FnOnce() -> Result<Arc<[u8]>, Refusal>,
+    ) -> Result<Arc<WasmtimeModule>, Refusal> {
+        self.modules.obtain(hash, || {
+            let code = code()?;
+            let invalid = |_error| Refusal::Code(kumiki_protocol::ResultCode::InvalidCode);
+            let kept = self.disk.as_ref().and_then(|disk| disk.load(hash));
+            let (module, info) = match kept {
+                Some(module) => (module, check_code(&code).map_err(invalid)?),
+                None => {
+                    let instrumented = instrument(&code).map_err(invalid)?;
+                    let module =
+                        Module::new(&self.engine, &instrumented.wasm).map_err(engine_failure)?;
+                    if let Some(disk) = &self.disk {
+                        disk.store(hash, &module);
+                    }
+                    (module, instrumented.info)
+                }
+            };
+            self.resolve(module, info.instance_gas)
+                .map_err(|error| Refusal::Failed(engine_failure(error)))
+        })
+    }
+
+    fn resolve(&self, module: Module, instance_gas: u64) -> wasmtime::Result<WasmtimeModule> {
+        let export = |name: &str| {
+            module
+                .get_export_index(name)
+                .ok_or_else(|| wasmtime::format_err!("no export {name}"))
+        };
+        Ok(WasmtimeModule {
+            memory: export(EXPORT_MEMORY)?,
+            gas: export(EXPORT_GAS)?,
+            stack: export(EXPORT_STACK)?,
+            entries: Entry::ALL.map(|entry| module.get_export_index(entry.export())),
+            instance: self.linker.instantiate_pre(&module)?,
+            instance_gas,
+        })
+    }
+}
+
+impl WasmtimeModule {
+    pub(super) fn has_entry(&self, entry: Entry) -> bool {
+        self.entries.get(entry.index()).is_some_and(Option::is_some)
+    }
+
+    pub(super) const fn instance_gas(&self) -> u64 {
+        self.instance_gas
+    }
+
+    pub(super) fn run(&self, entry: Entry, frame: Frame) -> Ran {
+        let state = HostState {
+            frame,
+            exports: None,
+            limits: GrowthLimits,
+        };
+        let mut store = Store::new(self.instance.module().engine(), state);
+        store.limiter(|state| &mut state.limits);
+        let mut stack_left = 0;
+        let stop = match self.run_in(&mut store, entry, &mut stack_left) {
+            Ok(()) => Stop::Returned,
+            Err(error) => explain(&error, store.data(), &mut stack_left),
+        };
+        let mut frame = store.into_data().frame;
+        if stack_left < 0 {
+            frame.end = None;
+        }
+        Ran {
+            frame,
+            stop,
+            stack_left,
+        }
+    }
+
+    fn run_in(
+        &self,
+        store: &mut Store<HostState>,
+        entry: Entry,
+        stack_left: &mut i32,
+    ) -> wasmtime::Result<()> {
+        let instance = self.instance.instantiate(&mut *store)?;
+        let mut export = |index: &ModuleExport| instance.get_module_export(&mut *store, index);
+        let gone = || wasmtime::format_err!("an export is gone").context(LocalFailure);
+        let memory = export(&self.memory)
+            .and_then(wasmtime::Extern::into_memory)
+            .ok_or_else(gone)?;
+        let gas = export(&self.gas)
+            .and_then(wasmtime::Extern::into_global)
+            .ok_or_else(gone)?;
+        let stack = export(&self.stack)
+            .and_then(wasmtime::Extern::into_global)
+            .ok_or_else(gone)?;
+        let function = self
+            .entries
+            .get(entry.index())
+            .and_then(Option::as_ref)
+            .and_then(export)
+            .and_then(wasmtime::Extern::into_func)
+            .ok_or_else(gone)?
+            .typed::<i32, ()>(&*store)?;
+        let state = store.data_mut();
+        state.exports = Some((memory, gas));
+        let input_len = i32::try_from(state.frame.input.len())?;
+        let gas_given = state.frame.gas;
+        gas.set(&mut *store, Val::I64(gas_given))?;
+        let result = function.call(&mut *store, input_len);
+        store.data_mut().frame.gas = gas.get(&mut *store).i64().unwrap_or(-1);
+        *stack_left = stack.get(&mut *store).i32().unwrap_or(-1);
+        result
+    }
+}
+
+/// Tells the contract's faults from this node's.
+fn explain(error: &wasmtime::Error, state: &HostState, stack_left: &mut i32) -> Stop {
+    if error.downcast_ref::<LocalFailure>().is_some() {
+        return Stop::Failed(engine_failure(error));
+    }
+    match error.downcast_ref::<Trap>() {
+        // The native stack is a backstop under the injected counter, and the same on all nodes of one target.
+        Some(Trap::StackOverflow) => {
+            *stack_left = -1;
+            trapped("call stack exhausted".to_owned(), error)
+        }
+        Some(trap) => trapped(trap.to_string(), error),
+        None if state.frame.has_ended() => trapped("ended by the host".to_owned(), error),
+        None => Stop::Failed(engine_failure(error)),
+    }
+}
+
+fn trapped(reason: String, error: &wasmtime::Error) -> Stop {
+    let wasm_offsets = error
+        .downcast_ref::<wasmtime::WasmBacktrace>()
+        .map(|backtrace| {
+            backtrace
+                .frames()
+                .iter()
+                .filter_map(|frame| u32::try_from(frame.module_offset()?).ok())
+                .collect()
+        })
+        .unwrap_or_default();
+    Stop::Trapped {
+        reason,
+        wasm_offsets,
+    }
+}
+
+/// Hands gas and memory to the frame, and takes the gas back.
+fn enter<T>(
+    caller: &mut Caller<'_, HostState>,
+    run: impl FnOnce(&mut Frame, &mut [u8]) -> Result<T, Ended>,
+) -> wasmtime::Result<T> {
+    let (memory, gas) = caller.data().exports.ok_or_else(|| {
+        wasmtime::format_err!("called before it was set up").context(LocalFailure)
+    })?;
+    let left = gas.get(&mut *caller).i64().unwrap_or(-1);
+    let (memory, state) = memory.data_and_store_mut(&mut *caller);
+    state.frame.gas = left;
+    let result = run(&mut state.frame, memory);
+    let left = state.frame.gas;
+    gas.set(&mut *caller, Val::I64(left))?;
+    result.map_err(wasmtime::Error::new)
+}
+
+macro_rules! result_type {
+    () => { wasmtime::Result<()> };
+    ($type:ident) => { wasmtime::Result<$type> };
+}
+
+macro_rules! link_functions {
+    ($($(#[doc = $docs:literal])+ fn $name:ident($($parameter:ident: $type:ident),*) $(-> $result:ident)?;)*) => {
+        fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+            $(linker.func_wrap(
+                IMPORT_MODULE,
+                stringify!($name),
+                |mut caller: Caller<'_, HostState>, $($parameter: $type),*| -> result_type!($($result)?) {
+                    enter(&mut caller, |frame, memory| host::$name(frame, memory, $($parameter),*))
+                },
+            )?;)*
+            Ok(())
+        }
+    };
+}
+kumiki_abi::host_functions!(link_functions);

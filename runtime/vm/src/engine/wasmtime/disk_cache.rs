@@ -1,0 +1,158 @@
+//! Keep compiled modules on disk, and load only what this node wrote.
+//!
+//! Loading turns bytes into machine code, so each file begins with a keyed digest over its name and content. The
+//! key lies in the same folder, which only this user can read. A file that does not match is removed and the
+//! contract compiled again; failing to write one only costs time.
+
+use std::fs;
+use std::hash::{Hash as _, Hasher};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use kumiki_protocol::{Hash, sha3_256};
+use wasmtime::{Engine, Module};
+
+use crate::VmFailure;
+use crate::instrument::PREPARE_VERSION;
+
+const KEY_FILE: &str = "key";
+const DOMAIN: &[u8] = b"kumiki/compiled/v1";
+const DIGEST_BYTES: usize = 32;
+/// Machine code is a few times the size of Wasm; more is not ours.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+
+pub(super) struct DiskCache {
+    folder: PathBuf,
+    key: [u8; 32],
+    engine: Engine,
+    /// Hash of all settings and versions that machine code depends on.
+    compatibility: Hash,
+}
+
+/// Collects what a type hashes, to hash it the same way in every process.
+#[derive(Default)]
+struct Collector(Vec<u8>);
+
+impl Hasher for Collector {
+    fn finish(&self) -> u64 {
+        0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+impl DiskCache {
+    pub(super) fn open(folder: &Path, engine: &Engine) -> Result<Self, VmFailure> {
+        let failure = |error: io::Error| VmFailure::Cache {
+            path: folder.display().to_string(),
+            reason: error.to_string(),
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failure)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failure)?;
+        let key = load_or_make_key(&folder.join(KEY_FILE)).map_err(failure)?;
+        let mut collector = Collector::default();
+        engine.precompile_compatibility_hash().hash(&mut collector);
+        Ok(Self {
+            folder: folder.to_owned(),
+            key,
+            engine: engine.clone(),
+            compatibility: sha3_256(&[&collector.0]),
+        })
+    }
+
+    /// The module of `code_hash`, if it is there and as this node wrote it.
+    pub(super) fn load(&self, code_hash: &Hash) -> Option<Module> {
+        let path = self.path(code_hash);
+        if fs::metadata(&path).ok()?.len() > FILE_BYTES_MAX {
+            self.discard(&path);
+            return None;
+        }
+        let file = fs::read(&path).ok()?;
+        let module = file
+            .split_at_checked(DIGEST_BYTES)
+            .filter(|(digest, compiled)| *digest == self.digest(code_hash, compiled).0.as_slice())
+            .and_then(|(_, compiled)| self.deserialize(compiled));
+        if module.is_none() {
+            self.discard(&path);
+        }
+        module
+    }
+
+    #[expect(unsafe_code, reason = "wasmtime has no safe way to load compiled code")]
+    fn deserialize(&self, compiled: &[u8]) -> Option<Module> {
+        // SAFETY: the bytes carry a digest under this node's key, so `store` below wrote them, from
+        // `Module::serialize` of an engine with the same settings and version.
+        unsafe { Module::deserialize(&self.engine, compiled) }.ok()
+    }
+
+    /// Writes beside, then renames, so that no half-written file bears the name. Errors only cost time.
+    pub(super) fn store(&self, code_hash: &Hash, module: &Module) {
+        let Ok(compiled) = module.serialize() else {
+            return;
+        };
+        let path = self.path(code_hash);
+        let partial = path.with_extension(format!("partial-{}", std::process::id()));
+        let digest = self.digest(code_hash, &compiled);
+        let written = private_file(&partial).and_then(|mut file| {
+            file.write_all(&digest.0)?;
+            file.write_all(&compiled)
+        });
+        if written.and_then(|()| fs::rename(&partial, &path)).is_err() {
+            self.discard(&partial);
+        }
+    }
+
+    fn discard(&self, path: &Path) {
+        drop(fs::remove_file(path));
+    }
+
+    /// SHA3 with the key in front is a sound keyed digest; the parts before the content have fixed lengths.
+    fn digest(&self, code_hash: &Hash, compiled: &[u8]) -> Hash {
+        sha3_256(&[
+            DOMAIN,
+            &self.key,
+            &code_hash.0,
+            &self.compatibility.0,
+            &PREPARE_VERSION.to_le_bytes(),
+            compiled,
+        ])
+    }
+
+    fn path(&self, code_hash: &Hash) -> PathBuf {
+        let name = sha3_256(&[
+            &code_hash.0,
+            &self.compatibility.0,
+            &PREPARE_VERSION.to_le_bytes(),
+        ]);
+        self.folder.join(format!("{name}.cwasm"))
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn load_or_make_key(path: &Path) -> io::Result<[u8; 32]> {
+    if let Ok(bytes) = fs::read(path)
+        && let Ok(key) = <[u8; 32]>::try_from(bytes.as_slice())
+    {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    private_file(path)?.write_all(&key)?;
+    Ok(key)
+}

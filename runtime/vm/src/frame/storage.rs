@@ -1,0 +1,221 @@
+//! Read and write the storage of the contract that runs.
+
+use std::ops::{Bound, ControlFlow};
+
+use kumiki_abi::{NOT_FOUND, SCAN_DESCENDING};
+use kumiki_protocol::ResultCode;
+use kumiki_protocol::limits::{SCAN_ENTRIES_MAX, STORAGE_KEY_BYTES_MAX, STORAGE_VALUE_BYTES_MAX};
+use kumiki_state::ScanDirection;
+
+use super::{Ended, Frame, copy_out, count};
+use crate::gas;
+
+/// Bytes of a storage key before the contract's own.
+const PREFIX_BYTES: usize = 33;
+
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "all methods have the one error that is documented on `Frame`"
+)]
+impl Frame {
+    /// Copies the value under `key`, at most `out.len()` bytes of it; returns its full length, or `NOT_FOUND`.
+    pub fn storage_get(&mut self, key: &[u8], out: &mut [u8]) -> Result<i32, Ended> {
+        self.charge(gas::STORAGE_READ + count(key.len()) * gas::STORAGE_READ_PER_BYTE)?;
+        self.set_key(key)?;
+        let session = self.session.as_deref_mut().ok_or(Ended)?;
+        let value = session.journal.get(&self.key);
+        match self.from_state(value)? {
+            None => Ok(NOT_FOUND),
+            Some(value) => {
+                self.charge(count(value.len()) * gas::STORAGE_READ_PER_BYTE)?;
+                Ok(copy_out(&value, out))
+            }
+        }
+    }
+
+    /// Stores a value of at least one byte under a key of at least one byte.
+    pub fn storage_set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Ended> {
+        self.charge(
+            gas::STORAGE_WRITE + count(key.len() + value.len()) * gas::STORAGE_WRITE_PER_BYTE,
+        )?;
+        self.set_key(key)?;
+        if self.read_only {
+            return Err(self.end_with(ResultCode::ReadOnly));
+        }
+        if value.is_empty() || value.len() > STORAGE_VALUE_BYTES_MAX {
+            return Err(self.end_with(ResultCode::Limit));
+        }
+        let key = self.key.clone();
+        self.session()?.journal.set(key, value.to_vec());
+        Ok(())
+    }
+
+    /// Removes the entry under `key`, if there is one.
+    pub fn storage_remove(&mut self, key: &[u8]) -> Result<(), Ended> {
+        self.charge(gas::STORAGE_WRITE + count(key.len()) * gas::STORAGE_WRITE_PER_BYTE)?;
+        self.set_key(key)?;
+        if self.read_only {
+            return Err(self.end_with(ResultCode::ReadOnly));
+        }
+        let key = self.key.clone();
+        self.session()?.journal.remove(key);
+        Ok(())
+    }
+
+    /// Whether there is an entry under `key`.
+    pub fn storage_has(&mut self, key: &[u8]) -> Result<bool, Ended> {
+        self.charge(gas::STORAGE_READ + count(key.len()) * gas::STORAGE_READ_PER_BYTE)?;
+        self.set_key(key)?;
+        let session = self.session.as_deref_mut().ok_or(Ended)?;
+        let has = session.journal.contains(&self.key);
+        self.from_state(has)
+    }
+
+    /// Writes entries whose keys begin with `prefix`, after `start` in the direction that `flags` name, at most
+    /// `limit` (and 256) of them and only whole ones. Returns the bytes written, 0 when none is left, or minus
+    /// the bytes that the next entry needs.
+    pub fn storage_scan(
+        &mut self,
+        prefix: &[u8],
+        start: &[u8],
+        limit: u32,
+        flags: i32,
+        out: &mut [u8],
+    ) -> Result<i32, Ended> {
+        let keys = count(prefix.len() + start.len());
+        self.charge(gas::STORAGE_SCAN + keys * gas::STORAGE_READ_PER_BYTE)?;
+        if prefix.len() > STORAGE_KEY_BYTES_MAX || start.len() > STORAGE_KEY_BYTES_MAX {
+            return Err(self.end_with(ResultCode::Limit));
+        }
+        let direction = match flags {
+            0 => ScanDirection::Ascending,
+            SCAN_DESCENDING => ScanDirection::Descending,
+            _ => return Err(self.end_with(ResultCode::Trap)),
+        };
+        self.key.truncate(PREFIX_BYTES);
+        let full = |rest: &[u8]| [self.key.as_slice(), rest].concat();
+        let first = full(prefix);
+        let start = (!start.is_empty()).then(|| full(start));
+        let mut page = Page {
+            out,
+            written: 0,
+            entries_left: limit.min(SCAN_ENTRIES_MAX),
+            needed: None,
+            gas: self.gas,
+        };
+        let end = successor(&first);
+        let range = bounds(&first, end.as_deref(), start.as_deref(), direction);
+        if page.entries_left == 0 {
+            return Ok(0);
+        }
+        let session = self.session.as_deref_mut().ok_or(Ended)?;
+        let scanned = session
+            .journal
+            .scan(range, direction, &mut |key, value| page.visit(key, value));
+        let (gas_left, written, needed) = (page.gas, page.written, page.needed);
+        self.gas = gas_left;
+        self.from_state(scanned)?;
+        if gas_left < 0 {
+            return Err(Ended);
+        }
+        let number = |size: usize| i32::try_from(size).unwrap_or(i32::MAX);
+        Ok(match needed {
+            Some(bytes) if written == 0 => -number(bytes),
+            Some(_) | None => number(written),
+        })
+    }
+
+    /// Makes `self.key` the full key; refuses keys that are empty or too long.
+    fn set_key(&mut self, key: &[u8]) -> Result<(), Ended> {
+        if key.is_empty() || key.len() > STORAGE_KEY_BYTES_MAX {
+            return Err(self.end_with(ResultCode::Limit));
+        }
+        self.key.truncate(PREFIX_BYTES);
+        self.key.extend_from_slice(key);
+        Ok(())
+    }
+}
+
+/// One page of a scan in the making.
+struct Page<'a> {
+    out: &'a mut [u8],
+    written: usize,
+    entries_left: u32,
+    needed: Option<usize>,
+    gas: i64,
+}
+
+impl Page<'_> {
+    fn visit(&mut self, key: &[u8], value: Option<&[u8]>) -> ControlFlow<()> {
+        let key = key.get(PREFIX_BYTES..).unwrap_or_default();
+        let bytes = key.len() + value.map_or(0, <[u8]>::len);
+        let price = gas::STORAGE_SCAN_ENTRY + count(bytes) * gas::STORAGE_READ_PER_BYTE;
+        self.gas = self
+            .gas
+            .saturating_sub(i64::try_from(price).unwrap_or(i64::MAX));
+        if self.gas < 0 {
+            self.gas = -1;
+            return ControlFlow::Break(());
+        }
+        // A removed entry costs and shows nothing.
+        let Some(value) = value else {
+            return ControlFlow::Continue(());
+        };
+        if self.entries_left == 0 {
+            return ControlFlow::Break(());
+        }
+        let needed = 8 + bytes;
+        let Some(target) = self.out.get_mut(self.written..self.written + needed) else {
+            self.needed = Some(needed);
+            return ControlFlow::Break(());
+        };
+        let mut rest = target;
+        for part in [key, value] {
+            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+            let (head, tail) = rest.split_at_mut(4);
+            head.copy_from_slice(&length.to_le_bytes());
+            let (body, tail) = tail.split_at_mut(part.len());
+            body.copy_from_slice(part);
+            rest = tail;
+        }
+        self.written += needed;
+        self.entries_left -= 1;
+        if self.entries_left == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// The entries under `first` that come after `start`.
+fn bounds<'a>(
+    first: &'a [u8],
+    end: Option<&'a [u8]>,
+    start: Option<&'a [u8]>,
+    direction: ScanDirection,
+) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+    let lower = Bound::Included(first);
+    let upper = end.map_or(Bound::Unbounded, Bound::Excluded);
+    match (direction, start) {
+        (_, None) => (lower, upper),
+        (ScanDirection::Ascending, Some(start)) if start >= first => {
+            (Bound::Excluded(start), upper)
+        }
+        (ScanDirection::Ascending, Some(_)) => (lower, upper),
+        (ScanDirection::Descending, Some(start)) => match end {
+            Some(end) if end < start => (lower, upper),
+            Some(_) | None => (lower, Bound::Excluded(start)),
+        },
+    }
+}
+
+/// The first key after all that begin with `prefix`.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut key = prefix.get(..=last)?.to_vec();
+    if let Some(byte) = key.last_mut() {
+        *byte += 1;
+    }
+    Some(key)
+}

@@ -1,0 +1,177 @@
+//! Write gas and stack accounting into a contract's own code (`docs/spec/vm.md` 3).
+//!
+//! Functions and types keep their indices; the two globals lie above the contract's, so it cannot name them.
+//! Gas below zero after a stop means that the gas ran out, a stack counter below zero that the stack did.
+
+mod function;
+#[cfg(test)]
+mod tests;
+
+use wasm_encoder::{Encode as _, ExportKind, Module, RawSection, SectionId};
+use wasmparser::{BinaryReader, MemorySectionReader, Parser, Payload};
+
+#[cfg(any(feature = "wasmi", test))]
+use crate::validate::FEATURES;
+use crate::validate::{CodeInfo, InvalidCode, MEMORY_PAGES_MAX, check_code};
+use function::Accounting;
+
+/// Changes when the same contract would be instrumented or compiled differently: compiled modules on disk are
+/// kept by it.
+#[cfg(feature = "wasmtime")]
+pub(crate) const PREPARE_VERSION: u32 = 1;
+/// Export of the mutable i64 global with the gas left.
+pub(crate) const EXPORT_GAS: &str = "kumiki:gas";
+/// Export of the mutable i32 global with the stack slots left.
+pub(crate) const EXPORT_STACK: &str = "kumiki:stack";
+/// Slots of 8 bytes that the functions of one call may hold together: half of its native stack, by a count
+/// that is above what compilers use.
+pub(crate) const STACK_SLOTS: i32 = 64 * 1024;
+
+/// A contract ready for an engine.
+#[derive(Debug)]
+pub(crate) struct Instrumented {
+    pub(crate) wasm: Vec<u8>,
+    pub(crate) info: CodeInfo,
+}
+
+/// Validates `code` and writes the accounting into it.
+///
+/// # Errors
+/// `InvalidCode` when `code` is no contract.
+pub(crate) fn instrument(code: &[u8]) -> Result<Instrumented, InvalidCode> {
+    let info = check_code(code)?;
+    let wasm = rewrite(code, &info).map_err(|error| InvalidCode::new(error.message()))?;
+    Ok(Instrumented { wasm, info })
+}
+
+/// Validates what instrumentation wrote: for the engine that does not do so itself, and for tests.
+#[cfg(any(feature = "wasmi", test))]
+pub(crate) fn check_instrumented(wasm: &[u8]) -> Result<(), wasmparser::BinaryReaderError> {
+    wasmparser::Validator::new_with_features(FEATURES)
+        .validate_all(wasm)
+        .map(|_types| ())
+}
+
+fn rewrite(code: &[u8], info: &CodeInfo) -> Result<Vec<u8>, wasmparser::BinaryReaderError> {
+    let mut module = Module::new();
+    let mut globals: Option<(u32, &[u8])> = None;
+    let mut accounting = Accounting { gas: 0, stack: 0 };
+    let mut bodies = Vec::new();
+    let mut body_count = 0;
+    for payload in Parser::new(0).parse_all(code) {
+        let payload = payload?;
+        match &payload {
+            Payload::CustomSection(_) | Payload::Version { .. } | Payload::End(_) => {}
+            Payload::MemorySection(reader) => write_memory(&mut module, reader)?,
+            Payload::GlobalSection(reader) => {
+                globals = Some(count_and_rest(code, reader.range())?);
+            }
+            Payload::ExportSection(reader) => {
+                let (count, rest) = globals.unwrap_or((0, &[]));
+                accounting = Accounting {
+                    gas: count,
+                    stack: count + 1,
+                };
+                write_globals(&mut module, count, rest);
+                let (count, rest) = count_and_rest(code, reader.range())?;
+                write_exports(&mut module, count, rest, &accounting);
+            }
+            Payload::CodeSectionStart { count, .. } => {
+                body_count = *count;
+                body_count.encode(&mut bodies);
+            }
+            Payload::CodeSectionEntry(body) => {
+                let index = info.frames.len() - body_count as usize;
+                body_count -= 1;
+                let frame = info
+                    .frames
+                    .get(index)
+                    .expect("one frame per validated body");
+                function::instrument(code, body, frame, accounting, &mut bodies)?;
+                if body_count == 0 {
+                    write_raw(&mut module, SectionId::Code as u8, &bodies);
+                }
+            }
+            other => {
+                if let Some((id, range)) = other.as_section() {
+                    write_raw(&mut module, id, code.get(range).unwrap_or_default());
+                }
+            }
+        }
+    }
+    Ok(module.finish())
+}
+
+fn write_raw(module: &mut Module, id: u8, data: &[u8]) {
+    module.section(&RawSection { id, data });
+}
+
+/// A section's count, and the bytes of its items.
+fn count_and_rest(
+    code: &[u8],
+    range: std::ops::Range<usize>,
+) -> Result<(u32, &[u8]), wasmparser::BinaryReaderError> {
+    let section = code.get(range).unwrap_or_default();
+    let mut reader = BinaryReader::new(section, 0);
+    let count = reader.read_var_u32()?;
+    let rest = section
+        .get(reader.original_position()..)
+        .unwrap_or_default();
+    Ok((count, rest))
+}
+
+/// Every engine refuses to grow past the declared maximum by itself.
+fn write_memory(
+    module: &mut Module,
+    reader: &MemorySectionReader<'_>,
+) -> Result<(), wasmparser::BinaryReaderError> {
+    let mut section = wasm_encoder::MemorySection::new();
+    for memory in reader.clone() {
+        let memory = memory?;
+        section.memory(wasm_encoder::MemoryType {
+            minimum: memory.initial,
+            maximum: Some(
+                memory
+                    .maximum
+                    .unwrap_or(MEMORY_PAGES_MAX)
+                    .min(MEMORY_PAGES_MAX),
+            ),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
+    }
+    module.section(&section);
+    Ok(())
+}
+
+fn write_globals(module: &mut Module, count: u32, rest: &[u8]) {
+    const I64: u8 = 0x7e;
+    const I32: u8 = 0x7f;
+    const MUTABLE: u8 = 0x01;
+    const I64_CONST: u8 = 0x42;
+    const I32_CONST: u8 = 0x41;
+    const END: u8 = 0x0b;
+    let mut data = Vec::new();
+    (count + 2).encode(&mut data);
+    data.extend_from_slice(rest);
+    data.extend_from_slice(&[I64, MUTABLE, I64_CONST, 0, END, I32, MUTABLE, I32_CONST]);
+    STACK_SLOTS.encode(&mut data);
+    data.push(END);
+    write_raw(module, SectionId::Global as u8, &data);
+}
+
+fn write_exports(module: &mut Module, count: u32, rest: &[u8], accounting: &Accounting) {
+    let mut data = Vec::new();
+    (count + 2).encode(&mut data);
+    data.extend_from_slice(rest);
+    for (name, index) in [
+        (EXPORT_GAS, accounting.gas),
+        (EXPORT_STACK, accounting.stack),
+    ] {
+        name.encode(&mut data);
+        ExportKind::Global.encode(&mut data);
+        index.encode(&mut data);
+    }
+    write_raw(module, SectionId::Export as u8, &data);
+}

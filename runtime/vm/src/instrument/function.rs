@@ -1,0 +1,233 @@
+//! Write the accounting into one function.
+//!
+//! A body becomes a list of segments: straight runs that control enters only at their start. Each is preceded by
+//! one charge for all of it. Functions that call others also hold stack slots while they run: their body is
+//! wrapped in a block, so that branches to the function's own label land in front of the code that gives the
+//! slots back; `return` becomes such a branch.
+
+use wasm_encoder::{BlockType, Encode as _, Instruction};
+use wasmparser::{BinaryReaderError, FunctionBody, Operator, ValType};
+
+use crate::gas;
+use crate::validate::FunctionFrame;
+
+/// Slots that every call holds besides its values: return address, frame pointer, saved registers.
+const FRAME_SLOTS: u32 = 12;
+
+/// Indices of the two globals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accounting {
+    pub(super) gas: u32,
+    pub(super) stack: u32,
+}
+
+struct Writer<'a> {
+    accounting: Accounting,
+    /// Scratch local for gas, i64; the one after it is an i32.
+    scratch: u32,
+    out: &'a mut Vec<u8>,
+    segment: Vec<u8>,
+    cost: u32,
+}
+
+/// Appends the instrumented `body`, its size in front, to `out`.
+pub(super) fn instrument(
+    code: &[u8],
+    body: &FunctionBody<'_>,
+    frame: &FunctionFrame,
+    accounting: Accounting,
+    out: &mut Vec<u8>,
+) -> Result<(), BinaryReaderError> {
+    let mut written = Vec::with_capacity(body.range().len() * 2);
+    write_locals(body, frame, &mut written)?;
+    let slots = stack_slots(frame, body.range().len());
+    let mut writer = Writer {
+        accounting,
+        scratch: frame.params + frame.locals,
+        out: &mut written,
+        segment: Vec::new(),
+        cost: gas::FUNCTION_ENTRY + frame.locals,
+    };
+    writer.enter(frame, slots);
+    writer.write_body(code, body, frame.calls)?;
+    if frame.calls {
+        writer.leave(slots);
+    }
+    u32::try_from(written.len()).unwrap_or(u32::MAX).encode(out);
+    out.extend_from_slice(&written);
+    Ok(())
+}
+
+/// Values that compilers keep for later, such as common subexpressions, are bounded by the code's length: an
+/// eighth of its bytes covers them.
+fn stack_slots(frame: &FunctionFrame, body_bytes: usize) -> i32 {
+    let values = frame.params + frame.locals + frame.operands_max;
+    let kept = u32::try_from(body_bytes / 8).unwrap_or(u32::MAX);
+    i32::try_from(values.saturating_add(kept).saturating_add(FRAME_SLOTS)).unwrap_or(i32::MAX)
+}
+
+fn write_locals(
+    body: &FunctionBody<'_>,
+    frame: &FunctionFrame,
+    out: &mut Vec<u8>,
+) -> Result<(), BinaryReaderError> {
+    let reader = body.get_locals_reader()?;
+    let added = if frame.has_bulk { 2 } else { 1 };
+    (reader.get_count() + added).encode(out);
+    for group in reader {
+        let (count, kind) = group?;
+        count.encode(out);
+        value_type(kind).encode(out);
+    }
+    1_u32.encode(out);
+    wasm_encoder::ValType::I64.encode(out);
+    if frame.has_bulk {
+        1_u32.encode(out);
+        wasm_encoder::ValType::I32.encode(out);
+    }
+    Ok(())
+}
+
+/// Validation leaves these three.
+fn value_type(kind: ValType) -> wasm_encoder::ValType {
+    match kind {
+        ValType::I64 => wasm_encoder::ValType::I64,
+        ValType::Ref(_) => wasm_encoder::ValType::FUNCREF,
+        ValType::I32 | ValType::F32 | ValType::F64 | ValType::V128 => wasm_encoder::ValType::I32,
+    }
+}
+
+impl Writer<'_> {
+    /// Takes the stack slots. A function that calls nobody only looks whether there are enough.
+    fn enter(&mut self, frame: &FunctionFrame, slots: i32) {
+        let stack = self.accounting.stack;
+        let out = &mut *self.out;
+        Instruction::GlobalGet(stack).encode(out);
+        Instruction::I32Const(slots).encode(out);
+        if frame.calls {
+            Instruction::I32Sub.encode(out);
+            Instruction::GlobalSet(stack).encode(out);
+            Instruction::GlobalGet(stack).encode(out);
+            Instruction::I32Const(0).encode(out);
+        }
+        Instruction::I32LtS.encode(out);
+        Instruction::If(BlockType::Empty).encode(out);
+        if !frame.calls {
+            Instruction::I32Const(-1).encode(out);
+            Instruction::GlobalSet(stack).encode(out);
+        }
+        Instruction::Unreachable.encode(out);
+        Instruction::End.encode(out);
+        if frame.calls {
+            let block = match frame.result {
+                Some(kind) => BlockType::Result(value_type(kind)),
+                None => BlockType::Empty,
+            };
+            Instruction::Block(block).encode(out);
+        }
+    }
+
+    /// Gives the stack slots back; the result, if there is one, stays on the operand stack.
+    fn leave(&mut self, slots: i32) {
+        let stack = self.accounting.stack;
+        let out = &mut *self.out;
+        Instruction::GlobalGet(stack).encode(out);
+        Instruction::I32Const(slots).encode(out);
+        Instruction::I32Add.encode(out);
+        Instruction::GlobalSet(stack).encode(out);
+        Instruction::End.encode(out);
+    }
+
+    fn write_body(
+        &mut self,
+        code: &[u8],
+        body: &FunctionBody<'_>,
+        is_wrapped: bool,
+    ) -> Result<(), BinaryReaderError> {
+        let mut operators = body.get_operators_reader()?;
+        let mut nesting = 0_u32;
+        while !operators.eof() {
+            let start = operators.original_position();
+            let operator = operators.read()?;
+            let bytes = code
+                .get(start..operators.original_position())
+                .unwrap_or_default();
+            self.cost = self.cost.saturating_add(gas::of_operator(&operator));
+            self.charge_by_size(&operator);
+            match operator {
+                Operator::Return if is_wrapped => {
+                    Instruction::Br(nesting).encode(&mut self.segment);
+                }
+                _ => self.segment.extend_from_slice(bytes),
+            }
+            match operator {
+                Operator::Block { .. } => nesting += 1,
+                Operator::Loop { .. } | Operator::If { .. } => {
+                    nesting += 1;
+                    self.end_segment();
+                }
+                Operator::End => {
+                    nesting = nesting.saturating_sub(1);
+                    self.end_segment();
+                }
+                Operator::Else
+                | Operator::Br { .. }
+                | Operator::BrIf { .. }
+                | Operator::BrTable { .. }
+                | Operator::Return
+                | Operator::Unreachable => self.end_segment(),
+                _ => {}
+            }
+        }
+        self.end_segment();
+        Ok(())
+    }
+
+    /// Writes the charge for the segment, then the segment.
+    fn end_segment(&mut self) {
+        if self.cost > 0 {
+            let gas = self.accounting.gas;
+            Instruction::GlobalGet(gas).encode(self.out);
+            Instruction::I64Const(i64::from(self.cost)).encode(self.out);
+            take_gas(self.accounting.gas, self.scratch, self.out);
+        }
+        self.cost = 0;
+        self.out.append(&mut self.segment);
+    }
+
+    /// Writes the charge that depends on the operand on top, which is a size, in front of the operator.
+    fn charge_by_size(&mut self, operator: &Operator<'_>) {
+        let (shift, amount) = match operator {
+            Operator::MemoryGrow { .. } => (Instruction::I64Shl, gas::MEMORY_PAGE_SHIFT),
+            Operator::MemoryFill { .. }
+            | Operator::MemoryCopy { .. }
+            | Operator::MemoryInit { .. } => (Instruction::I64ShrU, gas::BULK_BYTES_SHIFT),
+            Operator::TableFill { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableInit { .. } => (Instruction::I64Shl, gas::TABLE_ENTRY_SHIFT),
+            _ => return,
+        };
+        let (gas, size) = (self.accounting.gas, self.scratch + 1);
+        let out = &mut self.segment;
+        Instruction::LocalTee(size).encode(out);
+        Instruction::GlobalGet(gas).encode(out);
+        Instruction::LocalGet(size).encode(out);
+        Instruction::I64ExtendI32U.encode(out);
+        Instruction::I64Const(i64::from(amount)).encode(out);
+        shift.encode(out);
+        take_gas(gas, self.scratch, out);
+    }
+}
+
+/// With the gas and the price on the stack: takes the price, and stops if the gas is below zero then.
+fn take_gas(gas: u32, scratch: u32, out: &mut Vec<u8>) {
+    Instruction::I64Sub.encode(out);
+    Instruction::LocalTee(scratch).encode(out);
+    Instruction::GlobalSet(gas).encode(out);
+    Instruction::LocalGet(scratch).encode(out);
+    Instruction::I64Const(0).encode(out);
+    Instruction::I64LtS.encode(out);
+    Instruction::If(BlockType::Empty).encode(out);
+    Instruction::Unreachable.encode(out);
+    Instruction::End.encode(out);
+}
