@@ -165,10 +165,10 @@ impl Vm {
     /// Makes `run` the contract whose code is `code`, which is then deployed and called like any other. `code`
     /// needs not be Wasm.
     #[cfg(feature = "native")]
-    pub fn register_native(&self, code: &[u8], run: Arc<dyn crate::NativeCode>) {
+    pub fn register_native(&self, code: Arc<[u8]>, run: Arc<dyn crate::NativeCode>) {
         self.inner
             .native
-            .insert(kumiki_protocol::sha3_256(&[code]), run);
+            .insert(kumiki_protocol::sha3_256(&[&code]), run);
     }
 
     /// Waits for a slot, so that the engine's pool of instances is never exhausted, and for a stack.
