@@ -1,5 +1,7 @@
 //! Holds the executor to the rules of `docs/spec/transaction.md` with real transactions over an in-memory state.
 
+#![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
+
 use std::sync::Arc;
 
 use kumiki_executor::{
