@@ -52,7 +52,7 @@ pub fn free_port() -> u16 {
 #[derive(Debug)]
 pub struct Home {
     folder: tempfile::TempDir,
-    /// Where a dev chain of this home listens, and where commands look for it.
+    /// Where a dev chain of this home listens.
     pub port: u16,
 }
 
@@ -100,8 +100,7 @@ impl Home {
             .env("RUSTUP_HOME", keep("RUSTUP_HOME", ".rustup"))
             .env("HOME", home)
             .env("KUMIKI_HOME", home.join("kumiki"))
-            .env("KUMIKI_PORT", self.port.to_string())
-            .env("KUMIKI_RPC", format!("http://127.0.0.1:{}", self.port));
+            .env("KUMIKI_PORT", self.port.to_string());
     }
 }
 

@@ -57,6 +57,12 @@ impl Shell {
         Ok(shell)
     }
 
+    /// The port that a dev chain in this shell listens on.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.home.port
+    }
+
     /// Changes the folder that the next commands run in, as `cd` does.
     ///
     /// # Errors
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn homes_are_fresh() {
-        let document = "```console\n$ ls \"$KUMIKI_HOME\" # exit 2\n$ echo $KUMIKI_RPC\nhttp://127.0.0.1:…\n```\n";
+        let document = "```console\n$ ls \"$KUMIKI_HOME\" # exit 2\n$ echo 127.0.0.1:$KUMIKI_PORT\n127.0.0.1:8650\n```\n";
         assert_eq!(run(document), Ok(2));
     }
 }
