@@ -320,3 +320,6 @@ pub(crate) fn is_empty_range(range: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

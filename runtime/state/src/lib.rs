@@ -4,12 +4,16 @@
 //! `docs/spec/state.md` is the prose. Nothing here names a database or does I/O; what is stored is reached
 //! through [`StateReader`].
 
+mod ics23;
 mod journal;
+mod key_bits;
 mod memory;
 pub mod proof;
 mod reader;
+mod tree;
 
 pub use journal::{AccessSet, Checkpoint, Journal, StateChanges};
 pub use memory::MemoryState;
-pub use proof::{Proof, RangeProof};
+pub use proof::{KEY_BYTES_MAX, Proof, ProofError, RangeProof};
 pub use reader::{EmptyState, ScanDirection, StateError, StateReader};
+pub use tree::{BUCKET_MAX, Bucket, BucketRecord, ProvenRange, Tree};

@@ -3,7 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use kumiki_protocol::Hash;
+use kumiki_protocol::{Hash, sha2_256};
 
 /// The state cannot be read: a failure of this node, never a result of a transaction. Stop the node.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -46,6 +46,22 @@ pub trait StateReader: Send + Sync + 'static {
     /// # Errors
     /// `StateError` when the store fails.
     fn code(&self, hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError>;
+
+    /// Shows `visit` every key between the bounds, by rising key, with the SHA-256 of its value. A store
+    /// that keeps the hashes of large values need not read those.
+    ///
+    /// # Errors
+    /// `StateError` when the store fails.
+    fn scan_value_hashes(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        visit: &mut dyn FnMut(&[u8], &Hash),
+    ) -> Result<(), StateError> {
+        self.scan(range, ScanDirection::Ascending, &mut |key, value| {
+            visit(key, &sha2_256(&[value]));
+            ControlFlow::Continue(())
+        })
+    }
 }
 
 /// The state before genesis: nothing.

@@ -1,0 +1,216 @@
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use kumiki_protocol::Hash;
+use proptest::prelude::*;
+
+use super::*;
+use crate::tree::tests::MapState;
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Write(Vec<u8>, Option<Vec<u8>>),
+    Read(Vec<u8>),
+    AddCode(u8),
+    Checkpoint,
+    Revert(usize),
+    EndTransaction,
+    Scan(Vec<u8>, Vec<u8>, (u8, u8), ScanDirection, usize),
+}
+
+fn keys() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(0_u8..4, 0..3)
+}
+
+fn values() -> impl Strategy<Value = Option<Vec<u8>>> {
+    proptest::option::weighted(0.7, proptest::collection::vec(0_u8..3, 0..2))
+}
+
+fn operations() -> impl Strategy<Value = Operation> {
+    let direction = prop_oneof![
+        Just(ScanDirection::Ascending),
+        Just(ScanDirection::Descending)
+    ];
+    prop_oneof![
+        6 => (keys(), values()).prop_map(|(key, value)| Operation::Write(key, value)),
+        2 => keys().prop_map(Operation::Read),
+        1 => (0_u8..3).prop_map(Operation::AddCode),
+        2 => Just(Operation::Checkpoint),
+        2 => (0_usize..4).prop_map(Operation::Revert),
+        1 => Just(Operation::EndTransaction),
+        3 => (keys(), keys(), (0_u8..3, 0_u8..3), direction, 0_usize..6).prop_map(
+            |(low, high, kinds, direction, limit)| {
+                Operation::Scan(low, high, kinds, direction, limit)
+            }
+        ),
+    ]
+}
+
+/// What the journal should show: whole copies, no cleverness.
+#[derive(Clone, Default)]
+struct Model {
+    shown: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    codes: BTreeMap<u8, ()>,
+}
+
+fn bound(kind: u8, key: &[u8]) -> Bound<&[u8]> {
+    match kind {
+        0 => Bound::Included(key),
+        1 => Bound::Excluded(key),
+        _ => Bound::Unbounded,
+    }
+}
+
+type Seen = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+fn scan_model(
+    base: &MapState,
+    model: &Model,
+    range: (Bound<&[u8]>, Bound<&[u8]>),
+    direction: ScanDirection,
+    limit: usize,
+) -> Seen {
+    if is_empty_range(range) {
+        return Vec::new();
+    }
+    let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> = base
+        .0
+        .iter()
+        .map(|(key, value)| (key.clone(), Some(value.clone())))
+        .collect();
+    merged.extend(model.shown.clone());
+    let seen = merged
+        .range::<[u8], _>(range)
+        .map(|(key, value)| (key.clone(), value.clone()));
+    match direction {
+        ScanDirection::Ascending => seen.take(limit + 1).collect(),
+        ScanDirection::Descending => seen.rev().take(limit + 1).collect(),
+    }
+}
+
+fn scan_journal(
+    journal: &mut Journal,
+    range: (Bound<&[u8]>, Bound<&[u8]>),
+    direction: ScanDirection,
+    limit: usize,
+) -> Seen {
+    let mut seen = Vec::new();
+    journal
+        .scan(range, direction, &mut |key, value| {
+            seen.push((key.to_vec(), value.map(<[u8]>::to_vec)));
+            if seen.len() > limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+        .unwrap();
+    seen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn journal_shows_what_a_pile_of_copies_would(
+        base in proptest::collection::btree_map(keys(), proptest::collection::vec(0_u8..3, 0..2), 0..12),
+        operations in proptest::collection::vec(operations(), 0..60),
+    ) {
+        let base = MapState(base);
+        let mut journal = Journal::new(Arc::new(base.clone()));
+        let mut model = Model::default();
+        let mut marks: Vec<(Checkpoint, Model)> = Vec::new();
+        let mut at_start = Model::default();
+        for operation in operations {
+            match operation {
+                Operation::Write(key, value) => {
+                    model.shown.insert(key.clone(), value.clone());
+                    match value {
+                        Some(value) => journal.set(key, value),
+                        None => journal.remove(key),
+                    }
+                }
+                Operation::Read(key) => {
+                    let expected =
+                        model.shown.get(&key).cloned().unwrap_or_else(|| base.0.get(&key).cloned());
+                    prop_assert_eq!(journal.contains(&key).unwrap(), expected.is_some());
+                    prop_assert_eq!(journal.get(&key).unwrap(), expected);
+                }
+                Operation::AddCode(code) => {
+                    model.codes.insert(code, ());
+                    journal.add_code(Hash([code; 32]), Arc::from([code]));
+                }
+                Operation::Checkpoint => marks.push((journal.checkpoint(), model.clone())),
+                Operation::Revert(back) => {
+                    if marks.len() > back {
+                        marks.truncate(marks.len() - back);
+                        let (mark, earlier) = marks.pop().unwrap();
+                        journal.revert_to(mark);
+                        model = earlier;
+                    }
+                }
+                Operation::EndTransaction => {
+                    marks.clear();
+                    let access = journal.end_transaction();
+                    for (key, value) in &model.shown {
+                        let written = at_start.shown.get(key) != Some(value);
+                        prop_assert!(!written || access.writes.contains(key));
+                    }
+                    at_start = model.clone();
+                }
+                Operation::Scan(low, high, kinds, direction, limit) => {
+                    let range = (bound(kinds.0, &low), bound(kinds.1, &high));
+                    let expected = scan_model(&base, &model, range, direction, limit);
+                    prop_assert_eq!(scan_journal(&mut journal, range, direction, limit), expected);
+                }
+            }
+            for code in 0..3 {
+                let known = journal.code(&Hash([code; 32])).unwrap().is_some();
+                prop_assert_eq!(known, model.codes.contains_key(&code));
+            }
+        }
+        let changes = journal.into_changes().unwrap();
+        let expected: BTreeMap<_, _> = model
+            .shown
+            .into_iter()
+            .filter(|(key, value)| base.0.get(key) != value.as_ref())
+            .collect();
+        prop_assert_eq!(changes.entries, expected);
+        prop_assert_eq!(changes.codes.len(), model.codes.len());
+    }
+}
+
+fn journal() -> Journal {
+    let base: MapState = (0_u8..10).map(|byte| (vec![byte], vec![byte])).collect();
+    Journal::new(Arc::new(base))
+}
+
+#[test]
+fn accesses_are_recorded_even_of_what_was_undone() {
+    let mut journal = journal();
+    let mark = journal.checkpoint();
+    journal.get(&[1]).unwrap();
+    journal.contains(&[2]).unwrap();
+    journal.set(vec![3], vec![9]);
+    journal.revert_to(mark);
+    journal.set(vec![4], vec![9]);
+    let access = journal.end_transaction();
+    assert!(access.reads.contains([1].as_slice()));
+    assert!(access.existence_reads.contains([2].as_slice()));
+    assert_eq!(access.writes.into_iter().collect::<Vec<_>>(), [vec![4]]);
+    assert_eq!(journal.end_transaction(), AccessSet::default());
+}
+
+#[test]
+fn scan_that_breaks_off_records_only_what_it_saw() {
+    let mut journal = journal();
+    let range = (Bound::Included(&[2][..]), Bound::Excluded(&[8][..]));
+    let all = scan_journal(&mut journal, range, ScanDirection::Ascending, 100);
+    assert_eq!(all.len(), 6);
+    scan_journal(&mut journal, range, ScanDirection::Ascending, 1);
+    scan_journal(&mut journal, range, ScanDirection::Descending, 1);
+    let scans: Vec<_> = journal.end_transaction().scans.into_iter().collect();
+    let expected = [(vec![2], vec![3]), (vec![2], vec![8]), (vec![6], vec![8])];
+    assert_eq!(scans, expected);
+}
