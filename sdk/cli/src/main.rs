@@ -1,2 +1,117 @@
-//! The `kumiki` command.
-fn main() {}
+//! Run the `kumiki` command line: read it, do it, say what came of it.
+
+mod archive;
+mod arguments;
+mod commands;
+mod contract_build;
+mod deploy;
+mod deployments;
+mod explain;
+mod failure;
+mod home;
+mod network;
+mod output;
+mod project;
+mod render;
+mod sdk_sources;
+mod signer;
+mod wasm_file;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use arguments::{AccountCommand, Arguments, ChainCommand, Command};
+use failure::{Exit, Failure, Outcome};
+use output::Output;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage_error(&error),
+    };
+    let output = Output {
+        json: arguments.json,
+        quiet: arguments.quiet,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(interruptible(arguments.command, output)),
+        Err(error) => Err(Failure::new(Exit::System, "runtime", error.to_string())),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.exit() as u8)
+        }
+    }
+}
+
+/// Runs a command until it ends or Ctrl-C. `dev` handles Ctrl-C itself: it has a chain to stop.
+async fn interruptible(command: Command, output: Output) -> Outcome<()> {
+    if let Command::Dev(arguments) = command {
+        return commands::dev::run(arguments, output).await;
+    }
+    tokio::select! {
+        result = run(command, output) => result,
+        _ = tokio::signal::ctrl_c() => {
+            Err(Failure::new(Exit::Interrupted, "interrupted", "interrupted"))
+        }
+    }
+}
+
+async fn run(command: Command, output: Output) -> Outcome<()> {
+    match command {
+        Command::New(arguments) => commands::new::run(&arguments, output),
+        Command::Build(arguments) => commands::build::run(&arguments, output),
+        Command::Test(arguments) => commands::test::run(&arguments, output),
+        Command::Dev(arguments) => commands::dev::run(arguments, output).await,
+        Command::Deploy(arguments) => commands::deploy::run(&arguments, output).await,
+        Command::Call(arguments) => commands::call::call(&arguments, output).await,
+        Command::Simulate(arguments) => commands::call::simulate(&arguments, output).await,
+        Command::View(arguments) => commands::call::view(&arguments, output).await,
+        Command::Tx(arguments) => commands::tx::run(&arguments, output).await,
+        Command::Events(arguments) => commands::events::run(&arguments, output).await,
+        Command::Account(command) => match command {
+            AccountCommand::New(arguments) => commands::account::new(&arguments, output),
+            AccountCommand::Import(arguments) => commands::account::import(&arguments, output),
+            AccountCommand::List => commands::account::list(output),
+            AccountCommand::Show(arguments) => commands::account::show(&arguments, output).await,
+            AccountCommand::Fund(arguments) => commands::account::fund(&arguments, output).await,
+        },
+        Command::Chain(ChainCommand::Info(arguments)) => {
+            commands::chain::info(&arguments, output).await
+        }
+        Command::Proof(arguments) => commands::proof::run(&arguments, output).await,
+        Command::Bench(arguments) => commands::bench::run(&arguments, output).await,
+        Command::Doctor(arguments) => commands::doctor::run(&arguments, output).await,
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+    }
+}
+
+/// Help and version go to stdout; a wrong command line is a failure like any other.
+fn usage_error(error: &clap::Error) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        // Nothing is left to do where stdout is closed.
+        let _closed = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let json = std::env::args().any(|argument| argument == "--json");
+    if json {
+        let text = error.render().to_string();
+        let what = text.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
+        let failure = Failure::new(Exit::Usage, "usage", what).next("kumiki --help");
+        Output { json, quiet: false }.failure(&failure);
+    } else {
+        let _closed = error.print();
+    }
+    ExitCode::from(Exit::Usage as u8)
+}

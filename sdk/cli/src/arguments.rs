@@ -1,0 +1,438 @@
+//! Define the command line: commands, flags, help with examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kumiki_client::abi::ArgumentText;
+use kumiki_protocol::{Amount, Gas, Hash, Height, Nonce};
+
+/// Build, run and use contracts on a Kumiki chain.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kumiki",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Examples:\n  kumiki new my-app && cd my-app\n  kumiki dev\n  kumiki call counter increase amount=1\n\nExit codes: 0 done, 1 system, 2 usage, 3 build, 4 node, 5 refused, 6 execution, 7 not found, 8 proof, 130 interrupted."
+)]
+pub(crate) struct Arguments {
+    /// Print one JSON document on stdout, also for errors.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no messages besides the result.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new project.
+    #[command(
+        after_help = "Examples:\n  kumiki new my-app\n  kumiki new my-token --template token"
+    )]
+    New(NewArguments),
+    /// Build the project's contracts to Wasm and ABI, and check them by the chain's rules.
+    #[command(
+        after_help = "Examples:\n  kumiki build\n  kumiki build token --json\n  kumiki build --abi-schema > abi.schema.json"
+    )]
+    Build(BuildArguments),
+    /// Build the contracts and run the project's tests, on native Rust and on the real Wasm.
+    #[command(after_help = "Examples:\n  kumiki test\n  kumiki test transfer -- --nocapture")]
+    Test(TestArguments),
+    /// Run a chain with the project's contracts and redeploy when a file is saved.
+    #[command(
+        after_help = "Examples:\n  kumiki dev\n  kumiki dev examples/token --port 9000\n  kumiki dev --json --data-dir /tmp/chain"
+    )]
+    Dev(DevArguments),
+    /// Build and deploy a contract of the project, or a Wasm file.
+    #[command(
+        after_help = "Examples:\n  kumiki deploy token\n  kumiki deploy counter start=5 --from bob\n  kumiki deploy --wasm counter.wasm start=5"
+    )]
+    Deploy(DeployArguments),
+    /// Call a method that may change state, in a signed transaction; without METHOD, list what there is.
+    #[command(
+        after_help = "Examples:\n  kumiki call counter increase amount=1\n  kumiki call kumi1… transfer to=bob amount=100 --from alice --json"
+    )]
+    Call(CallArguments),
+    /// Ask a method that changes nothing; costs nothing.
+    #[command(
+        after_help = "Examples:\n  kumiki view counter value\n  kumiki view token balance_of owner=alice --json"
+    )]
+    View(ViewArguments),
+    /// Show what a call would come to, without sending it.
+    #[command(
+        after_help = "Examples:\n  kumiki simulate counter increase amount=1\n  kumiki simulate token transfer to=bob amount=100 --from alice --json"
+    )]
+    Simulate(CallArguments),
+    /// Show a transaction: its fate, and its receipt when final.
+    #[command(after_help = "Examples:\n  kumiki tx 0x3f…\n  kumiki tx 0x3f… --json")]
+    Tx(TxArguments),
+    /// Show events, and follow new ones.
+    #[command(
+        after_help = "Examples:\n  kumiki events token\n  kumiki events token --follow --from 17.0.2\n  kumiki events --event Transfer token --json"
+    )]
+    Events(EventsArguments),
+    /// Keep accounts in the encrypted keystore.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kumiki account new mine\n  kumiki account show alice\n  kumiki account fund mine 1000000000"
+    )]
+    Account(AccountCommand),
+    /// Show the chain.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kumiki chain info\n  kumiki chain info --json"
+    )]
+    Chain(ChainCommand),
+    /// Read a value of the state with a proof, and check the proof.
+    #[command(
+        after_help = "Examples:\n  kumiki proof account alice\n  kumiki proof contract token\n  kumiki proof storage token 0x00"
+    )]
+    Proof(ProofArguments),
+    /// Drive a running node with signed transfers and report how fast it is.
+    #[command(
+        after_help = "Examples:\n  kumiki bench --seconds 10\n  kumiki bench --kind token --seconds 60 --json"
+    )]
+    Bench(BenchArguments),
+    /// Check that this machine has what Kumiki needs.
+    #[command(after_help = "Examples:\n  kumiki doctor\n  kumiki doctor --json")]
+    Doctor(DoctorArguments),
+    /// Print a completion script for a shell.
+    #[command(
+        after_help = "Examples:\n  kumiki completions bash > ~/.local/share/bash-completion/completions/kumiki\n  kumiki completions zsh > ~/.zfunc/_kumiki"
+    )]
+    Completions(CompletionsArguments),
+}
+
+/// Which node, of which chain.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NodeArguments {
+    /// The node's address; by default the project's running dev chain.
+    #[arg(long, env = "KUMIKI_RPC", value_name = "URL")]
+    pub(crate) rpc: Option<String>,
+    /// A network of kumiki.toml, or of networks.toml in KUMIKI_HOME.
+    #[arg(long, value_name = "NAME", conflicts_with = "rpc")]
+    pub(crate) network: Option<String>,
+    /// Folder of the project, for names of contracts.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) project: PathBuf,
+}
+
+/// Who signs, and for how much gas.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SenderArguments {
+    /// The account that signs and pays: a name of the keystore, or alice to frank on a dev chain.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) from: Option<String>,
+    /// A file with the passphrase of the account's key; - for stdin.
+    #[arg(long, env = "KUMIKI_PASSPHRASE_FILE", value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Native tokens to send along, in base units.
+    #[arg(long, value_name = "AMOUNT", default_value_t = 0)]
+    pub(crate) value: Amount,
+    /// The most gas to use; by default what a simulation suggests.
+    #[arg(long)]
+    pub(crate) gas: Option<Gas>,
+    /// Base units to pay per unit of gas; by default what the node suggests.
+    #[arg(long)]
+    pub(crate) gas_price: Option<u64>,
+    /// The transaction's nonce; by default the next one.
+    #[arg(long)]
+    pub(crate) nonce: Option<Nonce>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Template {
+    /// A number that anyone may increase.
+    Counter,
+    /// A fungible token.
+    Token,
+    /// A contract with nothing in it.
+    Empty,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArguments {
+    /// Name of the project and of its folder.
+    pub(crate) name: PathBuf,
+    /// What to begin with.
+    #[arg(long, value_enum, default_value_t = Template::Counter)]
+    pub(crate) template: Template,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArguments {
+    /// The contract; by default all of the project.
+    pub(crate) contract: Option<String>,
+    /// Folder of the project.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) project: PathBuf,
+    /// Print the JSON Schema of ABI files, and build nothing.
+    #[arg(long)]
+    pub(crate) abi_schema: bool,
+    /// Check this Wasm file by the chain's rules, and build nothing.
+    #[arg(long, value_name = "FILE", conflicts_with = "contract")]
+    pub(crate) check: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Run only tests whose names contain this.
+    pub(crate) filter: Option<String>,
+    /// Folder of the project.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) project: PathBuf,
+    /// Arguments for the test program.
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArguments {
+    /// Folder of the project.
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Port of the RPC; by default that of kumiki.toml, else 8650. 0 takes any free one.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Where the chain is kept; by default in the project's .kumiki folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Also make a block every so many milliseconds; by default only when a transaction waits.
+    #[arg(long, value_name = "MS")]
+    pub(crate) block_time: Option<u64>,
+    /// Listen on all addresses. Anyone who reaches this machine can spend from the published accounts.
+    #[arg(long)]
+    pub(crate) unsafe_expose: bool,
+    /// Do not watch files.
+    #[arg(long)]
+    pub(crate) no_watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArguments {
+    /// The contract (by default the project's only one), then arguments of init as name=value; those of
+    /// kumiki.toml hold for the rest.
+    #[arg(value_name = "CONTRACT | NAME=VALUE")]
+    pub(crate) words: Vec<String>,
+    /// Deploy this Wasm file instead of building one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wasm: Option<PathBuf>,
+    /// Make another instance of code that is deployed already: any text or number.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) salt: String,
+    /// Nobody may ever upgrade the contract; by default the deployer may.
+    #[arg(long)]
+    pub(crate) immutable: bool,
+    #[command(flatten)]
+    pub(crate) sender: SenderArguments,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArguments {
+    /// An address, or the name of a contract of the project.
+    pub(crate) contract: String,
+    /// The method.
+    pub(crate) method: Option<String>,
+    /// Arguments by name; accounts and contracts may be named where an address is wanted.
+    #[arg(value_name = "NAME=VALUE", value_parser = parse_argument)]
+    pub(crate) arguments: Vec<ArgumentText>,
+    #[command(flatten)]
+    pub(crate) sender: SenderArguments,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ViewArguments {
+    /// An address, or the name of a contract of the project.
+    pub(crate) contract: String,
+    /// The method.
+    pub(crate) method: Option<String>,
+    /// Arguments by name; accounts and contracts may be named where an address is wanted.
+    #[arg(value_name = "NAME=VALUE", value_parser = parse_argument)]
+    pub(crate) arguments: Vec<ArgumentText>,
+    /// The account that the contract sees as caller.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) from: Option<String>,
+    /// After this height; by default the head.
+    #[arg(long)]
+    pub(crate) at: Option<Height>,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TxArguments {
+    /// The transaction's hash.
+    pub(crate) hash: Hash,
+    /// The last height at which it may be executed, as 'kumiki simulate' shows; makes the answer certain.
+    #[arg(long)]
+    pub(crate) valid_until: Option<Height>,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArguments {
+    /// Only of this contract.
+    pub(crate) contract: Option<String>,
+    /// Only events of this name; needs CONTRACT.
+    #[arg(long, requires = "contract")]
+    pub(crate) event: Option<String>,
+    /// Wait for new events.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// After this cursor (height.transaction.index), or from this height on.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) from: Option<String>,
+    /// The most events to show without --follow.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Make a new key and keep it encrypted.
+    New(AccountNewArguments),
+    /// Keep a key that exists: its seed as 64 hex digits, from a file or stdin.
+    Import(AccountImportArguments),
+    /// List the accounts of the keystore, and the published ones.
+    List,
+    /// Show an account: address, and balance where a node answers.
+    Show(AccountShowArguments),
+    /// Send native tokens to an account; on a dev chain from alice unless told otherwise.
+    Fund(AccountFundArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountNewArguments {
+    /// What to call it.
+    pub(crate) name: String,
+    /// A file with the passphrase; - for stdin.
+    #[arg(long, env = "KUMIKI_PASSPHRASE_FILE", value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountImportArguments {
+    /// What to call it.
+    pub(crate) name: String,
+    /// A file with the seed as 64 hex digits; - for stdin. Never on the command line, where others see it.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) seed_file: PathBuf,
+    /// A file with the passphrase.
+    #[arg(long, env = "KUMIKI_PASSPHRASE_FILE", value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountShowArguments {
+    /// A name or an address.
+    pub(crate) account: String,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountFundArguments {
+    /// A name or an address.
+    pub(crate) account: String,
+    /// Base units; 1 KUMI is 1000000000.
+    #[arg(default_value_t = 1_000_000_000_000)]
+    pub(crate) amount: Amount,
+    #[command(flatten)]
+    pub(crate) sender: SenderArguments,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChainCommand {
+    /// What chain this is and how far it has come.
+    Info(NodeArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProofArguments {
+    /// What to prove.
+    #[arg(value_enum)]
+    pub(crate) subject: ProofSubject,
+    /// The account or contract.
+    pub(crate) name: String,
+    /// For storage: the key as 0x hex.
+    pub(crate) key: Option<String>,
+    /// The validators to trust, as 0x public keys; by default those that the node names.
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    pub(crate) validators: Vec<kumiki_protocol::PublicKey>,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProofSubject {
+    /// An account's nonce and balance.
+    Account,
+    /// A contract's code and admin.
+    Contract,
+    /// An entry of a contract's storage.
+    Storage,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum BenchKind {
+    /// Native transfers.
+    Native,
+    /// Calls of a token contract.
+    Token,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// What to send.
+    #[arg(long, value_enum, default_value_t = BenchKind::Native)]
+    pub(crate) kind: BenchKind,
+    /// How long to send.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Transactions per second to offer; 0 offers as many as are taken.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
+    /// Accounts that send.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) senders: u32,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `name=value`.
+pub(crate) fn parse_argument(text: &str) -> Result<ArgumentText, String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("expected name=value, found '{text}'"))?;
+    Ok(ArgumentText {
+        name: name.to_owned(),
+        text: value.to_owned(),
+    })
+}

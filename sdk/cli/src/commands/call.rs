@@ -1,0 +1,437 @@
+//! `kumiki call`, `view` and `simulate`: use a contract's methods by name.
+
+use kumiki_abi::metadata::{EntryKind, EntryPoint, Field};
+use kumiki_client::abi::{Abi, ArgumentText, signature};
+use kumiki_client::{ClientError, Draft, Prepared};
+use kumiki_protocol::{Action, Address, ChainKind};
+use kumiki_rpc_api::{ErrorCode, FailureView, ReceiptStatus};
+use serde_json::{Value, json};
+
+use crate::arguments::{CallArguments, SenderArguments, ViewArguments};
+use crate::explain::value_failure;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::network::Network;
+use crate::output::Output;
+use crate::render::{
+    Called, event_text, events_json, execution_failure, receipt_json, receipt_text, status_name,
+    value_text,
+};
+use crate::signer::Signer;
+
+/// A method of a contract, looked up and with its input encoded.
+struct Target {
+    address: Address,
+    abi: Abi,
+    method: EntryPoint,
+    input: Vec<u8>,
+}
+
+impl Target {
+    fn called<'a>(&'a self, contract: &'a str) -> Called<'a> {
+        Called {
+            abi: &self.abi,
+            address: self.address,
+            contract,
+            method: &self.method.name,
+        }
+    }
+
+    fn returns(&self, data: Option<&[u8]>, command: &str) -> Outcome<Value> {
+        let data = data.unwrap_or_default();
+        self.abi
+            .decode_return(&self.method, data)
+            .map_err(|error| value_failure(error, command))
+    }
+}
+
+pub(crate) async fn call(arguments: &CallArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(&arguments.node).await?;
+    let Some(target) = find_target(&network, arguments, "call", output).await? else {
+        return Ok(());
+    };
+    let command = format!("kumiki call {}", arguments.contract);
+    if target.method.kind == EntryKind::View {
+        output.message(&format!(
+            "'{}' changes nothing: 'kumiki view {} {}' asks it without a transaction",
+            target.method.name, arguments.contract, target.method.name
+        ));
+    }
+    let signer = Signer::find(&arguments.sender, &network)?;
+    let called = target.called(&arguments.contract);
+    let prepared = prepare(&network, &arguments.sender, &signer, &target).await?;
+    let simulated = &prepared.simulation;
+    if let Some(failure) = &simulated.receipt.failure {
+        let paid = "nothing was sent, nothing is paid";
+        let shown = execution_failure(failure, &simulated.diagnostics, Some(&called), paid);
+        return Err(explain_funds(&network, &signer, &arguments.sender, failure, shown).await);
+    }
+    // Said before waiting, so that Ctrl-C loses nothing.
+    output.message(&format!("sending {}", prepared.body.hash()));
+    let receipt = network
+        .client
+        .send(prepared.body, &signer.key)
+        .await
+        .map_err(|error| explain_refusal(error, &network, &signer))?;
+    if let (ReceiptStatus::Failed | ReceiptStatus::Rejected, Some(failure)) =
+        (receipt.receipt.status, &receipt.receipt.failure)
+    {
+        let paid = format!("nothing changed, the fee {} is paid", receipt.receipt.fee);
+        return Err(execution_failure(failure, &[], Some(&called), &paid));
+    }
+    let data = receipt
+        .receipt
+        .outputs
+        .first()
+        .map(|bytes| bytes.0.as_slice());
+    let returns = target.returns(data, &command)?;
+    output.data(
+        &receipt_json(&receipt, &returns, Some(&called)),
+        &receipt_text(&receipt, &returns, Some(&called)),
+    );
+    Ok(())
+}
+
+pub(crate) async fn simulate(arguments: &CallArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(&arguments.node).await?;
+    let Some(target) = find_target(&network, arguments, "simulate", output).await? else {
+        return Ok(());
+    };
+    let signer = Signer::find(&arguments.sender, &network)?;
+    let called = target.called(&arguments.contract);
+    let prepared = prepare(&network, &arguments.sender, &signer, &target).await?;
+    let simulation = &prepared.simulation;
+    if let Some(failure) = &simulation.receipt.failure {
+        let paid = "this was only a simulation";
+        let shown = execution_failure(failure, &simulation.diagnostics, Some(&called), paid);
+        return Err(explain_funds(&network, &signer, &arguments.sender, failure, shown).await);
+    }
+    let data = simulation
+        .receipt
+        .outputs
+        .first()
+        .map(|bytes| bytes.0.as_slice());
+    let returns = target.returns(data, "kumiki build")?;
+    let json = json!({
+        "hash": prepared.body.hash(),
+        "height": simulation.height,
+        "status": status_name(simulation.receipt.status),
+        "returns": returns,
+        "events": events_json(&simulation.receipt, Some(&called)),
+        "gasUsed": simulation.receipt.gas_used,
+        "fee": simulation.receipt.fee,
+        "suggestedGasLimit": simulation.suggested_gas_limit,
+        "reads": simulation.reads,
+        "writes": simulation.writes,
+        "validUntil": prepared.body.valid_until,
+    });
+    let mut lines = vec![format!("would return  {}", value_text(&returns))];
+    for event in &simulation.receipt.events {
+        let abi = (event.contract == target.address).then_some(&target.abi);
+        lines.push(format!("event         {}", event_text(event, abi)));
+    }
+    lines.push(format!(
+        "gas           {} (limit {}, fee {})",
+        simulation.receipt.gas_used, simulation.suggested_gas_limit, simulation.receipt.fee
+    ));
+    lines.push(format!(
+        "state         {} reads, {} writes",
+        simulation.reads, simulation.writes
+    ));
+    output.data(&json, &lines.join("\n"));
+    Ok(())
+}
+
+pub(crate) async fn view(arguments: &ViewArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(&arguments.node).await?;
+    let as_call = CallArguments {
+        contract: arguments.contract.clone(),
+        method: arguments.method.clone(),
+        arguments: arguments.arguments.clone(),
+        sender: SenderArguments {
+            from: arguments.from.clone(),
+            passphrase_file: None,
+            value: 0,
+            gas: None,
+            gas_price: None,
+            nonce: None,
+        },
+        node: arguments.node.clone(),
+    };
+    let Some(target) = find_target(&network, &as_call, "view", output).await? else {
+        return Ok(());
+    };
+    let command = format!("kumiki view {}", arguments.contract);
+    if target.method.kind != EntryKind::View {
+        return Err(Failure::new(
+            Exit::Usage,
+            "methodNotView",
+            format!(
+                "'{}' may change state, so it is called, not viewed",
+                target.method.name
+            ),
+        )
+        .expected("a view")
+        .found(signature(&target.method))
+        .next(format!(
+            "kumiki call {} {}",
+            arguments.contract, target.method.name
+        )));
+    }
+    let caller = match &arguments.from {
+        Some(name) => Some(network.account_address(name)?),
+        None => None,
+    };
+    let asked = network
+        .client
+        .view(
+            target.address,
+            target.input.clone(),
+            caller,
+            None,
+            arguments.at,
+        )
+        .await;
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(ClientError::Api(error)) if (3000..4000).contains(&error.code.number()) => {
+            let failure = FailureView {
+                code: error.code.number(),
+                name: error.code.name().to_owned(),
+                action: None,
+                data: error.data.revert_data.clone().unwrap_or_default(),
+            };
+            let called = target.called(&arguments.contract);
+            let paid = "views cost nothing";
+            return Err(execution_failure(
+                &failure,
+                &error.data.diagnostics,
+                Some(&called),
+                paid,
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let returns = target.returns(Some(&answer.data.0), &command)?;
+    let json = json!({
+        "hash": null,
+        "height": answer.height,
+        "status": "ok",
+        "returns": returns,
+        "events": [],
+        "gasUsed": answer.gas_used,
+        "fee": "0",
+    });
+    output.data(&json, &value_text(&returns));
+    Ok(())
+}
+
+/// Looks contract and method up and encodes the arguments. Without a method, lists what there is.
+async fn find_target(
+    network: &Network,
+    arguments: &CallArguments,
+    verb: &str,
+    output: Output,
+) -> Outcome<Option<Target>> {
+    let command = format!("kumiki {verb} {}", arguments.contract);
+    let address = network.contract_address(&arguments.contract)?;
+    let abi = network.abi(address, &arguments.contract).await?;
+    let Some(name) = &arguments.method else {
+        list_methods(&abi, address, output);
+        return Ok(None);
+    };
+    let method = abi
+        .method(name)
+        .map_err(|error| value_failure(error, &command))?
+        .clone();
+    if arguments.sender.value > 0 && !method.payable {
+        return Err(Failure::new(
+            Exit::Usage,
+            "notPayable",
+            format!("'{name}' takes no native tokens; nothing was sent"),
+        )
+        .expected("--value 0")
+        .found(format!("--value {}", arguments.sender.value))
+        .next(format!("{command} {name}")));
+    }
+    let resolved = resolve_names(network, &method.args, &arguments.arguments)?;
+    let input = abi
+        .encode_call(&method, &resolved)
+        .map_err(|error| value_failure(error, &command).next(example(&command, &method)))?;
+    Ok(Some(Target {
+        address,
+        abi,
+        method,
+        input,
+    }))
+}
+
+/// A command line for `method` with a plausible value for each argument.
+fn example(command: &str, method: &EntryPoint) -> String {
+    let mut line = format!("{command} {}", method.name);
+    for field in &method.args {
+        let value = match field.type_name.as_str() {
+            "bool" => "true",
+            "Address" => "alice",
+            "String" => "text",
+            "Hash" => "0x0000000000000000000000000000000000000000000000000000000000000000",
+            "Vec<u8>" => "0x00",
+            name if name.starts_with(['u', 'i']) => "1",
+            _ => "'[]'",
+        };
+        line.push_str(&format!(" {}={value}", field.name));
+    }
+    line
+}
+
+fn list_methods(abi: &Abi, address: Address, output: Output) {
+    let metadata = abi.metadata();
+    let mut lines = vec![format!("{}  {address}", metadata.name)];
+    for method in &metadata.entry_points {
+        let kind = match method.kind {
+            EntryKind::View => "view",
+            EntryKind::Call | EntryKind::Init | EntryKind::Migrate => "call",
+        };
+        lines.push(format!(
+            "  {kind}  {} -> {}",
+            signature(method),
+            method.returns
+        ));
+    }
+    output.data(
+        &json!({ "address": address, "abi": metadata }),
+        &lines.join("\n"),
+    );
+}
+
+/// The arguments, with names of accounts and contracts replaced by their addresses where one is wanted.
+pub(crate) fn resolve_names(
+    network: &Network,
+    fields: &[Field],
+    given: &[ArgumentText],
+) -> Outcome<Vec<ArgumentText>> {
+    let wants_address = |name: &str| {
+        fields.iter().any(|field| {
+            field.name == name && matches!(field.type_name.as_str(), "Address" | "Option<Address>")
+        })
+    };
+    given
+        .iter()
+        .map(|one| {
+            let nothing = matches!(one.text.as_str(), "null" | "none" | "None");
+            if nothing || one.text.starts_with("kumi1") || !wants_address(&one.name) {
+                return Ok(one.clone());
+            }
+            let address = network
+                .contract_address(&one.text)
+                .or_else(|_no_contract| network.account_address(&one.text))
+                .map_err(|failure| {
+                    Failure::new(
+                        Exit::Usage,
+                        "argumentType",
+                        format!("argument {} is no address", one.name),
+                    )
+                    .expected("kumi1…, an account of 'kumiki account list', or a deployed contract")
+                    .found(format!(
+                        "'{}', and there is no such account or contract",
+                        one.text
+                    ))
+                    .next("kumiki account list")
+                    .detail(failure.name().to_owned())
+                })?;
+            Ok(ArgumentText {
+                name: one.name.clone(),
+                text: address.to_string(),
+            })
+        })
+        .collect()
+}
+
+async fn prepare(
+    network: &Network,
+    sender: &SenderArguments,
+    signer: &Signer,
+    target: &Target,
+) -> Outcome<Prepared> {
+    let draft = Draft {
+        actions: vec![Action::Call {
+            contract: target.address,
+            input: target.input.clone(),
+            value: sender.value,
+        }],
+        gas_limit: sender.gas,
+        gas_price: sender.gas_price,
+        nonce: sender.nonce,
+    };
+    network
+        .client
+        .prepare(&draft, &signer.key.public_key())
+        .await
+        .map_err(|error| explain_refusal(error, network, signer))
+}
+
+/// A refusal for lack of funds, said in terms of the account.
+pub(crate) fn explain_refusal(error: ClientError, network: &Network, signer: &Signer) -> Failure {
+    match error {
+        ClientError::Api(error) if error.code == ErrorCode::InsufficientFunds => {
+            too_little(network, signer, error.data.detail)
+        }
+        other => other.into(),
+    }
+}
+
+/// `shown`, unless the simulation failed because the account cannot pay.
+pub(crate) async fn explain_funds(
+    network: &Network,
+    signer: &Signer,
+    sender: &SenderArguments,
+    failure: &FailureView,
+    shown: Failure,
+) -> Failure {
+    let address = Address::of_account(&signer.key.public_key());
+    // Without a limit given, the gas limit is what the balance pays for.
+    let starved =
+        sender.gas.is_none() && matches!(failure.name.as_str(), "gasLimitOutOfRange" | "outOfGas");
+    let poor = matches!(
+        failure.name.as_str(),
+        "insufficientFunds" | "insufficientBalance"
+    );
+    if !starved && !poor {
+        return shown;
+    }
+    match network.client.account(address, None).await {
+        Ok(account) => {
+            let price = 10_000_000_u128;
+            if starved
+                && account.balance.0 > sender.value.saturating_add(price.saturating_mul(1000))
+            {
+                return shown;
+            }
+            let found = format!("a balance of {}", account.balance);
+            too_little(network, signer, found)
+        }
+        Err(_unreachable) => shown,
+    }
+}
+
+fn too_little(network: &Network, signer: &Signer, found: String) -> Failure {
+    let next = match network.client.kind() {
+        ChainKind::Dev => format!("kumiki account fund {}", signer.name),
+        ChainKind::Live => format!("kumiki account show {}", signer.name),
+    };
+    Failure::new(
+        Exit::Refused,
+        "insufficientFunds",
+        format!(
+            "account '{}' has too little; nothing was sent, nothing is paid",
+            signer.name
+        ),
+    )
+    .at(format!(
+        "{}, chain {}",
+        network.client.url(),
+        network.client.chain_id()
+    ))
+    .expected("enough for the fee and the value sent along")
+    .found(found)
+    .next(next)
+}

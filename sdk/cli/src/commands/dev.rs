@@ -1,0 +1,251 @@
+//! `kumiki dev`: run a chain with the project's contracts, and redeploy when a file is saved.
+
+mod chain;
+mod redeploy;
+mod watch;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use kumiki_protocol::ChainKind;
+use serde_json::{Map, Value, json};
+
+use crate::arguments::DevArguments;
+use crate::commands::account::published;
+use crate::contract_build::{Builder, Built};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::home::Home;
+use crate::network::{DEV_PORT, DEV_RPC_FILE};
+use crate::output::Output;
+use crate::project::Project;
+use crate::sdk_sources::write_if_changed;
+use chain::{ChainOptions, DevChain};
+use redeploy::{Deployer, Placed};
+
+pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> {
+    let project = Project::find(&arguments.path)?;
+    let home = Home::find()?;
+    let port = arguments
+        .port
+        .or(project.config.dev.port)
+        .unwrap_or(DEV_PORT);
+    check_port(port, &arguments)?;
+    let options = ChainOptions {
+        data_dir: arguments
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| project.private_folder().join("dev")),
+        port,
+        block_time_ms: arguments.block_time.or(project.config.dev.block_time_ms),
+        expose: arguments.unsafe_expose,
+    };
+    // The chain starts while contracts build.
+    let build = build_in_background(project.clone(), home.clone(), output);
+    let (chain, built) = tokio::select! {
+        both = async { tokio::join!(DevChain::start(options), build) } => both,
+        () = stop_signal() => return Err(interrupted()),
+    };
+    let mut chain = chain?;
+    let url = chain.url().to_owned();
+    let rpc_file = RpcFile::write(&project, &url)?;
+    let result = tokio::select! {
+        result = serve(&arguments, &project, &home, &url, built, output) => result,
+        () = stop_signal() => Ok(()),
+        failure = chain.failed() => Err(failure),
+    };
+    drop(rpc_file);
+    output.message("stopping");
+    chain.stop().await?;
+    result
+}
+
+/// Deploys, says that the chain is ready, then redeploys on every save.
+async fn serve(
+    arguments: &DevArguments,
+    project: &Project,
+    home: &Home,
+    url: &str,
+    built: Outcome<Vec<Built>>,
+    output: Output,
+) -> Outcome<()> {
+    let mut deployer = Deployer::connect(project, url).await?;
+    let placed = deployer.place(&built?).await?;
+    print_ready(arguments, url, &placed, output);
+    if arguments.no_watch || placed.is_empty() {
+        return std::future::pending().await;
+    }
+    let mut saves = watch::Saves::of(project)?;
+    loop {
+        saves.next().await;
+        output.message("a file was saved: building");
+        let built = build_in_background(project.clone(), home.clone(), output).await;
+        let placed = match built {
+            Ok(built) => deployer.place(&built).await,
+            Err(failure) => Err(failure),
+        };
+        match placed {
+            Ok(placed) => {
+                for one in placed {
+                    output.message(&format!(
+                        "{}  {}  {}",
+                        one.name,
+                        one.address,
+                        one.how.text()
+                    ));
+                }
+            }
+            // The chain and what is deployed on it stay; the next save tries again.
+            Err(failure) => output.message(&failure.to_string()),
+        }
+    }
+}
+
+async fn build_in_background(project: Project, home: Home, output: Output) -> Outcome<Vec<Built>> {
+    if project.contracts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let built = tokio::task::spawn_blocking(move || {
+        let builder = Builder {
+            project: &project,
+            home: &home,
+            output,
+        };
+        builder.build(None)
+    });
+    built
+        .await
+        .map_err(|error| Failure::new(Exit::System, "build", error.to_string()))?
+}
+
+/// Fails early, before anything is built, when the port is taken.
+fn check_port(port: u16, arguments: &DevArguments) -> Outcome<()> {
+    match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_free) => Ok(()),
+        Err(error) => Err(port_failure(port, &error, &arguments.path)),
+    }
+}
+
+fn port_failure(port: u16, error: &std::io::Error, path: &Path) -> Failure {
+    let shown = Failure::new(
+        Exit::System,
+        "portInUse",
+        format!("port {port} cannot be listened on"),
+    )
+    .at(format!("127.0.0.1:{port}"))
+    .expected("a free port")
+    .found(error.to_string());
+    shown.next(format!(
+        "kumiki dev {} --port {}",
+        path.display(),
+        port.wrapping_add(1).max(1024)
+    ))
+}
+
+fn interrupted() -> Failure {
+    Failure::new(
+        Exit::Interrupted,
+        "interrupted",
+        "interrupted before the chain was ready",
+    )
+}
+
+/// Ctrl-C, or what a service manager sends.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without a handler Ctrl-C ends the process; the store is safe at any point.
+        std::future::pending::<()>().await;
+    }
+}
+
+fn print_ready(arguments: &DevArguments, url: &str, placed: &[Placed], output: Output) {
+    let accounts = published(ChainKind::Dev);
+    let contracts: Map<String, Value> = placed
+        .iter()
+        .map(|one| (one.name.clone(), json!(one.address)))
+        .collect();
+    let account_list: Vec<Value> = accounts
+        .iter()
+        .map(|(name, address)| json!({ "name": name, "address": address }))
+        .collect();
+    let json = json!({
+        "ready": true,
+        "rpc": url,
+        "accounts": account_list,
+        "contracts": contracts,
+    });
+    let mut lines = vec![String::new(), format!("ready     {url}")];
+    lines.push("accounts  published, so anyone can spend from them".to_owned());
+    lines.extend(
+        accounts
+            .iter()
+            .map(|(name, address)| format!("  {name:<8}{address}")),
+    );
+    if !placed.is_empty() {
+        lines.push("contracts".to_owned());
+    }
+    for one in placed {
+        lines.push(format!(
+            "  {:<8}{}  {}",
+            one.name,
+            one.address,
+            one.how.text()
+        ));
+    }
+    lines.push("try next, in another terminal:".to_owned());
+    lines.extend(
+        suggestions(arguments, placed)
+            .into_iter()
+            .map(|line| format!("  {line}")),
+    );
+    output.data(&json, &lines.join("\n"));
+}
+
+/// Three commands that work when pasted.
+fn suggestions(arguments: &DevArguments, placed: &[Placed]) -> Vec<String> {
+    let project = if arguments.path == Path::new(".") {
+        String::new()
+    } else {
+        format!(" --project {}", arguments.path.display())
+    };
+    match placed.first() {
+        Some(one) => vec![
+            format!("kumiki view {}{project}", one.name),
+            format!("kumiki events {} --follow{project}", one.name),
+            format!("kumiki proof contract {}{project}", one.name),
+        ],
+        None => vec![
+            format!("kumiki chain info{project}"),
+            format!("kumiki account show alice{project}"),
+            "kumiki new my-app".to_owned(),
+        ],
+    }
+}
+
+/// Tells other commands where the project's chain runs, as long as it does.
+struct RpcFile(PathBuf);
+
+impl RpcFile {
+    fn write(project: &Project, url: &str) -> Outcome<Self> {
+        let path = project.private_folder().join(DEV_RPC_FILE);
+        write_if_changed(&path, url.as_bytes())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for RpcFile {
+    fn drop(&mut self) {
+        // A file that stays names an address where nobody answers, which the next command says.
+        let _stays = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,168 @@
+//! Deploy a built contract, or find that it is deployed already.
+
+use kumiki_client::abi::{Abi, ArgumentText};
+use kumiki_client::{Client, ClientError, Draft};
+use kumiki_protocol::{Action, Address, Amount, Gas, Hash, SecretKey, sha3_256};
+use kumiki_rpc_api::{ErrorCode, ReceiptStatus, TransactionReceipt};
+
+use crate::explain::value_failure;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::render::execution_failure;
+
+const SALT_DOMAIN: &[u8] = b"kumiki/cli/salt/v1/";
+
+/// A contract to deploy.
+pub(crate) struct DeployRequest<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) wasm: &'a [u8],
+    pub(crate) abi: &'a Abi,
+    /// Arguments of `init`, names of accounts resolved.
+    pub(crate) arguments: &'a [ArgumentText],
+    /// Tells instances of the same code apart.
+    pub(crate) salt: &'a str,
+    pub(crate) immutable: bool,
+    pub(crate) value: Amount,
+    pub(crate) gas: Option<Gas>,
+    pub(crate) gas_price: Option<u64>,
+}
+
+/// A contract on the chain.
+pub(crate) struct Deployed {
+    pub(crate) address: Address,
+    pub(crate) code_hash: Hash,
+    /// What the deployment came to; `None` when the contract was there already.
+    pub(crate) receipt: Option<TransactionReceipt>,
+}
+
+impl DeployRequest<'_> {
+    /// Deploys it from `key`'s account. The address follows from account, salt and code, so doing it again finds the
+    /// contract that is there.
+    pub(crate) async fn send(&self, client: &Client, key: &SecretKey) -> Outcome<Deployed> {
+        let code_hash = sha3_256(&[self.wasm]);
+        let deployer = Address::of_account(&key.public_key());
+        let salt = sha3_256(&[
+            SALT_DOMAIN,
+            self.name.as_bytes(),
+            b"/",
+            self.salt.as_bytes(),
+        ])
+        .0;
+        let address = Address::of_contract(&deployer, &salt, &code_hash);
+        if exists(client, address).await? {
+            return Ok(Deployed {
+                address,
+                code_hash,
+                receipt: None,
+            });
+        }
+        let action = Action::Deploy {
+            code: self.wasm.to_vec(),
+            salt,
+            input: self.input()?,
+            value: self.value,
+            admin: (!self.immutable).then_some(deployer),
+        };
+        let receipt = self.send_action(client, key, action).await?;
+        Ok(Deployed {
+            address,
+            code_hash,
+            receipt: Some(receipt),
+        })
+    }
+
+    /// Gives the contract at `address` this code, keeping its state; the new code's `migrate` takes over.
+    pub(crate) async fn upgrade(
+        &self,
+        client: &Client,
+        key: &SecretKey,
+        address: Address,
+    ) -> Outcome<Deployed> {
+        let action = Action::Upgrade {
+            contract: address,
+            code: self.wasm.to_vec(),
+            input: Vec::new(),
+        };
+        let receipt = self.send_action(client, key, action).await?;
+        Ok(Deployed {
+            address,
+            code_hash: sha3_256(&[self.wasm]),
+            receipt: Some(receipt),
+        })
+    }
+
+    async fn send_action(
+        &self,
+        client: &Client,
+        key: &SecretKey,
+        action: Action,
+    ) -> Outcome<TransactionReceipt> {
+        let mut draft = Draft::new(vec![action]);
+        draft.gas_limit = self.gas;
+        draft.gas_price = self.gas_price;
+        let prepared = client.prepare(&draft, &key.public_key()).await?;
+        let simulated = &prepared.simulation;
+        if let Some(failure) = &simulated.receipt.failure {
+            let paid = "nothing was deployed, nothing is paid";
+            return Err(self.explain(execution_failure(
+                failure,
+                &simulated.diagnostics,
+                None,
+                paid,
+            )));
+        }
+        let receipt = client.send(prepared.body, key).await?;
+        match (&receipt.receipt.status, &receipt.receipt.failure) {
+            (ReceiptStatus::Ok, _) | (_, None) => Ok(receipt),
+            (_, Some(failure)) => {
+                let paid = format!(
+                    "nothing was deployed, the fee {} is paid",
+                    receipt.receipt.fee
+                );
+                Err(self.explain(execution_failure(failure, &[], None, &paid)))
+            }
+        }
+    }
+
+    fn explain(&self, failure: Failure) -> Failure {
+        failure
+            .at(format!("deployment of '{}'", self.name))
+            .next(format!("kumiki build {}", self.name))
+    }
+
+    fn input(&self) -> Outcome<Vec<u8>> {
+        let Some(init) = &self.abi.metadata().init else {
+            return match self.arguments.first() {
+                None => Ok(Vec::new()),
+                Some(one) => Err(Failure::new(
+                    Exit::Usage,
+                    "arguments",
+                    format!(
+                        "contract '{}' has no init, so it takes no arguments",
+                        self.name
+                    ),
+                )
+                .found(format!("{}={}", one.name, one.text))
+                .next(format!("kumiki deploy {}", self.name))),
+            };
+        };
+        let example: Vec<String> = init
+            .args
+            .iter()
+            .map(|one| format!("{}=<{}>", one.name, one.type_name))
+            .collect();
+        self.abi.encode_call(init, self.arguments).map_err(|error| {
+            value_failure(
+                error,
+                &format!("kumiki deploy {} {}", self.name, example.join(" ")),
+            )
+        })
+    }
+}
+
+async fn exists(client: &Client, address: Address) -> Outcome<bool> {
+    match client.contract(address).await {
+        Ok(_contract) => Ok(true),
+        Err(ClientError::Api(error)) if error.code == ErrorCode::ContractUnknown => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,81 @@
+//! Remember under which address each contract of the project was deployed, per chain.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use kumiki_protocol::{Address, Hash};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::project::Project;
+use crate::sdk_sources::write_if_changed;
+
+/// One contract on one chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Deployment {
+    pub(crate) address: Address,
+    pub(crate) code_hash: Hash,
+}
+
+type ByName = BTreeMap<String, Deployment>;
+
+/// The project's deployments: by genesis hash, then by name.
+#[derive(Clone, Debug)]
+pub(crate) struct Deployments {
+    path: PathBuf,
+    chains: BTreeMap<String, ByName>,
+}
+
+impl Deployments {
+    pub(crate) fn load(project: &Project) -> Outcome<Self> {
+        let path = project.private_folder().join("deployments.json");
+        let chains = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Failure::new(Exit::System, "deploymentsMalformed", error.to_string())
+                    .at(path.display().to_string())
+                    .next(format!("rm {}", path.display()))
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(Failure::io(&path, &error)),
+        };
+        Ok(Self { path, chains })
+    }
+
+    pub(crate) fn find(&self, chain: &Hash, name: &str) -> Option<&Deployment> {
+        self.chains.get(&chain.to_string())?.get(name)
+    }
+
+    /// The names on `chain`.
+    pub(crate) fn names(&self, chain: &Hash) -> Vec<&str> {
+        self.chains
+            .get(&chain.to_string())
+            .map(|contracts| contracts.keys().map(String::as_str).collect())
+            .unwrap_or_default()
+    }
+
+    /// Another chain on which there is a contract called `name`.
+    pub(crate) fn elsewhere(&self, name: &str) -> Option<&str> {
+        self.chains
+            .iter()
+            .find(|(_, contracts)| contracts.contains_key(name))
+            .map(|(chain, _)| chain.as_str())
+    }
+
+    /// Remembers a deployment, durable on return.
+    pub(crate) fn record(
+        &mut self,
+        chain: &Hash,
+        name: &str,
+        deployment: Deployment,
+    ) -> Outcome<()> {
+        self.chains
+            .entry(chain.to_string())
+            .or_default()
+            .insert(name.to_owned(), deployment);
+        let json = serde_json::to_vec_pretty(&self.chains)
+            .map_err(|error| Failure::new(Exit::System, "deployments", error.to_string()))?;
+        write_if_changed(&self.path, &json)
+    }
+}

@@ -1,0 +1,199 @@
+//! Say what failed, where, what was expected and found, and what to do next, for people and for programs.
+
+use std::fmt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// What the process exits with. `docs/cli.md` lists these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// The system refused something: a file, a port, a program.
+    System = 1,
+    /// The command line or a configuration file is wrong.
+    Usage = 2,
+    /// A contract does not build, or its Wasm breaks a rule of the chain.
+    Build = 3,
+    /// No node answers, or it cannot serve now.
+    Node = 4,
+    /// The chain or the node refuses the transaction; nothing changed, nothing is paid.
+    Refused = 5,
+    /// A contract or the chain ended the execution with an error.
+    Execution = 6,
+    /// There is no such contract, account, transaction, block.
+    NotFound = 7,
+    /// An answer of the node does not prove what it claims.
+    Proof = 8,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    /// Stable, for programs.
+    name: String,
+    what: String,
+    place: Option<String>,
+    expected: Option<String>,
+    found: Option<String>,
+    next: Option<String>,
+    details: Vec<String>,
+}
+
+pub(crate) type Outcome<T> = Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, name: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            exit,
+            name: name.into(),
+            what: what.into(),
+            place: None,
+            expected: None,
+            found: None,
+            next: None,
+            details: Vec::new(),
+        }
+    }
+
+    /// A failure of the system at `path`.
+    pub(crate) fn io(path: &Path, error: &std::io::Error) -> Self {
+        Self::new(Exit::System, "io", error.to_string()).at(path.display().to_string())
+    }
+
+    pub(crate) fn at(mut self, place: impl Into<String>) -> Self {
+        self.place = Some(place.into());
+        self
+    }
+
+    pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    pub(crate) fn found(mut self, found: impl Into<String>) -> Self {
+        self.found = Some(found.into());
+        self
+    }
+
+    /// One command or edit that brings the user on.
+    pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    pub(crate) fn detail(mut self, line: impl Into<String>) -> Self {
+        self.details.push(line.into());
+        self
+    }
+
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same for programs.
+    pub(crate) fn json(&self) -> Value {
+        let mut error = serde_json::Map::new();
+        error.insert("name".to_owned(), json!(self.name));
+        error.insert("exitCode".to_owned(), json!(self.exit as u8));
+        error.insert("what".to_owned(), json!(self.what));
+        for (key, value) in self.parts() {
+            error.insert(key.to_owned(), json!(value));
+        }
+        if !self.details.is_empty() {
+            error.insert("details".to_owned(), json!(self.details));
+        }
+        json!({ "error": error })
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        [
+            ("where", &self.place),
+            ("expected", &self.expected),
+            ("found", &self.found),
+            ("next", &self.next),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| value.as_ref().map(|value| (key, value)))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", printable(&self.what))?;
+        for (key, value) in self.parts() {
+            let label = format!("{key}:");
+            write!(f, "\n  {label:<10}{}", printable(value))?;
+        }
+        for line in &self.details {
+            write!(f, "\n  {}", printable(line))?;
+        }
+        Ok(())
+    }
+}
+
+/// Text from contracts, nodes and files, without characters that would steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let steers = |one: char| {
+        (one.is_control() && one != '\n' && one != '\t')
+            || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|one| if steers(one) { '\u{fffd}' } else { one })
+        .collect()
+}
+
+/// The one of `known` that `found` was most likely meant to be.
+pub(crate) fn closest<'k>(
+    found: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
+    known
+        .into_iter()
+        .map(|one| (distance(found, one), one))
+        .filter(|(distance, one)| *distance <= 1 + one.len() / 3)
+        .min()
+        .map(|(_, one)| one)
+}
+
+/// Edits (insert, delete, replace) between two names.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, one) in left.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, other) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(one != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestions_are_close_or_absent() {
+        let known = ["path", "init", "block_time_ms"];
+        assert_eq!(closest("blok_time", known), Some("block_time_ms"));
+        assert_eq!(closest("pth", known), Some("path"));
+        assert_eq!(closest("something_else", known), None);
+    }
+
+    #[test]
+    fn hostile_text_cannot_steer_the_terminal() {
+        let failure = Failure::new(Exit::Execution, "reverted", "no\u{1b}[2J\u{202e}");
+        assert_eq!(failure.to_string(), "error: no\u{fffd}[2J\u{fffd}");
+    }
+}

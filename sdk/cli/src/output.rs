@@ -1,0 +1,83 @@
+//! Print data to stdout and messages to stderr.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use crate::failure::{Failure, printable};
+
+/// How a command talks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+}
+
+impl Output {
+    /// The result of a command: one line of JSON, or text for people.
+    pub(crate) fn data(self, json: &Value, text: &str) {
+        let line = if self.json {
+            json.to_string()
+        } else {
+            printable(text)
+        };
+        print_line(&line);
+    }
+
+    /// A message about what is going on; not part of the result.
+    pub(crate) fn message(self, text: &str) {
+        if !self.quiet {
+            // Nothing is left to do where even stderr is closed.
+            let _closed = writeln!(std::io::stderr(), "{}", printable(text));
+        }
+    }
+
+    /// A failure: as JSON on stdout, so that programs always read one document; else on stderr.
+    pub(crate) fn failure(self, failure: &Failure) {
+        if self.json {
+            print_line(&failure.json().to_string());
+        } else {
+            let _closed = writeln!(std::io::stderr(), "{failure}");
+        }
+    }
+
+    /// A spinner on a terminal, else a message; clears itself when dropped.
+    pub(crate) fn progress(self, text: &str) -> Progress {
+        if self.quiet || self.json || !std::io::stderr().is_terminal() {
+            if !self.json {
+                self.message(text);
+            }
+            return Progress(None);
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_message(printable(text));
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        Progress(Some(bar))
+    }
+}
+
+/// Something under way.
+pub(crate) struct Progress(Option<ProgressBar>);
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Writes one line to stdout at once. A reader that went away (`| head`) ends the process quietly.
+fn print_line(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
+        std::process::exit(0);
+    }
+}
