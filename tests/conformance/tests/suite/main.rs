@@ -8,3 +8,4 @@ mod protocol_bytes;
 mod samples;
 mod signature_edges;
 mod strategies;
+mod vm_traces;
