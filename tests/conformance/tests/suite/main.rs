@@ -7,5 +7,6 @@ mod hostile_bytes;
 mod protocol_bytes;
 mod samples;
 mod signature_edges;
+mod state_tree;
 mod strategies;
 mod vm_traces;
