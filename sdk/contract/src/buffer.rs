@@ -12,7 +12,7 @@ pub use native::Buffer;
 )]
 pub use wasm::Buffer;
 
-use parity_scale_codec::{Decode, Encode, Error, Input};
+use parity_scale_codec::{Decode, Encode, Error, Input, Output as _};
 
 /// Copies the shorter length of both.
 #[inline]
@@ -57,7 +57,15 @@ impl Input for Reader<'_> {
 }
 
 impl Buffer {
+    /// A copy of `bytes`.
+    pub(crate) fn copied(bytes: &[u8]) -> Self {
+        let mut buffer = Self::with_capacity(bytes.len());
+        buffer.write(bytes);
+        buffer
+    }
+
     /// The encoding of `value`.
+    #[inline(never)]
     pub(crate) fn of(value: &impl Encode) -> Self {
         let mut buffer = Self::with_capacity(value.size_hint());
         value.encode_to(&mut buffer);
@@ -129,6 +137,7 @@ mod wasm {
     }
 
     impl Buffer {
+        #[inline(never)]
         pub(crate) fn with_capacity(capacity: usize) -> Self {
             let capacity = capacity.max(8);
             Self {
@@ -140,23 +149,30 @@ mod wasm {
         }
 
         /// `length` bytes that `fill` writes.
+        #[inline]
         pub(crate) fn filled(length: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+            let mut buffer = Self::zeroed(length);
+            // SAFETY: the block has at least `length` bytes, all written.
+            fill(unsafe { core::slice::from_raw_parts_mut(buffer.start, length) });
+            buffer
+        }
+
+        #[inline(never)]
+        fn zeroed(length: usize) -> Self {
             let mut buffer = Self::with_capacity(length);
-            // SAFETY: the block has at least `length` bytes and is zeroed before it is seen.
-            fill(unsafe {
-                core::ptr::write_bytes(buffer.start, 0, length);
-                core::slice::from_raw_parts_mut(buffer.start, length)
-            });
+            // SAFETY: the block has at least `length` bytes.
+            unsafe { core::ptr::write_bytes(buffer.start, 0, length) };
             buffer.length = length;
             buffer
         }
     }
 
     impl Output for Buffer {
+        #[inline(never)]
         fn write(&mut self, bytes: &[u8]) {
-            let length = self.length + bytes.len();
+            let length = self.length.wrapping_add(bytes.len());
             if length > self.capacity {
-                let capacity = length * 2;
+                let capacity = length.wrapping_mul(2);
                 // SAFETY: `start` is a block of `capacity` bytes; the new size is not zero.
                 self.start =
                     unsafe { alloc::alloc::realloc(self.start, layout(self.capacity), capacity) };
@@ -184,6 +200,7 @@ mod wasm {
     }
 
     impl Drop for Buffer {
+        #[inline(never)]
         fn drop(&mut self) {
             // SAFETY: `start` is a block of `capacity` bytes.
             unsafe { alloc::alloc::dealloc(self.start, layout(self.capacity)) };

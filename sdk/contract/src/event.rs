@@ -18,12 +18,16 @@ pub trait Event: Encode + Decode {
 /// The topic of an indexed field: its SCALE encoding padded with zeros, or SHA3-256 of it where it is longer.
 #[doc(hidden)]
 pub fn topic<T: Encode>(field: &T) -> [u8; 32] {
-    let bytes = Buffer::of(field);
+    topic_of(&Buffer::of(field))
+}
+
+#[inline(never)]
+fn topic_of(bytes: &[u8]) -> [u8; 32] {
     if bytes.len() > 32 {
-        return host::sha3_256(&bytes);
+        return host::sha3_256(bytes);
     }
     let mut topic = [0; 32];
-    copy(&mut topic, &bytes);
+    copy(&mut topic, bytes);
     topic
 }
 

@@ -13,6 +13,8 @@ use kumiki_abi::SdkError;
 use crate::{entry, host};
 
 const PAGE_BYTES: usize = 65_536;
+/// The linker puts the stack at the bottom of memory, so no block begins below this.
+const LOWEST_BLOCK: usize = 1_024;
 
 /// Hands out memory upwards and takes back only the newest block: a call is short, its memory is dropped whole.
 struct Bump {
@@ -40,20 +42,19 @@ impl Bump {
 
     /// Makes `start..end` the newest block. Without memory for it the call traps, so no caller has to look for null:
     /// the standard library's own handling would bring text formatting along.
+    #[inline(never)]
     fn take_to(&self, start: usize, end: usize) -> *mut u8 {
         let pages = end.div_ceil(PAGE_BYTES);
         let present = core::arch::wasm32::memory_size(0);
         let fits = end >= start
             && (pages <= present
-                || core::arch::wasm32::memory_grow(0, pages - present) != usize::MAX);
+                || core::arch::wasm32::memory_grow(0, pages.wrapping_sub(present)) != usize::MAX);
         if !fits {
             core::arch::wasm32::unreachable();
         }
         self.next.set(end);
-        let block = start as *mut u8;
-        // SAFETY: the heap begins after the linker's data, which does not begin at 0.
-        unsafe { core::hint::assert_unchecked(!block.is_null()) };
-        block
+        // The heap begins far above this; the compiler sees that no block is null and drops all code for that case.
+        start.max(LOWEST_BLOCK) as *mut u8
     }
 }
 
@@ -62,24 +63,26 @@ impl Bump {
 unsafe impl GlobalAlloc for Bump {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let start = self.next().wrapping_add(layout.align() - 1) & !(layout.align() - 1);
+        let start = self.next().wrapping_add(layout.align().wrapping_sub(1))
+            & layout.align().wrapping_neg();
         let end = start.wrapping_add(layout.size());
         self.take_to(start, end)
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if block as usize + layout.size() == self.next.get() {
+        if (block as usize).wrapping_add(layout.size()) == self.next.get() {
             self.next.set(block as usize);
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let start = block as usize;
-        if start + layout.size() == self.next.get() {
+        if start.wrapping_add(layout.size()) == self.next.get() {
             return self.take_to(start, start.wrapping_add(size));
         }
         if size <= layout.size() {
-            return block;
+            return start.max(LOWEST_BLOCK) as *mut u8;
         }
         // SAFETY: the caller's layout is valid, and `size` rounded up to its alignment does not overflow.
         let moved = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };

@@ -30,16 +30,21 @@ pub(crate) type Prefix = [u8; 4];
 /// Values up to this length are read without a heap and with one host call.
 const INLINE_BYTES: usize = 128;
 
+#[inline(never)]
 fn load<T: Decode>(key: &[u8]) -> Option<T> {
+    load_bytes(key).map(|bytes| decode(&bytes))
+}
+
+#[inline(never)]
+fn load_bytes(key: &[u8]) -> Option<Buffer> {
     let mut inline = [0; INLINE_BYTES];
     let length = host::storage_get(key, &mut inline)?;
-    if let Some(bytes) = inline.get(..length) {
-        return Some(decode(bytes));
-    }
-    let bytes = Buffer::filled(length, |room| {
-        host::storage_get(key, room);
-    });
-    Some(decode(&bytes))
+    Some(match inline.get(..length) {
+        Some(bytes) => Buffer::copied(bytes),
+        None => Buffer::filled(length, |room| {
+            host::storage_get(key, room);
+        }),
+    })
 }
 
 fn decode<T: Decode>(bytes: &[u8]) -> T {

@@ -28,12 +28,7 @@ impl<K: Encode, V: Encode + Decode> Map<K, V> {
     }
 
     fn storage_key(&self, key: &K) -> [u8; 36] {
-        let digest = host::sha2_256(&Buffer::of(key));
-        let mut bytes = [0; 36];
-        let (prefix, rest) = bytes.split_at_mut(4);
-        copy(prefix, &self.prefix);
-        copy(rest, &digest);
-        bytes
+        hashed_key(self.prefix, &Buffer::of(key))
     }
 
     /// The value under `key`.
@@ -75,6 +70,16 @@ impl<K: Encode, V: Encode + Decode> Map<K, V> {
             map: PhantomData,
         }
     }
+}
+
+#[inline(never)]
+fn hashed_key(prefix: Prefix, key: &[u8]) -> [u8; 36] {
+    let digest = host::sha2_256(key);
+    let mut bytes = [0; 36];
+    let (first, rest) = bytes.split_at_mut(4);
+    copy(first, &prefix);
+    copy(rest, &digest);
+    bytes
 }
 
 /// One place in a [`Map`].
