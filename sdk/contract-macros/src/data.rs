@@ -5,6 +5,7 @@ use quote::quote;
 use syn::{Data, DeriveInput, Error, Fields, Type};
 
 use crate::check::docs;
+use crate::codec;
 use crate::json::{self, Json};
 use crate::types::{self, Aliases};
 
@@ -30,13 +31,13 @@ pub(crate) fn expand(definition: &DeriveInput, aliases: &Aliases) -> syn::Result
     )])
     .to_line();
     let section = json::section(&line);
+    let codec = codec::derive(definition);
     let assertions = types.iter().map(types::assert_abi_type);
     Ok(quote! {
-        #[derive(
-            Clone, Debug, PartialEq, Eq, ::kumiki_contract::Encode, ::kumiki_contract::Decode,
-        )]
-        #[codec(crate = ::kumiki_contract::codec)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #definition
+
+        #codec
 
         #section
         #(#assertions)*

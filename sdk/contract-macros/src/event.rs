@@ -6,6 +6,7 @@ use sha3::Digest as _;
 use syn::{Error, Fields, Ident, ItemStruct};
 
 use crate::check::{Errors, docs, take_marker};
+use crate::codec;
 use crate::json::{self, Json};
 use crate::types::{self, Aliases};
 
@@ -87,12 +88,12 @@ fn code(definition: &ItemStruct, indexed: &[Ident], id: &[u8; 32], line: &str) -
         .iter()
         .map(|one| types::assert_abi_type(&one.ty));
     let section = json::section(line);
+    let codec = codec::derive(&definition.clone().into());
     quote! {
-        #[derive(
-            Clone, Debug, PartialEq, Eq, ::kumiki_contract::Encode, ::kumiki_contract::Decode,
-        )]
-        #[codec(crate = ::kumiki_contract::codec)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #definition
+
+        #codec
 
         #section
         #(#assertions)*

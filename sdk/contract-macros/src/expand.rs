@@ -120,7 +120,7 @@ fn selected(contract: &Contract, kind: Kind) -> TokenStream {
         .iter()
         .filter(|one| one.kind == kind)
         .map(|message| {
-            let selector = u32::from_be_bytes(message.selector());
+            let selector = u32::from_le_bytes(message.selector());
             let run = run_message(message, &quote!(arguments));
             quote!(#selector => { #run })
         });

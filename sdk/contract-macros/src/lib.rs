@@ -6,6 +6,7 @@ use proc_macro::TokenStream;
 use syn::parse_macro_input;
 
 mod check;
+mod codec;
 mod contract;
 mod contract_ref;
 mod contract_test;

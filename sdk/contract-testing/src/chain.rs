@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use kumiki_contract::codec::Decode;
+use kumiki_contract::Decode;
 use kumiki_contract::{
     Address, Balance, Call, CallError, Contract, Deploy, Event, Hash, ResultCode, Upgrade, View,
 };
@@ -178,7 +178,7 @@ impl TestChain {
             value: call.value(),
         };
         let output = self.send(caller, action, call.name())?;
-        T::decode(&mut output.as_slice()).map_err(|_undecodable| CallError::Undecodable)
+        T::decode(&mut output.as_slice()).ok_or(CallError::Undecodable)
     }
 
     /// Asks a view; the caller that it sees is the zero address.
@@ -207,8 +207,9 @@ impl TestChain {
         }
         print_diagnostics(&first.diagnostics);
         match first.outcome.code {
-            ResultCode::Ok => T::decode(&mut first.outcome.data.as_slice())
-                .map_err(|_undecodable| CallError::Undecodable),
+            ResultCode::Ok => {
+                T::decode(&mut first.outcome.data.as_slice()).ok_or(CallError::Undecodable)
+            }
             ResultCode::Reverted => Err(CallError::from_revert_data(&first.outcome.data)),
             code => Err(CallError::Chain(code)),
         }
@@ -241,8 +242,8 @@ impl TestChain {
         let key = state_key::account(&kumiki_protocol::Address(of.0));
         let record = self.replicas.first().and_then(|replica| replica.get(&key));
         record
-            .and_then(|mut bytes| AccountRecord::decode(&mut bytes).ok())
-            .map_or(0, |account| account.balance)
+            .and_then(|mut bytes| kumiki_protocol::Decode::decode(&mut bytes).ok())
+            .map_or(0, |account: AccountRecord| account.balance)
     }
 
     /// The hash by which a contract deploys `C`; the chain knows the code once `C` was deployed here.
@@ -258,7 +259,7 @@ impl TestChain {
             .iter()
             .filter(|event| event.topics.first().is_some_and(|id| id.0 == E::ID))
             .filter_map(|event| {
-                let decoded = E::decode(&mut event.data.as_slice()).ok()?;
+                let decoded = E::decode(&mut event.data.as_slice())?;
                 Some((Address(event.contract.0), decoded))
             })
             .collect()
@@ -372,7 +373,8 @@ impl TestChain {
     fn body(&self, sender: &Account, action: Action) -> TransactionBody {
         let key = state_key::account(&kumiki_protocol::Address(sender.address.0));
         let record = self.replicas.first().and_then(|replica| replica.get(&key));
-        let account = record.and_then(|mut bytes| AccountRecord::decode(&mut bytes).ok());
+        let account: Option<AccountRecord> =
+            record.and_then(|mut bytes| kumiki_protocol::Decode::decode(&mut bytes).ok());
         TransactionBody {
             version: TransactionBody::current_version(),
             genesis_hash: self.genesis.hash(),

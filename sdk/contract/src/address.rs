@@ -1,16 +1,12 @@
 //! Hold addresses, digests and amounts as contracts see them.
 
-use parity_scale_codec::{Decode, Encode, MaxEncodedLen};
-
 /// Native tokens or tokens of a contract, in base units.
 pub type Balance = u128;
 
 macro_rules! bytes_32 {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
-        #[derive(
-            Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, MaxEncodedLen,
-        )]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; 32]);
 
         impl core::fmt::Debug for $name {

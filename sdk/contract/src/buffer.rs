@@ -5,14 +5,17 @@
 
 #[cfg(not(target_family = "wasm"))]
 pub use native::Buffer;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::vec_with_capacity;
 #[cfg(target_family = "wasm")]
-#[expect(
-    unreachable_pub,
-    reason = "natively it can be reached, through hidden items"
-)]
 pub use wasm::Buffer;
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::vec_with_capacity;
 
-use parity_scale_codec::{Decode, Encode, Error, Input, Output as _};
+use crate::codec::Encode;
+
+/// Room that a buffer begins with: most of what contracts encode fits.
+const INLINE_BYTES: usize = 64;
 
 /// Copies the shorter length of both.
 #[inline]
@@ -28,46 +31,18 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// Decodes one `T` and hands back what is left.
-#[inline]
-pub(crate) fn decode_first<T: Decode>(bytes: &[u8]) -> Option<(T, &[u8])> {
-    let mut reader = Reader(bytes);
-    let value = T::decode(&mut reader).ok()?;
-    Some((value, reader.0))
-}
-
-/// Bytes being decoded; as `&[u8]` is, but for the formatted panic.
-struct Reader<'a>(&'a [u8]);
-
-impl Input for Reader<'_> {
-    #[inline]
-    fn remaining_len(&mut self) -> Result<Option<usize>, Error> {
-        Ok(Some(self.0.len()))
-    }
-
-    #[inline]
-    fn read(&mut self, into: &mut [u8]) -> Result<(), Error> {
-        let Some((taken, rest)) = self.0.split_at_checked(into.len()) else {
-            return Err("too few bytes".into());
-        };
-        copy(into, taken);
-        self.0 = rest;
-        Ok(())
-    }
-}
-
 impl Buffer {
     /// A copy of `bytes`.
     pub(crate) fn copied(bytes: &[u8]) -> Self {
         let mut buffer = Self::with_capacity(bytes.len());
-        buffer.write(bytes);
+        buffer.push(bytes);
         buffer
     }
 
     /// The encoding of `value`.
     #[inline(never)]
     pub(crate) fn of(value: &impl Encode) -> Self {
-        let mut buffer = Self::with_capacity(value.size_hint());
+        let mut buffer = Self::with_capacity(INLINE_BYTES);
         value.encode_to(&mut buffer);
         buffer
     }
@@ -76,8 +51,6 @@ impl Buffer {
 #[cfg(not(target_family = "wasm"))]
 mod native {
     use std::ops::Deref;
-
-    use parity_scale_codec::Output;
 
     /// Bytes that grow at the end.
     #[derive(Debug)]
@@ -94,12 +67,20 @@ mod native {
             fill(&mut bytes);
             Self(bytes)
         }
-    }
 
-    impl Output for Buffer {
-        fn write(&mut self, bytes: &[u8]) {
+        /// Adds bytes at the end.
+        pub fn push(&mut self, bytes: &[u8]) {
             self.0.extend_from_slice(bytes);
         }
+
+        pub(crate) fn into_vec(self) -> Vec<u8> {
+            self.0
+        }
+    }
+
+    /// An empty list with room for `count` elements.
+    pub(crate) fn vec_with_capacity<T>(count: usize) -> Vec<T> {
+        Vec::with_capacity(count)
     }
 
     impl Deref for Buffer {
@@ -118,10 +99,10 @@ mod wasm {
         reason = "a growing array by hand, see the module's header"
     )]
 
+    use alloc::vec::Vec;
     use core::alloc::Layout;
+    use core::mem::ManuallyDrop;
     use core::ops::Deref;
-
-    use parity_scale_codec::Output;
 
     /// Bytes that grow at the end.
     #[derive(Debug)]
@@ -130,6 +111,9 @@ mod wasm {
         length: usize,
         capacity: usize,
     }
+
+    /// More than a contract's memory can be.
+    const LIST_BYTES_MAX: usize = 1 << 30;
 
     const fn layout(capacity: usize) -> Layout {
         // SAFETY: 1 is a power of two, and no capacity comes near the address space: memory would run out first.
@@ -165,11 +149,10 @@ mod wasm {
             buffer.length = length;
             buffer
         }
-    }
 
-    impl Output for Buffer {
+        /// Adds bytes at the end.
         #[inline(never)]
-        fn write(&mut self, bytes: &[u8]) {
+        pub fn push(&mut self, bytes: &[u8]) {
             let length = self.length.wrapping_add(bytes.len());
             if length > self.capacity {
                 let capacity = length.wrapping_mul(2);
@@ -187,6 +170,28 @@ mod wasm {
                 );
             }
             self.length = length;
+        }
+
+        pub(crate) fn into_vec(self) -> Vec<u8> {
+            let buffer = ManuallyDrop::new(self);
+            // SAFETY: the block has `capacity` bytes at alignment 1, of which `length` are written; it changes hands.
+            unsafe { Vec::from_raw_parts(buffer.start, buffer.length, buffer.capacity) }
+        }
+    }
+
+    /// An empty list with room for `count` elements, without the handling of failures that `Vec` brings along: the
+    /// allocator traps instead.
+    pub(crate) fn vec_with_capacity<T>(count: usize) -> Vec<T> {
+        let size = match core::mem::size_of::<T>().checked_mul(count) {
+            Some(0) => return Vec::new(),
+            Some(size) if size <= LIST_BYTES_MAX => size,
+            Some(_) | None => core::arch::wasm32::unreachable(),
+        };
+        // SAFETY: `size` is neither zero nor too much for a layout. The block is of the size and alignment that `Vec`
+        // gives back, and holds no element yet.
+        unsafe {
+            let layout = Layout::from_size_align_unchecked(size, core::mem::align_of::<T>());
+            Vec::from_raw_parts(alloc::alloc::alloc(layout).cast(), 0, count)
         }
     }
 

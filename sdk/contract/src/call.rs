@@ -4,13 +4,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use parity_scale_codec::{Decode, Encode};
-
 use kumiki_abi::{
     CALL_ALLOW_REENTRY, CALL_READ_ONLY, REVERT_CONTRACT, REVERT_SDK, ResultCode, SdkError,
 };
 
-use crate::buffer::decode_first;
+use crate::buffer::Buffer;
+use crate::codec::{Decode, Encode, decode_exact};
 use crate::{Address, Balance, Env, EnvMut, entry, host};
 
 /// Why a message to a contract failed. It changed nothing.
@@ -31,10 +30,8 @@ pub enum CallError<E> {
 pub enum NoError {}
 
 impl Decode for NoError {
-    fn decode<I: parity_scale_codec::Input>(
-        _input: &mut I,
-    ) -> Result<Self, parity_scale_codec::Error> {
-        Err("this message declares no error".into())
+    fn decode(_input: &mut &[u8]) -> Option<Self> {
+        None
     }
 }
 
@@ -43,10 +40,9 @@ impl<E: Decode> CallError<E> {
     #[must_use]
     pub fn from_revert_data(data: &[u8]) -> Self {
         match data.split_first() {
-            Some((&REVERT_CONTRACT, error)) => match decode_first(error) {
-                Some((decoded, [])) => Self::Contract(decoded),
-                Some(_) | None => Self::Undecodable,
-            },
+            Some((&REVERT_CONTRACT, error)) => {
+                decode_exact(error).map_or(Self::Undecodable, Self::Contract)
+            }
             Some((&REVERT_SDK, [number])) => {
                 SdkError::from_number(*number).map_or(Self::Undecodable, Self::Sdk)
             }
@@ -113,9 +109,9 @@ impl<T, E> Call<T, E> {
         selector: [u8; 4],
         arguments: &impl Encode,
     ) -> Self {
-        let mut input = Vec::with_capacity(4 + arguments.size_hint());
-        input.extend_from_slice(&selector);
+        let mut input = Buffer::of(&selector);
         arguments.encode_to(&mut input);
+        let input = input.into_vec();
         Self {
             #[cfg(not(target_family = "wasm"))]
             name,
@@ -204,10 +200,7 @@ impl<T: Decode, E: Decode> Call<T, E> {
 
 /// Decodes what a message returned.
 pub(crate) fn decode_answer<T: Decode, E>(data: &[u8]) -> Result<T, CallError<E>> {
-    match decode_first(data) {
-        Some((answer, [])) => Ok(answer),
-        Some(_) | None => Err(CallError::Undecodable),
-    }
+    decode_exact(data).ok_or(CallError::Undecodable)
 }
 
 impl<T, E> View<T, E> {

@@ -3,12 +3,10 @@
 #[cfg(not(target_family = "wasm"))]
 use alloc::vec::Vec;
 
-use parity_scale_codec::{Decode, Encode};
-
 use kumiki_abi::{REVERT_CONTRACT, REVERT_SDK, SdkError};
 
 pub use crate::buffer::Buffer;
-use crate::buffer::decode_first;
+use crate::codec::{Decode, Encode, decode_exact};
 pub use crate::event::{emit, topic};
 use crate::{Env, EnvMut, Event, host};
 
@@ -74,17 +72,18 @@ pub fn read_input(input_len: usize) -> Buffer {
 #[must_use]
 pub fn split_selector(input: &[u8]) -> (u32, &[u8]) {
     match input.split_first_chunk::<4>() {
-        Some((selector, arguments)) => (u32::from_be_bytes(*selector), arguments),
+        Some((selector, arguments)) => (u32::from_le_bytes(*selector), arguments),
         None => revert_sdk(SdkError::UnknownSelector),
     }
 }
 
 /// Decodes all arguments; reverts when the bytes are not exactly these.
 #[must_use]
+#[inline(never)]
 pub fn arguments<T: Decode>(input: &[u8]) -> T {
-    match decode_first(input) {
-        Some((arguments, [])) => arguments,
-        Some(_) | None => revert_sdk(SdkError::BadInput),
+    match decode_exact(input) {
+        Some(arguments) => arguments,
+        None => revert_sdk(SdkError::BadInput),
     }
 }
 
@@ -96,6 +95,7 @@ pub fn refuse_value() {
 }
 
 /// Returns a message's result.
+#[inline(never)]
 pub fn finish<T: Encode>(result: T) {
     let bytes = Buffer::of(&result);
     if !bytes.is_empty() {
@@ -104,6 +104,7 @@ pub fn finish<T: Encode>(result: T) {
 }
 
 /// Returns a message's result or reverts with its error.
+#[inline(never)]
 pub fn finish_result<T: Encode, E: Encode>(result: Result<T, E>) {
     match result {
         Ok(result) => finish(result),

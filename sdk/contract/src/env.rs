@@ -7,6 +7,7 @@ use core::ops::Deref;
 use kumiki_abi::ResultCode;
 
 use crate::call::failed_call;
+use crate::codec::{Decode, utf8};
 use crate::{Address, Balance, CallError, Contract, Deploy, Hash, Upgrade, host};
 
 /// What any message can ask. Only code that runs in a contract gets one.
@@ -72,7 +73,7 @@ impl Env {
         let mut bytes = vec![0; 32];
         let length = host::chain_id(&mut bytes);
         bytes.truncate(length);
-        String::from_utf8(bytes).unwrap_or_default()
+        utf8::text(bytes).unwrap_or_default()
     }
 
     /// Gas left to this call.
@@ -139,7 +140,7 @@ impl EnvMut {
     ///
     /// # Errors
     /// What the new contract's `init` refused with, or why it could not run.
-    pub fn deploy<C: Contract, E: parity_scale_codec::Decode>(
+    pub fn deploy<C: Contract, E: Decode>(
         &mut self,
         code_hash: Hash,
         salt: [u8; 32],
@@ -164,7 +165,7 @@ impl EnvMut {
     ///
     /// # Errors
     /// What `migrate` refused with, or why it could not run.
-    pub fn upgrade<C: Contract, E: parity_scale_codec::Decode>(
+    pub fn upgrade<C: Contract, E: Decode>(
         &mut self,
         code_hash: Hash,
         migrate: &Upgrade<C, E>,

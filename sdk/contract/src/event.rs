@@ -1,8 +1,7 @@
 //! Say something that applications find: events with indexed fields.
 
-use parity_scale_codec::{Decode, Encode};
-
 use crate::buffer::{Buffer, copy};
+use crate::codec::{Decode, Encode};
 use crate::host;
 
 /// What `#[event]` implements.

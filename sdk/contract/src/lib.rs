@@ -7,8 +7,10 @@ pub extern crate alloc;
 
 mod abi_type;
 mod address;
-mod buffer;
+#[doc(hidden)]
+pub mod buffer;
 mod call;
+mod codec;
 #[doc(hidden)]
 pub mod entry;
 mod env;
@@ -24,6 +26,7 @@ mod storage;
 pub use abi_type::AbiType;
 pub use address::{Address, Balance, Hash};
 pub use call::{Call, CallError, Deploy, NoError, Upgrade, View};
+pub use codec::{Decode, Encode};
 pub use entry::{Contract, EntryPoint};
 pub use env::{Env, EnvMut};
 pub use event::Event;
@@ -32,7 +35,4 @@ pub use host::native;
 pub use kumiki_abi::{ResultCode, SdkError};
 pub use kumiki_contract_macros::{contract, contract_ref, data};
 pub use ordered_key::{KeyPrefix, OrderedKey};
-#[doc(hidden)]
-pub use parity_scale_codec as codec;
-pub use parity_scale_codec::{Decode, Encode};
 pub use storage::{Entry, Item, List, Map, OrderedMap, Range};

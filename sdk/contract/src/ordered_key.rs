@@ -6,6 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::codec::utf8;
 use crate::{Address, Hash};
 
 /// A type that can be the key of an [`crate::OrderedMap`].
@@ -147,7 +148,7 @@ impl OrderedKey for String {
     }
 
     fn decode_ordered(bytes: &mut &[u8]) -> Option<Self> {
-        Self::from_utf8(decode_bytes(bytes)?).ok()
+        utf8::text(decode_bytes(bytes)?)
     }
 }
 

@@ -17,11 +17,10 @@ pub use list::List;
 pub use map::{Entry, Map};
 pub use ordered_map::{OrderedMap, Range};
 
-use parity_scale_codec::{Decode, Encode};
-
 use kumiki_abi::SdkError;
 
-use crate::buffer::{Buffer, decode_first};
+use crate::buffer::Buffer;
+use crate::codec::{Decode, Encode};
 use crate::{entry, host};
 
 /// What the keys of a field begin with.
@@ -48,12 +47,14 @@ fn load_bytes(key: &[u8]) -> Option<Buffer> {
 }
 
 fn decode<T: Decode>(bytes: &[u8]) -> T {
-    match decode_first(bytes) {
-        Some((value, rest)) if rest.is_empty() || (bytes == [0] && rest.len() == 1) => value,
+    let mut rest = bytes;
+    match T::decode(&mut rest) {
+        Some(value) if rest.is_empty() || (bytes == [0] && rest.len() == 1) => value,
         Some(_) | None => entry::revert_sdk(SdkError::CorruptStorage),
     }
 }
 
+#[inline(never)]
 fn store<T: Encode>(key: &[u8], value: &T) {
     let bytes = Buffer::of(value);
     host::storage_set(key, if bytes.is_empty() { &[0] } else { &bytes });

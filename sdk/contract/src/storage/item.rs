@@ -2,8 +2,7 @@
 
 use core::marker::PhantomData;
 
-use parity_scale_codec::{Decode, Encode};
-
+use crate::codec::{Decode, Encode};
 use crate::host;
 use crate::storage::{Prefix, load, store};
 

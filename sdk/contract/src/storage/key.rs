@@ -1,7 +1,5 @@
 //! Build storage keys without a heap.
 
-use parity_scale_codec::Output;
-
 use kumiki_abi::SdkError;
 
 use crate::buffer::copy;
@@ -41,11 +39,5 @@ impl Key {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-impl Output for Key {
-    fn write(&mut self, bytes: &[u8]) {
-        self.push(bytes);
     }
 }

@@ -2,9 +2,8 @@
 
 use core::marker::PhantomData;
 
-use parity_scale_codec::{Decode, Encode};
-
 use crate::buffer::copy;
+use crate::codec::{Decode, Encode};
 use crate::host;
 use crate::storage::{Prefix, load, store};
 

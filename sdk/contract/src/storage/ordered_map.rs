@@ -5,10 +5,9 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::ops::{Bound, RangeBounds};
 
-use parity_scale_codec::{Decode, Encode};
-
 use kumiki_abi::{SCAN_DESCENDING, SdkError};
 
+use crate::codec::{Decode, Encode};
 use crate::storage::key::Key;
 use crate::storage::{Prefix, decode, load, store};
 use crate::{KeyPrefix, OrderedKey, entry, host};
