@@ -1,62 +1,11 @@
 //! Keep one copy of the chain: a state in memory and the executor that changes it.
 
-use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use kumiki_executor::{BlockInput, ExecutedBlock, Executor, Selection, Signatures, View, Viewed};
-use kumiki_protocol::{Genesis, Hash, Transaction};
-use kumiki_state::{ScanDirection, StateChanges, StateError, StateReader};
+use kumiki_protocol::{Genesis, Transaction};
+use kumiki_state::{MemoryState, StateReader};
 use kumiki_vm::Vm;
-
-/// One committed state.
-#[derive(Clone, Default)]
-struct MemoryState {
-    entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    codes: BTreeMap<Hash, Arc<[u8]>>,
-}
-
-impl MemoryState {
-    fn apply(&mut self, changes: &StateChanges) {
-        for (key, value) in &changes.entries {
-            match value {
-                Some(value) => self.entries.insert(key.clone(), value.clone()),
-                None => self.entries.remove(key),
-            };
-        }
-        let codes = changes.codes.iter();
-        self.codes
-            .extend(codes.map(|(hash, code)| (*hash, Arc::clone(code))));
-    }
-}
-
-impl StateReader for MemoryState {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.entries.get(key).cloned())
-    }
-
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        let mut entries = self.entries.range::<[u8], _>(range);
-        while let Some((key, value)) = match direction {
-            ScanDirection::Ascending => entries.next(),
-            ScanDirection::Descending => entries.next_back(),
-        } {
-            if visit(key, value).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn code(&self, hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {
-        Ok(self.codes.get(hash).map(Arc::clone))
-    }
-}
 
 /// One copy of the chain under one engine.
 pub(crate) struct Replica {
