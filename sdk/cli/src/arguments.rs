@@ -197,7 +197,7 @@ pub(crate) struct DevArguments {
     #[arg(default_value = ".")]
     pub(crate) path: PathBuf,
     /// Port of the RPC; by default that of kumiki.toml, else 8650. 0 takes any free one.
-    #[arg(long)]
+    #[arg(long, env = "KUMIKI_PORT")]
     pub(crate) port: Option<u16>,
     /// Where the chain is kept; by default in the project's .kumiki folder.
     #[arg(long, value_name = "DIR")]
