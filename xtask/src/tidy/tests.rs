@@ -70,6 +70,10 @@ fn unfinished_work_is_refused() {
         refused("a/b.rs", &format!("{GOOD}// {word}\n"), "finish it");
     }
     assert!(errors("a/b.rs", &format!("{GOOD}// to-do lists and FIXMENTS\n")).is_empty());
+    let child = format!("{GOOD}#[igno\u{72}e = \"run by another test as a process\"]\n");
+    assert!(errors("a/b.rs", &child).is_empty());
+    let lazy = format!("{GOOD}#[igno\u{72}e = \"slow\"]\n");
+    refused("a/b.rs", &lazy, "finish it");
 }
 
 #[test]
@@ -84,6 +88,13 @@ fn runtime_sources_may_not_use_what_differs_between_machines() {
     }
     let in_words = format!("{GOOD}// HashMap is banned\nfn visit_f32_const() {{}}\n");
     assert!(errors("runtime/vm/src/meter.rs", &in_words).is_empty());
+    let in_text = format!("{GOOD}const A: &str = \"no f32 here\"; // nor f64\n");
+    assert!(errors("runtime/vm/src/meter.rs", &in_text).is_empty());
+    refused(
+        "runtime/vm/src/meter.rs",
+        &format!("{GOOD}const A: (&str, f32) = (\"f\", 1);\n"),
+        "f32",
+    );
     let in_tests = format!("{GOOD}#[cfg(test)]\nmod tests {{\n    use X::Instant;\n}}\n");
     assert!(errors("runtime/vm/src/meter.rs", &in_tests).is_empty());
     let after_declared_tests = format!("{GOOD}#[cfg(test)]\nmod tests;\ntype A = f64;\n");

@@ -1,3 +1,5 @@
+//! Hold proofs in ICS23 form to the stock verifier.
+
 use ::ics23::{HostFunctionsManager, InnerSpec, LeafOp, ProofSpec};
 use prost::Message as _;
 

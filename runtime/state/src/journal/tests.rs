@@ -1,3 +1,5 @@
+//! Hold the journal to a model that copies everything.
+
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Show that mutated proofs never verify.
+
 use std::ops::Bound;
 
 use kumiki_protocol::Encode as _;

@@ -1,3 +1,5 @@
+//! Hold the tree to a naive root and to a sorted map.
+
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
