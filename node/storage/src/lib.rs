@@ -3,10 +3,17 @@
 //! `docs/spec/state.md` is the prose. This is the only crate that names the database. Readers hold snapshots
 //! and never wait for a commit.
 
+mod commit;
 mod error;
+mod head;
+mod index;
+mod open;
+mod schema;
 mod snapshot;
 mod storage;
 mod types;
+mod view;
+
 
 pub use error::StorageError;
 pub use snapshot::Snapshot;

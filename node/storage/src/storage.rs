@@ -1,20 +1,42 @@
-//! Own the chain on disk: open it, add blocks to it, read from it.
+//! Own the chain on disk: add blocks to it, read from it.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kumiki_protocol::{
-    Block, Certificate, Genesis, Hash, Header, Height, Receipt, TransactionHash,
+    Block, Certificate, Encode as _, Genesis, Hash, Header, Height, Receipt, TransactionHash,
 };
-use kumiki_state::StateChanges;
+use kumiki_state::{Bucket, EmptyState, StateChanges, StateReader, Tree};
+use redb::Database;
 
+use crate::commit::{BlockWrite, Writes, write_block};
+use crate::head::Head;
+use crate::index::EventIndex;
+use crate::schema::{META_GENESIS, damaged};
+use crate::view::View;
 use crate::{
     BlockCommit, EventCursor, EventFilter, EventPage, Snapshot, StorageError, StorageOptions, Tip,
 };
 
 /// The chain on disk. Share it in an `Arc`; readers never wait for a commit.
 #[derive(Debug)]
-pub struct Storage {}
+pub struct Storage {
+    pub(crate) head: RwLock<Option<Arc<Head>>>,
+    pub(crate) genesis: RwLock<Option<Arc<Genesis>>>,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) index: EventIndex,
+    pub(crate) database: Database,
+    pub(crate) options: StorageOptions,
+    /// Locked while this is held; `None` only where a test brings its own disk.
+    pub(crate) _lock: Option<File>,
+}
+
+/// Whoever holds this may write.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    failed: bool,
+}
 
 /// Changes with the state they lead to, not yet written.
 #[derive(Debug)]
@@ -23,22 +45,22 @@ pub struct Prepared {
     pub state_root: Hash,
     /// Entries in the state after the changes.
     pub state_entries: u64,
+    /// The tip they were prepared on.
+    base: Option<Tip>,
+    tree: Tree,
+    records: BTreeMap<Vec<u8>, Option<Bucket>>,
+    writes: Writes,
+    codes: BTreeMap<Hash, Arc<[u8]>>,
 }
 
 impl Storage {
-    /// Opens the store in `dir`, making it where there is none, and locks the folder until it is dropped.
-    ///
-    /// # Errors
-    /// `Locked` when another process has it open; `Corrupt` or `Schema` when it cannot be served; `Io` and
-    /// `Database` when the disk fails.
-    pub fn open(_dir: &Path, _options: StorageOptions) -> Result<Self, StorageError> {
-        Err(StorageError::NotInitialised)
-    }
-
     /// The genesis of the chain; `None` before [`Self::initialise`].
     #[must_use]
     pub fn genesis(&self) -> Option<Arc<Genesis>> {
-        None
+        self.genesis
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Starts the chain: stores its genesis, its first state and block 0, durably.
@@ -47,25 +69,46 @@ impl Storage {
     /// `AlreadyInitialised` when there is a chain; else as [`Self::commit`].
     pub fn initialise(
         &self,
-        _genesis: &Genesis,
-        _changes: &StateChanges,
-        _block: &Block,
+        genesis: &Genesis,
+        changes: &StateChanges,
+        block: &Block,
     ) -> Result<(), StorageError> {
-        Err(StorageError::NotInitialised)
+        let mut writer = self.writer()?;
+        if let Some(found) = self.genesis() {
+            return Err(StorageError::AlreadyInitialised {
+                found: found.hash(),
+            });
+        }
+        if block.header.genesis_hash != genesis.hash() {
+            return Err(StorageError::WrongResult { height: 0 });
+        }
+        if block.header.height != 0 {
+            return Err(StorageError::NotNext {
+                found: block.header.height,
+                tip: 0,
+            });
+        }
+        let prepared = prepare_on(None, &Tree::empty(), changes, &EmptyState)?;
+        let meta = [(META_GENESIS, genesis.encode())];
+        self.write(&mut writer, (block, None, &[]), prepared, &meta)?;
+        let mut known = self.genesis.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(Arc::new(genesis.clone()));
+        Ok(())
     }
 
     /// The newest block; `None` before [`Self::initialise`].
     #[must_use]
     pub fn tip(&self) -> Option<Tip> {
-        None
+        self.current().map(|head| head.tip)
     }
 
     /// Works out the state that `changes` lead to from the tip. Writes nothing.
     ///
     /// # Errors
     /// When the store fails or is found damaged.
-    pub fn prepare(&self, _changes: &StateChanges) -> Result<Prepared, StorageError> {
-        Err(StorageError::NotInitialised)
+    pub fn prepare(&self, changes: &StateChanges) -> Result<Prepared, StorageError> {
+        let head = self.head()?;
+        prepare_on(Some(head.tip), &head.tree, changes, &head.view)
     }
 
     /// Adds the next block with all it leads to, atomically; on return it is synced to disk.
@@ -73,8 +116,69 @@ impl Storage {
     /// # Errors
     /// `NotNext`, `StalePrepared` and `WrongResult` change nothing. After any other error the handle refuses
     /// every further commit.
-    pub fn commit(&self, _commit: BlockCommit<'_>) -> Result<(), StorageError> {
-        Err(StorageError::NotInitialised)
+    pub fn commit(&self, commit: BlockCommit<'_>) -> Result<(), StorageError> {
+        let mut writer = self.writer()?;
+        let tip = self.head()?.tip;
+        let header = &commit.block.header;
+        if Some(header.height) != tip.height.checked_add(1) || header.parent != tip.block_hash {
+            return Err(StorageError::NotNext {
+                found: header.height,
+                tip: tip.height,
+            });
+        }
+        if commit.prepared.base != Some(tip) {
+            return Err(StorageError::StalePrepared);
+        }
+        let parts = (commit.block, Some(commit.certificate), commit.receipts);
+        self.write(&mut writer, parts, commit.prepared, &[])
+    }
+
+    fn write(
+        &self,
+        writer: &mut Writer,
+        (block, certificate, receipts): (&Block, Option<&Certificate>, &[Receipt]),
+        prepared: Prepared,
+        meta: &[(&'static str, Vec<u8>)],
+    ) -> Result<(), StorageError> {
+        check_result(block, certificate, receipts, &prepared)?;
+        let before = self.current();
+        let height = block.header.height;
+        let tip = Tip {
+            height,
+            block_hash: block.hash(),
+            time_ms: block.header.time_ms,
+            state_root: prepared.state_root,
+            state_entries: prepared.state_entries,
+        };
+        let oldest = before.as_ref().map_or(0, |head| {
+            let wanted = height.saturating_sub(self.options.undo_heights);
+            wanted.clamp(head.oldest, head.oldest.saturating_add(2))
+        });
+        let input = BlockWrite {
+            block,
+            block_hash: tip.block_hash,
+            certificate,
+            receipts,
+            writes: &prepared.writes,
+            codes: &prepared.codes,
+            records: &prepared.records,
+            tip: &tip,
+            undo_from: oldest + 1,
+            meta,
+        };
+        // Until everything below has succeeded, what is on disk is not known.
+        writer.failed = true;
+        write_block(&self.database, &input)?;
+        let view = View::open(&self.database)?;
+        self.index.add(&tip, receipts);
+        let head = Head::new(view, tip, prepared.tree, oldest);
+        let head = match before {
+            Some(before) => head.following(&before),
+            None => head,
+        };
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(head));
+        writer.failed = false;
+        Ok(())
     }
 
     /// The state after the newest block.
@@ -82,82 +186,98 @@ impl Storage {
     /// # Errors
     /// `NotInitialised` before there is one.
     pub fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        Err(StorageError::NotInitialised)
+        Ok(Snapshot::at_tip(self.head()?))
     }
 
     /// The state after the block at `height`.
     ///
     /// # Errors
     /// `HeightUnavailable` when it is not kept.
-    pub fn snapshot_at(&self, _height: Height) -> Result<Snapshot, StorageError> {
-        Err(StorageError::NotInitialised)
+    pub fn snapshot_at(&self, height: Height) -> Result<Snapshot, StorageError> {
+        let head = self.head()?;
+        if height == head.tip.height {
+            return Ok(Snapshot::at_tip(head));
+        }
+        if height > head.tip.height || height < head.oldest {
+            return Err(StorageError::HeightUnavailable {
+                height,
+                oldest: head.oldest,
+                tip: head.tip.height,
+            });
+        }
+        Snapshot::before_tip(head, height)
     }
 
     /// The header at `height`; `None` above the tip.
     ///
     /// # Errors
     /// When the store fails or is found damaged; so for all below.
-    pub fn header(&self, _height: Height) -> Result<Option<Header>, StorageError> {
-        Ok(None)
+    pub fn header(&self, height: Height) -> Result<Option<Header>, StorageError> {
+        self.head()?.view.header(height)
     }
 
     /// The block at `height`.
     ///
     /// # Errors
     /// When the store fails or is found damaged.
-    pub fn block(&self, _height: Height) -> Result<Option<Block>, StorageError> {
-        Ok(None)
+    pub fn block(&self, height: Height) -> Result<Option<Block>, StorageError> {
+        self.head()?.view.block(height)
     }
 
     /// The block with this hash.
     ///
     /// # Errors
     /// When the store fails or is found damaged.
-    pub fn block_by_hash(&self, _hash: &Hash) -> Result<Option<Block>, StorageError> {
-        Ok(None)
+    pub fn block_by_hash(&self, hash: &Hash) -> Result<Option<Block>, StorageError> {
+        let head = self.head()?;
+        match head.view.height_of(hash)? {
+            Some(height) => head.view.block(height),
+            None => Ok(None),
+        }
     }
 
     /// The height of the block with this hash.
     ///
     /// # Errors
     /// When the store fails or is found damaged.
-    pub fn height_of(&self, _hash: &Hash) -> Result<Option<Height>, StorageError> {
-        Ok(None)
+    pub fn height_of(&self, hash: &Hash) -> Result<Option<Height>, StorageError> {
+        self.head()?.view.height_of(hash)
     }
 
     /// The certificate of the block at `height`; genesis has none.
     ///
     /// # Errors
     /// When the store fails or is found damaged.
-    pub fn certificate(&self, _height: Height) -> Result<Option<Certificate>, StorageError> {
-        Ok(None)
+    pub fn certificate(&self, height: Height) -> Result<Option<Certificate>, StorageError> {
+        self.head()?.view.certificate(height)
     }
 
     /// The receipts of the block at `height`.
     ///
     /// # Errors
     /// When the store fails or is found damaged.
-    pub fn receipts(&self, _height: Height) -> Result<Option<Vec<Receipt>>, StorageError> {
-        Ok(None)
+    pub fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, StorageError> {
+        self.head()?.view.receipts(height)
     }
 
     /// One receipt, without decoding the others of its block.
     ///
     /// # Errors
     /// When the store fails or is found damaged.
-    pub fn receipt(&self, _height: Height, _index: u32) -> Result<Option<Receipt>, StorageError> {
-        Ok(None)
+    pub fn receipt(&self, height: Height, index: u32) -> Result<Option<Receipt>, StorageError> {
+        self.head()?.view.receipt(height, index)
     }
 
-    /// Height and position of a transaction that is in a block.
+    /// Height and position of a transaction that is in a block; of one that came several times, where it
+    /// happened.
     ///
     /// # Errors
     /// When the store fails or is found damaged.
     pub fn transaction_location(
         &self,
-        _hash: &TransactionHash,
+        hash: &TransactionHash,
     ) -> Result<Option<(Height, u32)>, StorageError> {
-        Ok(None)
+        self.head()?.view.transaction_location(hash)
     }
 
     /// At most `limit` events that pass `filter`, the oldest after `after` first.
@@ -166,10 +286,84 @@ impl Storage {
     /// `IndexUnavailable` when the index has failed; else when the store fails or is found damaged.
     pub fn events(
         &self,
-        _filter: &EventFilter,
-        _after: Option<EventCursor>,
-        _limit: usize,
+        filter: &EventFilter,
+        after: Option<EventCursor>,
+        limit: usize,
     ) -> Result<EventPage, StorageError> {
-        Err(StorageError::NotInitialised)
+        self.index.find(&*self.head()?, filter, after, limit)
     }
+
+    fn current(&self) -> Option<Arc<Head>> {
+        self.head
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn head(&self) -> Result<Arc<Head>, StorageError> {
+        self.current().ok_or(StorageError::NotInitialised)
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, StorageError> {
+        match self.writer.lock() {
+            Ok(writer) if !writer.failed => Ok(writer),
+            _ => Err(StorageError::Poisoned),
+        }
+    }
+}
+
+fn prepare_on(
+    base: Option<Tip>,
+    tree: &Tree,
+    changes: &StateChanges,
+    reader: &dyn StateReader,
+) -> Result<Prepared, StorageError> {
+    let next = tree.update(changes, reader)?;
+    Ok(Prepared {
+        state_root: next.root(),
+        state_entries: next.entries(),
+        base,
+        records: next.records_changed_since(tree),
+        tree: next,
+        writes: changes.entries.clone(),
+        codes: changes.codes.clone(),
+    })
+}
+
+/// Holds what is to be written against what the header and the certificate commit to.
+fn check_result(
+    block: &Block,
+    certificate: Option<&Certificate>,
+    receipts: &[Receipt],
+    prepared: &Prepared,
+) -> Result<(), StorageError> {
+    let header = &block.header;
+    let executed = &header.executed;
+    let wrong_state = executed.height == header.height
+        && (executed.state_root != prepared.state_root
+            || executed.state_entries != prepared.state_entries);
+    let other_receipts = receipts.len() != block.transactions.len();
+    let other_block = certificate.is_some_and(|certificate| certificate.block != block.hash());
+    if wrong_state || other_receipts || other_block {
+        return Err(StorageError::WrongResult {
+            height: header.height,
+        });
+    }
+    Ok(())
+}
+
+/// The newest commit as it is on disk; `None` before there is a genesis.
+pub(crate) fn load_head(view: View, tree: Tree) -> Result<Option<Head>, StorageError> {
+    let Some(tip) = view.meta::<Tip>(crate::schema::META_TIP)? else {
+        return Ok(None);
+    };
+    let undo_from: Height = view
+        .meta(crate::schema::META_UNDO_FROM)?
+        .ok_or_else(|| damaged("there is a tip but no undo mark"))?;
+    Ok(Some(Head::new(
+        view,
+        tip,
+        tree,
+        undo_from.saturating_sub(1),
+    )))
 }

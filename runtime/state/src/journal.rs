@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kumiki_protocol::Hash;
 
+use crate::merged::{Ended, is_empty_range, scan_merged};
 use crate::{ScanDirection, StateError, StateReader};
 
 /// What a block changes: new values by key (`None`: removed), and code that is new to the chain.
@@ -143,7 +144,6 @@ impl Journal {
         if is_empty_range(range) {
             return Ok(());
         }
-        let changed = self.changed.range::<[u8], _>(range);
         let mut first: Option<Vec<u8>> = None;
         let mut last: Option<Vec<u8>> = None;
         let mut recorded = |key: &[u8], value: Option<&[u8]>| {
@@ -151,14 +151,7 @@ impl Journal {
             last = Some(key.to_vec());
             visit(key, value)
         };
-        let ended = match direction {
-            ScanDirection::Ascending => {
-                merge(&*self.base, range, direction, changed, &mut recorded)?
-            }
-            ScanDirection::Descending => {
-                merge(&*self.base, range, direction, changed.rev(), &mut recorded)?
-            }
-        };
+        let ended = scan_merged(&*self.base, &self.changed, range, direction, &mut recorded)?;
         self.record_scan(range, direction, ended, first, last);
         Ok(())
     }
@@ -258,66 +251,10 @@ impl Journal {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    AtBound,
-    ByVisitor,
-}
-
-/// Walks the base and the changed entries together; a changed entry hides the base's.
-fn merge<'a>(
-    base: &dyn StateReader,
-    range: (Bound<&[u8]>, Bound<&[u8]>),
-    direction: ScanDirection,
-    changed: impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
-    visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
-) -> Result<Ended, StateError> {
-    let mut changed = changed.peekable();
-    let comes_first = |left: &[u8], right: &[u8]| match direction {
-        ScanDirection::Ascending => left < right,
-        ScanDirection::Descending => left > right,
-    };
-    let mut ended = Ended::AtBound;
-    base.scan(range, direction, &mut |key, value| {
-        while let Some((own, own_value)) = changed.next_if(|(own, _)| comes_first(own, key)) {
-            if visit(own, own_value.as_deref()).is_break() {
-                ended = Ended::ByVisitor;
-                return ControlFlow::Break(());
-            }
-        }
-        let shown = match changed.next_if(|(own, _)| own.as_slice() == key) {
-            Some((own, own_value)) => visit(own, own_value.as_deref()),
-            None => visit(key, Some(value)),
-        };
-        if shown.is_break() {
-            ended = Ended::ByVisitor;
-        }
-        shown
-    })?;
-    if ended == Ended::AtBound {
-        for (own, own_value) in changed {
-            if visit(own, own_value.as_deref()).is_break() {
-                return Ok(Ended::ByVisitor);
-            }
-        }
-    }
-    Ok(ended)
-}
-
 fn bound_key(bound: Bound<&[u8]>) -> Option<Vec<u8>> {
     match bound {
         Bound::Included(key) | Bound::Excluded(key) => Some(key.to_vec()),
         Bound::Unbounded => None,
-    }
-}
-
-/// `BTreeMap::range` panics on these.
-pub(crate) fn is_empty_range(range: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
-    match range {
-        (Bound::Included(low), Bound::Included(high)) => low > high,
-        (Bound::Included(low) | Bound::Excluded(low), Bound::Excluded(high))
-        | (Bound::Excluded(low), Bound::Included(high)) => low >= high,
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
     }
 }
 

@@ -8,12 +8,14 @@ mod ics23;
 mod journal;
 mod key_bits;
 mod memory;
+mod merged;
 pub mod proof;
 mod reader;
 mod tree;
 
 pub use journal::{AccessSet, Checkpoint, Journal, StateChanges};
 pub use memory::MemoryState;
+pub use merged::{Ended, is_empty_range, scan_merged};
 pub use proof::{KEY_BYTES_MAX, Proof, ProofError, RangeProof};
 pub use reader::{EmptyState, ScanDirection, StateError, StateReader};
 pub use tree::{BUCKET_MAX, Bucket, BucketRecord, ProvenRange, Tree};

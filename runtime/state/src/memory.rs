@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kumiki_protocol::Hash;
 
-use crate::journal::is_empty_range;
+use crate::merged::is_empty_range;
 use crate::{ScanDirection, StateChanges, StateError, StateReader};
 
 /// A state that is nowhere else. Cheap enough to clone in a test, not for a node.

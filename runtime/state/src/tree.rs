@@ -134,6 +134,20 @@ impl Tree {
         })
     }
 
+    /// The tree over all entries of `reader`: a pass over all of them.
+    ///
+    /// # Errors
+    /// `StateError` when the reader fails.
+    pub fn rebuild(reader: &dyn StateReader) -> Result<Self, StateError> {
+        let mut leaves = Vec::new();
+        reader.scan_value_hashes((Bound::Unbounded, Bound::Unbounded), &mut |key, hash| {
+            leaves.push(Piece::leaf(Cow::Owned(key.to_vec()), hash));
+        })?;
+        let mut tree = Self::empty();
+        tree.root = tree.build_some(&leaves);
+        Ok(tree)
+    }
+
     fn update_node(
         &self,
         node: &Arc<Node>,

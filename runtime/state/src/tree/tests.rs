@@ -145,6 +145,7 @@ proptest! {
         prop_assert_eq!(unbucketed.root(), tree.root());
         let once = Tree::empty().update(&changes_of(&state), &MapState::default()).unwrap();
         prop_assert_eq!(once.root(), tree.root());
+        prop_assert_eq!(Tree::rebuild(&state).unwrap().root(), tree.root());
         // One by one, backwards: the order of history cannot show.
         let mut singly = (MapState::default(), Tree::empty());
         for (key, value) in state.0.iter().rev() {

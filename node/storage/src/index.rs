@@ -1,0 +1,385 @@
+//! Find events by contract and topic, in `index.redb`, which can be made again from the receipts.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kumiki_protocol::{Address, Decode, Encode, Event, Hash, Height, Receipt};
+use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
+
+use crate::head::Head;
+use crate::schema::{damaged, exact, failed};
+use crate::{EventCursor, EventFilter, EventPage, OpenCheck, StorageError, Tip};
+
+/// A [`prefix`] and a cursor, big-endian.
+const ROWS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("events");
+const MARK: TableDefinition<'_, (), &[u8]> = TableDefinition::new("mark");
+/// Changes whenever the form of a row does.
+const SCHEMA: u32 = 1;
+const CURSOR_BYTES: usize = 16;
+/// Rows looked at for one page.
+const EXAMINED_MAX: usize = 4_096;
+/// Every so many blocks the index is synced; what a crash takes is made again from the receipts.
+const SYNC_EVERY: u64 = 256;
+/// Blocks indexed in one transaction when catching up.
+const CATCH_UP_BLOCKS: u64 = 1_024;
+
+/// The block up to which events are indexed.
+#[derive(Debug, PartialEq, Eq, Encode, Decode)]
+struct Mark {
+    schema: u32,
+    height: Height,
+    block_hash: Hash,
+}
+
+/// The index of events. Where it fails it says so; blocks and state do not depend on it.
+#[derive(Debug)]
+pub(crate) struct EventIndex {
+    database: Database,
+    failed: AtomicBool,
+}
+
+/// Rows to be looked at, by one property that all of them share.
+#[derive(Clone, Copy, Debug)]
+enum Prefix<'a> {
+    Everything,
+    Contract(&'a Address),
+    Topic(u8, &'a Hash),
+}
+
+impl EventIndex {
+    /// Opens the index, or makes an empty one where it cannot be read.
+    pub(crate) fn open_file(
+        path: &Path,
+        cache_bytes: usize,
+        check: OpenCheck,
+    ) -> Result<Self, StorageError> {
+        let mut builder = Database::builder();
+        builder
+            .set_cache_size(cache_bytes)
+            .set_check_integrity_on_open(check == OpenCheck::Full);
+        match builder
+            .create(path)
+            .map_err(failed("open index.redb"))
+            .and_then(Self::new)
+        {
+            Ok(index) => Ok(index),
+            Err(error) => {
+                tracing::warn!(%error, "event index unreadable, making it again");
+                std::fs::remove_file(path).map_err(|source| StorageError::Io {
+                    operation: "remove",
+                    path: path.to_owned(),
+                    source,
+                })?;
+                Self::new(builder.create(path).map_err(failed("make index.redb"))?)
+            }
+        }
+    }
+
+    pub(crate) fn new(database: Database) -> Result<Self, StorageError> {
+        let transaction = database
+            .begin_write()
+            .map_err(failed("begin writing the index"))?;
+        transaction
+            .open_table(ROWS)
+            .map_err(failed("make the index"))?;
+        transaction
+            .open_table(MARK)
+            .map_err(failed("make the index"))?;
+        transaction.commit().map_err(failed("make the index"))?;
+        Ok(Self {
+            database,
+            failed: AtomicBool::new(false),
+        })
+    }
+
+    /// Indexes what is not indexed yet, from the receipts.
+    pub(crate) fn catch_up(&self, head: &Head) -> Result<(), StorageError> {
+        let mut next = match self.mark()? {
+            Some(mark) if mark.schema == SCHEMA && follows(head, &mark)? => mark.height + 1,
+            None => 0,
+            Some(_) => {
+                self.clear()?;
+                0
+            }
+        };
+        while next <= head.tip.height {
+            let last = head.tip.height.min(next + CATCH_UP_BLOCKS - 1);
+            let mut rows = BTreeSet::new();
+            for height in next..=last {
+                let receipts = head.view.receipts(height)?;
+                let receipts =
+                    receipts.ok_or_else(|| damaged(&format!("block {height} has no receipts")))?;
+                collect_rows(height, &receipts, &mut rows);
+            }
+            let header = head.view.header(last)?;
+            let header = header.ok_or_else(|| damaged(&format!("block {last} is missing")))?;
+            self.write(last, header.hash(), &rows, Durability::Immediate)?;
+            next = last + 1;
+        }
+        Ok(())
+    }
+
+    /// Indexes the block that is the tip now. A failure is noted, and told to whoever asks for events.
+    pub(crate) fn add(&self, tip: &Tip, receipts: &[Receipt]) {
+        if self.failed.load(Ordering::Acquire) {
+            return;
+        }
+        let mut rows = BTreeSet::new();
+        collect_rows(tip.height, receipts, &mut rows);
+        let durability = if tip.height.is_multiple_of(SYNC_EVERY) {
+            Durability::Immediate
+        } else if rows.is_empty() {
+            // A gap without events is as good as indexed.
+            return;
+        } else {
+            Durability::None
+        };
+        if let Err(error) = self.write(tip.height, tip.block_hash, &rows, durability) {
+            tracing::error!(%error, height = tip.height, "event index failed; restart to make it again");
+            self.failed.store(true, Ordering::Release);
+        }
+    }
+
+    /// One page of events that pass `filter`, as of `head`.
+    pub(crate) fn find(
+        &self,
+        head: &Head,
+        filter: &EventFilter,
+        after: Option<EventCursor>,
+        limit: usize,
+    ) -> Result<EventPage, StorageError> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(StorageError::IndexUnavailable);
+        }
+        let examined_to = filter.to_height.unwrap_or(Height::MAX).min(head.tip.height);
+        let mut page = EventPage {
+            items: Vec::new(),
+            next: None,
+            examined_to,
+        };
+        let Some((start, end)) = bounds(filter, after, examined_to) else {
+            return Ok(page);
+        };
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(failed("begin reading the index"))?;
+        let table = transaction
+            .open_table(ROWS)
+            .map_err(failed("open the index"))?;
+        let rows = table
+            .range(start.as_slice()..=end.as_slice())
+            .map_err(failed("read the index"))?;
+        let mut loaded: Option<((Height, u32), Receipt)> = None;
+        let mut last = None;
+        for (examined, row) in rows.enumerate() {
+            if page.items.len() >= limit.max(1) || examined >= EXAMINED_MAX {
+                page.next = last;
+                break;
+            }
+            let (key, _) = row.map_err(failed("read the index"))?;
+            let cursor = read_cursor(key.value())?;
+            last = Some(cursor);
+            let place = (cursor.height, cursor.transaction);
+            let receipt = match loaded.take().filter(|(known, _)| *known == place) {
+                Some((_, receipt)) => receipt,
+                None => head
+                    .view
+                    .receipt(cursor.height, cursor.transaction)?
+                    .ok_or_else(|| damaged("the index names a receipt that is not there"))?,
+            };
+            let position = usize::try_from(cursor.index).unwrap_or(usize::MAX);
+            let event = receipt.events.get(position);
+            let event =
+                event.ok_or_else(|| damaged("the index names an event that is not there"))?;
+            if filter.passes(event) {
+                page.items
+                    .push((cursor, receipt.transaction, event.clone()));
+            }
+            loaded = Some((place, receipt));
+        }
+        Ok(page)
+    }
+
+    fn mark(&self) -> Result<Option<Mark>, StorageError> {
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(failed("begin reading the index"))?;
+        let table = transaction
+            .open_table(MARK)
+            .map_err(failed("open the index"))?;
+        let row = table.get(()).map_err(failed("read the index"))?;
+        Ok(row.and_then(|row| exact(row.value(), "mark").ok()))
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) -> Result<(), StorageError> {
+        let transaction = self
+            .database
+            .begin_write()
+            .map_err(failed("begin writing the index"))?;
+        transaction
+            .delete_table(ROWS)
+            .map_err(failed("clear the index"))?;
+        transaction
+            .delete_table(MARK)
+            .map_err(failed("clear the index"))?;
+        transaction
+            .open_table(ROWS)
+            .map_err(failed("make the index"))?;
+        transaction
+            .open_table(MARK)
+            .map_err(failed("make the index"))?;
+        transaction.commit().map_err(failed("clear the index"))
+    }
+
+    fn write(
+        &self,
+        height: Height,
+        block_hash: Hash,
+        rows: &BTreeSet<Vec<u8>>,
+        durability: Durability,
+    ) -> Result<(), StorageError> {
+        let mut transaction = self
+            .database
+            .begin_write()
+            .map_err(failed("begin writing the index"))?;
+        transaction
+            .set_durability(durability)
+            .map_err(failed("begin writing the index"))?;
+        {
+            let mut table = transaction
+                .open_table(ROWS)
+                .map_err(failed("open the index"))?;
+            for row in rows {
+                table
+                    .insert(row.as_slice(), ())
+                    .map_err(failed("write the index"))?;
+            }
+            let mut table = transaction
+                .open_table(MARK)
+                .map_err(failed("open the index"))?;
+            let mark = Mark {
+                schema: SCHEMA,
+                height,
+                block_hash,
+            };
+            table
+                .insert((), mark.encode().as_slice())
+                .map_err(failed("write the index"))?;
+        }
+        transaction.commit().map_err(failed("commit the index"))
+    }
+}
+
+impl EventFilter {
+    /// Whether the event is one to find, height not considered.
+    #[must_use]
+    pub fn passes(&self, event: &Event) -> bool {
+        let topic = |(position, wanted): (usize, &Option<Hash>)| {
+            wanted.is_none() || event.topics.get(position) == wanted.as_ref()
+        };
+        self.contract
+            .is_none_or(|contract| contract == event.contract)
+            && self.topics.iter().enumerate().all(topic)
+    }
+
+    /// The property that fewest events are likely to share: an indexed field, then the contract, then the kind.
+    fn narrowest(&self) -> Prefix<'_> {
+        let topics = (0_u8..).zip(&self.topics);
+        let given = topics.filter_map(|(at, topic)| topic.as_ref().map(|topic| (at, topic)));
+        match (given.last(), &self.contract) {
+            (Some((at, topic)), _) if at > 0 => Prefix::Topic(at, topic),
+            (_, Some(contract)) => Prefix::Contract(contract),
+            (Some((at, topic)), None) => Prefix::Topic(at, topic),
+            (None, None) => Prefix::Everything,
+        }
+    }
+}
+
+impl Prefix<'_> {
+    fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Everything => vec![0],
+            Self::Contract(address) => [&[1], &address.0[..]].concat(),
+            Self::Topic(position, topic) => [&[2, position], &topic.0[..]].concat(),
+        }
+    }
+}
+
+/// Whether the index ends at a block of this chain.
+fn follows(head: &Head, mark: &Mark) -> Result<bool, StorageError> {
+    let header = head.view.header(mark.height)?;
+    Ok(header.is_some_and(|header| header.hash() == mark.block_hash))
+}
+
+fn bounds(
+    filter: &EventFilter,
+    after: Option<EventCursor>,
+    to_height: Height,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let from = EventCursor {
+        height: filter.from_height,
+        transaction: 0,
+        index: 0,
+    };
+    let from = match after.filter(|after| *after >= from) {
+        Some(after) => after.following()?,
+        None => from,
+    };
+    let to = EventCursor {
+        height: to_height,
+        transaction: u32::MAX,
+        index: u32::MAX,
+    };
+    let row = |cursor: EventCursor| [filter.narrowest().bytes(), cursor_bytes(cursor).to_vec()];
+    (from <= to).then(|| (row(from).concat(), row(to).concat()))
+}
+
+impl EventCursor {
+    fn following(self) -> Option<Self> {
+        let place = u128::from_be_bytes(cursor_bytes(self)).checked_add(1)?;
+        read_cursor(&place.to_be_bytes()).ok()
+    }
+}
+
+fn cursor_bytes(cursor: EventCursor) -> [u8; CURSOR_BYTES] {
+    let mut bytes = [0; CURSOR_BYTES];
+    bytes[..8].copy_from_slice(&cursor.height.to_be_bytes());
+    bytes[8..12].copy_from_slice(&cursor.transaction.to_be_bytes());
+    bytes[12..].copy_from_slice(&cursor.index.to_be_bytes());
+    bytes
+}
+
+fn read_cursor(row: &[u8]) -> Result<EventCursor, StorageError> {
+    let (_, bytes) = row
+        .split_last_chunk::<CURSOR_BYTES>()
+        .ok_or_else(|| damaged("an index row is too short"))?;
+    let place = u128::from_be_bytes(*bytes);
+    let part = |shift: u32| u32::try_from(place >> shift & u128::from(u32::MAX)).unwrap_or(0);
+    Ok(EventCursor {
+        height: u64::from(part(96)) << 32 | u64::from(part(64)),
+        transaction: part(32),
+        index: part(0),
+    })
+}
+
+fn collect_rows(height: Height, receipts: &[Receipt], rows: &mut BTreeSet<Vec<u8>>) {
+    for (transaction, receipt) in (0..).zip(receipts) {
+        for (index, event) in (0..).zip(&receipt.events) {
+            let cursor = cursor_bytes(EventCursor {
+                height,
+                transaction,
+                index,
+            });
+            let mut row = |prefix: Prefix<'_>| rows.insert([&prefix.bytes()[..], &cursor].concat());
+            row(Prefix::Everything);
+            row(Prefix::Contract(&event.contract));
+            for (position, topic) in (0..).zip(&event.topics) {
+                row(Prefix::Topic(position, topic));
+            }
+        }
+    }
+}
