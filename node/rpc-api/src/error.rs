@@ -148,6 +148,9 @@ error_table! {
     2017 NonceGap "nonceGap" AfterFix
         "The sender had not reached this nonce when the transaction was executed.",
         "Use account_nextNonce and send in order.";
+    2018 Replaced "replaced" Never
+        "Another transaction of the sender with the same nonce took its place while it waited.",
+        "Ask for the other one; to do both, sign this one again with account_nextNonce.";
 
     3001 Reverted "reverted" AfterFix
         "The contract refused; revertData holds its error.",

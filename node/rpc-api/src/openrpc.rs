@@ -11,7 +11,7 @@ use crate::{API_VERSION, ErrorCode, ErrorData};
 pub use registry::method_specs;
 
 /// Version of OpenRPC that [`document`] is written in.
-pub(crate) const OPENRPC_VERSION: &str = "1.3.2";
+pub const OPENRPC_VERSION: &str = "1.3.2";
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 

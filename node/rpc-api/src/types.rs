@@ -15,7 +15,9 @@ pub use chain::{
 pub use contract::{ContractAbi, ContractCode, ContractView};
 pub use event::{EventFilter, EventPage, EventView};
 pub use node::{ApiVersion, Health, HealthStatus, Limits, NodeVersion};
-pub use simulation::{CallSimulation, DiagnosticView, FeePrice, TransactionSimulation};
+pub use simulation::{
+    CallSimulation, DiagnosticKind, DiagnosticView, FeePrice, TransactionSimulation,
+};
 pub use state::{StateEntry, StateItem, StatePage, StateProof};
 pub use transaction::{
     ActionView, FailureView, ReceiptProof, ReceiptStatus, ReceiptView, SubmitStatus, Submitted,

@@ -108,6 +108,7 @@ const REFUSALS: &[E] = &[
     E::ReplacementUnderpriced,
     E::Busy,
     E::Unavailable,
+    E::Replaced,
     E::WaitTimedOut,
     E::WaitersTooMany,
 ];

@@ -8,19 +8,31 @@ use super::ReceiptView;
 use crate::schema::AddressText;
 use crate::{Bytes, Decimal};
 
+/// How a contract ended before it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DiagnosticKind {
+    /// It panicked; the message is its own.
+    Panic,
+    /// The engine stopped it; the message is the engine's.
+    Trap,
+}
+
 /// Something a contract or its engine said while running. Not part of the chain; text for people only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DiagnosticView {
+    /// How it ended.
+    pub kind: DiagnosticKind,
     /// The contract that ran.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<AddressText>")]
-    pub contract: Option<Address>,
-    /// How many calls lay on top of each other, the first one counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub depth: Option<u32>,
-    /// What was said. A contract wrote it: show it as text.
+    #[schemars(with = "AddressText")]
+    pub contract: Address,
+    /// Calls below this one: 0 for the first.
+    pub call_depth: u32,
+    /// What was said. A contract may have written it: show it as text.
     pub message: String,
+    /// Byte offsets into the contract's Wasm, innermost first, to look up source lines by.
+    pub wasm_offsets: Vec<u32>,
 }
 
 /// What a view answered.

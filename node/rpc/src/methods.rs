@@ -1,0 +1,179 @@
+//! Answer the methods: one module per namespace, over what they share.
+
+mod chain;
+mod contract;
+mod event;
+mod node;
+mod simulation;
+mod state;
+mod stream;
+mod transaction;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use jsonrpsee::server::Methods;
+use kumiki_protocol::{AccountRecord, Address, Decode, Hash, Height, TransactionHash, state_key};
+use kumiki_rpc_api::methods::{
+    AccountApiServer, ChainApiServer, ContractApiServer, EventsApiServer, FeeApiServer,
+    NodeApiServer, RpcApiServer, SimulationApiServer, StateApiServer, TransactionApiServer,
+};
+use kumiki_rpc_api::{ApiError, ErrorCode, HealthStatus, Limits};
+use kumiki_state::StateReader;
+use kumiki_storage::{Snapshot, StorageError, Tip};
+use tokio::sync::Semaphore;
+
+use crate::RpcContext;
+
+/// Simulations that wait for their turn, per one that runs.
+const SIMULATIONS_QUEUED: usize = 32;
+
+/// What the methods share.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) context: RpcContext,
+    pub(crate) limits: Limits,
+    pub(crate) genesis_hash: Hash,
+    /// Turns to simulate.
+    pub(crate) simulations: Semaphore,
+    /// Places to wait for a turn in.
+    pub(crate) simulations_queued: Semaphore,
+    /// Places to wait for a receipt in.
+    pub(crate) waiters: Semaphore,
+}
+
+/// The node, in a type of this crate so that it can have the methods' traits.
+#[derive(Clone, Debug)]
+pub(crate) struct Rpc(Arc<Node>);
+
+impl Deref for Rpc {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.0
+    }
+}
+
+/// Every method, ready to be served.
+pub(crate) fn all_methods(node: &Arc<Node>) -> Methods {
+    let rpc = Rpc(Arc::clone(node));
+    let mut all = Methods::new();
+    let groups: [Methods; 10] = [
+        RpcApiServer::into_rpc(rpc.clone()).into(),
+        ChainApiServer::into_rpc(rpc.clone()).into(),
+        AccountApiServer::into_rpc(rpc.clone()).into(),
+        TransactionApiServer::into_rpc(rpc.clone()).into(),
+        SimulationApiServer::into_rpc(rpc.clone()).into(),
+        ContractApiServer::into_rpc(rpc.clone()).into(),
+        StateApiServer::into_rpc(rpc.clone()).into(),
+        EventsApiServer::into_rpc(rpc.clone()).into(),
+        FeeApiServer::into_rpc(rpc.clone()).into(),
+        NodeApiServer::into_rpc(rpc).into(),
+    ];
+    for group in groups {
+        all.merge(group)
+            .expect("the names of all methods differ, by test");
+    }
+    all
+}
+
+impl Node {
+    pub(crate) fn new(context: RpcContext, limits: Limits) -> Self {
+        let running = usize::try_from(limits.simulations).unwrap_or(1);
+        let waiting = usize::try_from(limits.waiters).unwrap_or(1);
+        Self {
+            genesis_hash: context.genesis.hash(),
+            context,
+            limits,
+            simulations: Semaphore::new(running),
+            simulations_queued: Semaphore::new(running * (SIMULATIONS_QUEUED + 1)),
+            waiters: Semaphore::new(waiting),
+        }
+    }
+
+    /// The newest block that answers may show.
+    pub(crate) fn head(&self) -> Tip {
+        *self.context.heads.borrow()
+    }
+
+    pub(crate) fn status(&self) -> HealthStatus {
+        *self.context.status.borrow()
+    }
+
+    /// The state after the block at `at`, by default after the head.
+    pub(crate) fn state_at(&self, at: Option<Height>) -> Result<Snapshot, ApiError> {
+        let height = self.check_height(at)?;
+        self.context
+            .storage
+            .snapshot_at(height)
+            .map_err(|error| match error {
+                StorageError::HeightUnavailable { oldest, .. } => ApiError::new(
+                    ErrorCode::HeightPruned,
+                    format!("the state after height {height} is gone, {oldest} is the oldest kept"),
+                ),
+                other => fault(&other),
+            })
+    }
+
+    /// `at`, by default the head, which it may not be above.
+    pub(crate) fn check_height(&self, at: Option<Height>) -> Result<Height, ApiError> {
+        let head = self.head().height;
+        let height = at.unwrap_or(head);
+        if height > head {
+            return Err(ApiError::new(
+                ErrorCode::HeightUnknown,
+                format!("height {height} is above the head {head}"),
+            ));
+        }
+        Ok(height)
+    }
+
+    /// Where a transaction is, if it is in a block that answers may show.
+    pub(crate) fn location(
+        &self,
+        hash: &TransactionHash,
+    ) -> Result<Option<(Height, u32)>, ApiError> {
+        let head = self.head().height;
+        let found = self
+            .context
+            .storage
+            .transaction_location(hash)
+            .map_err(|error| fault(&error))?;
+        Ok(found.filter(|(height, _)| *height <= head))
+    }
+}
+
+/// The account of `address`, zeros where there is none.
+pub(crate) fn account_in(
+    state: &dyn StateReader,
+    address: &Address,
+) -> Result<AccountRecord, ApiError> {
+    let record = read_record(state, &state_key::account(address))?;
+    Ok(record.unwrap_or_default())
+}
+
+/// The record that the protocol keeps under `key`.
+pub(crate) fn read_record<T: Decode>(
+    state: &dyn StateReader,
+    key: &[u8],
+) -> Result<Option<T>, ApiError> {
+    let bytes = state.get(key).map_err(|error| fault(&error))?;
+    bytes
+        .map(|bytes| T::decode(&mut bytes.as_slice()).map_err(|error| fault(&error)))
+        .transpose()
+}
+
+/// Logs a failure of this node, and answers without its text, which may name folders.
+pub(crate) fn fault(error: &dyn std::error::Error) -> ApiError {
+    tracing::error!(%error, "rpc answer failed");
+    ApiError::new(
+        ErrorCode::NodeFault,
+        "the node could not read its store or run its engine",
+    )
+}
+
+/// The answer where the store lacks what it has said to hold.
+pub(crate) fn lost(what: &'static str) -> ApiError {
+    tracing::error!(what, "missing from the store");
+    ApiError::new(ErrorCode::NodeFault, "the node's store lacks a part of it")
+}

@@ -1,0 +1,178 @@
+//! Answer what an execution would come to, on threads of its own and within a bound.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonrpsee::core::{RpcResult, async_trait};
+use kumiki_executor::{BlockInput, ExecutionFailure, Executor, View};
+use kumiki_protocol::{Address, Gas, Height, Status, TransactionBody, decode_bounded, limits};
+use kumiki_rpc_api::methods::SimulationApiServer;
+use kumiki_rpc_api::{
+    ApiError, Bytes, CallSimulation, DiagnosticKind as Kind, DiagnosticView, ErrorCode,
+    ReceiptView, TransactionSimulation,
+};
+use kumiki_state::AccessSet;
+use kumiki_storage::Snapshot;
+use kumiki_vm::{DiagnosticKind, Diagnostics};
+use tokio::time::timeout;
+
+use super::contract::contract_in;
+use super::{Node, Rpc, fault};
+use crate::text::{plain, plain_lines};
+
+/// How long a simulation waits for its turn.
+const TURN_MAX: Duration = Duration::from_secs(5);
+
+impl Node {
+    /// Runs `work` on a thread that may block, when it is its turn.
+    async fn simulate<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Executor) -> Result<T, ExecutionFailure> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let busy = |what: &str| ApiError::new(ErrorCode::SimulationsTooMany, what);
+        let _queued = self
+            .simulations_queued
+            .try_acquire()
+            .map_err(|_full| busy("too many simulations wait already"))?;
+        let _turn = timeout(TURN_MAX, self.simulations.acquire())
+            .await
+            .map_err(|_elapsed| busy("other simulations took too long"))?
+            .map_err(|error| fault(&error))?;
+        let executor = Arc::clone(&self.context.executor);
+        let running = tokio::task::spawn_blocking(move || work(&executor));
+        running
+            .await
+            .map_err(|error| fault(&error))?
+            .map_err(|error| fault(&error))
+    }
+
+    fn check_gas(&self, gas: Gas) -> Result<Gas, ApiError> {
+        let max = self.limits.simulation_gas;
+        if gas == 0 || gas > max {
+            let detail = format!("gas is {gas}, expected 1 to {max}");
+            return Err(ApiError::new(ErrorCode::GasOutOfRange, detail));
+        }
+        Ok(gas)
+    }
+
+    /// The block after the state `after`, as far as it can be known.
+    fn next_block(&self, after: &Snapshot) -> Result<BlockInput, ApiError> {
+        let header = self.header(after.height())?;
+        Ok(BlockInput {
+            height: header.height.saturating_add(1),
+            time_ms: header.time_ms,
+            proposer: header.proposer,
+        })
+    }
+}
+
+#[async_trait]
+impl SimulationApiServer for Rpc {
+    async fn simulate_call(
+        &self,
+        contract: Address,
+        input: Bytes,
+        caller: Option<Address>,
+        gas: Option<Gas>,
+        at: Option<Height>,
+    ) -> RpcResult<CallSimulation> {
+        let gas = self.check_gas(gas.unwrap_or(self.limits.simulation_gas))?;
+        if input.0.len() > limits::CALL_DATA_BYTES_MAX {
+            let detail = format!("{} bytes of input", input.0.len());
+            return Err(ApiError::new(ErrorCode::Limit, detail).into());
+        }
+        let state = self.state_at(at)?;
+        let height = state.height();
+        contract_in(&state, &contract)?;
+        let block = self.next_block(&state)?;
+        let view = View {
+            caller: caller.unwrap_or_default(),
+            contract,
+            input: input.0,
+            gas,
+        };
+        let viewed = self
+            .simulate(move |executor| executor.view(Arc::new(state), &block, view))
+            .await?;
+        let diagnostics = shown_diagnostics(&viewed.diagnostics);
+        if let Some(code) = ErrorCode::of_result(viewed.outcome.code) {
+            let detail = format!(
+                "the view ended with {} after {} gas",
+                code.name(),
+                viewed.outcome.gas_used
+            );
+            let mut error = ApiError::new(code, detail);
+            error.data.revert_data = Some(Bytes(viewed.outcome.data));
+            error.data.diagnostics = diagnostics;
+            return Err(error.into());
+        }
+        Ok(CallSimulation {
+            data: Bytes(viewed.outcome.data),
+            gas_used: viewed.outcome.gas_used,
+            height,
+            diagnostics,
+        })
+    }
+
+    async fn simulate_transaction(&self, body: Bytes) -> RpcResult<TransactionSimulation> {
+        let malformed = |detail: String| ApiError::new(ErrorCode::Malformed, detail);
+        let body: TransactionBody = decode_bounded(&body.0, limits::TRANSACTION_BYTES_MAX)
+            .map_err(|error| malformed(plain(&error.to_string())))?;
+        body.check_form()
+            .map_err(|error| malformed(error.to_string()))?;
+        let gas_limit = self.check_gas(body.gas_limit)?;
+        let state = self.state_at(None)?;
+        let height = state.height();
+        let block = self.next_block(&state)?;
+        let simulation = self
+            .simulate(move |executor| executor.simulate(Arc::new(state), &block, &body))
+            .await?;
+        if let Status::Rejected(rejection) = simulation.receipt.status {
+            let detail = "the transaction would not be executed on top of the head";
+            return Err(ApiError::new(rejection.into(), detail)
+                .about(simulation.receipt.transaction)
+                .into());
+        }
+        let (reads, writes) = counts(&simulation.access);
+        Ok(TransactionSimulation {
+            suggested_gas_limit: suggested_gas(simulation.receipt.gas_used, gas_limit),
+            receipt: ReceiptView::new(&simulation.receipt, None),
+            reads,
+            writes,
+            height,
+            diagnostics: shown_diagnostics(&simulation.diagnostics),
+        })
+    }
+}
+
+/// A quarter more than was used, for calls that keep 1/64 back and states that change.
+fn suggested_gas(used: Gas, limit: Gas) -> Gas {
+    let roomy = used.saturating_add(used / 4).saturating_add(1_000);
+    roomy.min(limit.max(used))
+}
+
+fn counts(access: &AccessSet) -> (u32, u32) {
+    let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    (count(access.reads.len()), count(access.writes.len()))
+}
+
+/// What contracts and engine said, with nothing in it that a terminal obeys.
+pub(super) fn shown_diagnostics(diagnostics: &Diagnostics) -> Vec<DiagnosticView> {
+    let shown = diagnostics.messages.iter().map(|one| {
+        let (kind, message, wasm_offsets) = match &one.kind {
+            DiagnosticKind::Panic { message } => (Kind::Panic, message, Vec::new()),
+            DiagnosticKind::Trap {
+                reason,
+                wasm_offsets,
+            } => (Kind::Trap, reason, wasm_offsets.clone()),
+        };
+        DiagnosticView {
+            kind,
+            contract: one.contract,
+            call_depth: u32::try_from(one.call_depth).unwrap_or(u32::MAX),
+            message: plain_lines(message),
+            wasm_offsets,
+        }
+    });
+    shown.collect()
+}

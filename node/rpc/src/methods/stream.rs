@@ -1,0 +1,161 @@
+//! Feed subscriptions: the past first, then what each new head brings, in order, nothing twice, nothing left out.
+//!
+//! Nothing is buffered for a subscriber besides its connection's few messages: what it has not been sent yet is
+//! read from the store when it can take it. One that takes nothing for too long is closed with its last cursor.
+
+use std::time::Duration;
+
+use jsonrpsee::core::{SubscriptionError, SubscriptionResult};
+use jsonrpsee::{PendingSubscriptionSink, SubscriptionSink};
+use kumiki_protocol::{Height, limits};
+use kumiki_rpc_api::{ApiError, Cursor, ErrorCode, EventFilter, HeaderView, invalid_params};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+
+use super::Rpc;
+
+/// Events read at once.
+const PAGE_EVENTS: usize = 64;
+
+/// Why a stream ends.
+enum Ended {
+    /// The subscriber or its connection is gone, or the node is stopping.
+    Gone,
+    /// The subscriber is to be told why.
+    Error(ApiError),
+}
+
+impl From<ApiError> for Ended {
+    fn from(error: ApiError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Sends every header from `from` on, by default from the next on.
+pub(super) async fn heads(
+    rpc: Rpc,
+    pending: PendingSubscriptionSink,
+    from: Option<Height>,
+) -> SubscriptionResult {
+    let mut heads = rpc.context.heads.clone();
+    let head = heads.borrow_and_update().height;
+    let mut next = match from {
+        None => head.saturating_add(1),
+        Some(from) if from <= head.saturating_add(1) => from,
+        Some(_) => {
+            let error = rpc.check_height(from).err();
+            pending.reject(error.unwrap_or_else(|| ahead(head))).await;
+            return Ok(());
+        }
+    };
+    let Ok(sink) = pending.accept().await else {
+        return Ok(());
+    };
+    let stream = async {
+        loop {
+            let head = heads.borrow_and_update().height;
+            while next <= head {
+                let header = HeaderView::from(&rpc.header(next)?);
+                send(&rpc, &sink, &header, None).await?;
+                next = next.saturating_add(1);
+            }
+            await_head(&sink, &mut heads).await?;
+        }
+    };
+    finish(stream.await)
+}
+
+/// Sends events after the cursor, or from the height on, by default from the next block on.
+pub(super) async fn events(
+    rpc: Rpc,
+    pending: PendingSubscriptionSink,
+    filter: EventFilter,
+    (from, after): (Option<Height>, Option<Cursor>),
+) -> SubscriptionResult {
+    let mut heads = rpc.context.heads.clone();
+    let head = heads.borrow_and_update().height;
+    if filter.topics.len() > limits::EVENT_TOPICS_MAX || (from.is_some() && after.is_some()) {
+        let detail = "a filter has at most 4 topics; give from or after, not both";
+        pending.reject(invalid_params(detail)).await;
+        return Ok(());
+    }
+    let first = after.map(|cursor| cursor.height).or(from);
+    let mut next = first.unwrap_or(head.saturating_add(1));
+    if next > head.saturating_add(1) {
+        pending.reject(ahead(head)).await;
+        return Ok(());
+    }
+    let Ok(sink) = pending.accept().await else {
+        return Ok(());
+    };
+    let stream = async {
+        let (mut after, mut last_sent) = (after, after);
+        loop {
+            let head = heads.borrow_and_update().height;
+            while next <= head {
+                let (page, more) = rpc.event_page(&filter, (next, head), after, PAGE_EVENTS)?;
+                for event in &page {
+                    send(&rpc, &sink, event, last_sent).await?;
+                    last_sent = event.cursor;
+                }
+                // A page may be empty and still have more after it.
+                match more {
+                    Some(cursor) => after = Some(cursor),
+                    None => next = head.saturating_add(1),
+                }
+            }
+            await_head(&sink, &mut heads).await?;
+        }
+    };
+    finish(stream.await)
+}
+
+async fn await_head<T>(
+    sink: &SubscriptionSink,
+    heads: &mut tokio::sync::watch::Receiver<T>,
+) -> Result<(), Ended> {
+    tokio::select! {
+        changed = heads.changed() => changed.map_err(|_node_is_gone| Ended::Gone),
+        () = sink.closed() => Err(Ended::Gone),
+    }
+}
+
+async fn send(
+    rpc: &Rpc,
+    sink: &SubscriptionSink,
+    item: &impl Serialize,
+    last_sent: Option<Cursor>,
+) -> Result<(), Ended> {
+    let message = to_raw_value(item).map_err(|error| super::fault(&error))?;
+    let patience = Duration::from_millis(rpc.limits.slow_reader_ms);
+    match sink.send_timeout(message, patience).await {
+        Ok(()) => Ok(()),
+        Err(_closed) if sink.is_closed() => Err(Ended::Gone),
+        Err(_full) => {
+            let detail = format!("nothing was read for {} ms", patience.as_millis());
+            let mut error = ApiError::new(ErrorCode::ReaderTooSlow, detail);
+            error.data.last_cursor = last_sent;
+            Err(Ended::Error(error))
+        }
+    }
+}
+
+/// Closes a subscription, with the same object as a failed call would have, where there is something to say.
+fn finish(ended: Result<(), Ended>) -> SubscriptionResult {
+    let Err(Ended::Error(error)) = ended else {
+        return Ok(());
+    };
+    let object = jsonrpsee::types::ErrorObjectOwned::from(error);
+    let json = to_raw_value(&object).map_err(|error| SubscriptionError::from(error.to_string()))?;
+    Err(SubscriptionError::from_json(json))
+}
+
+fn ahead(head: Height) -> ApiError {
+    ApiError::new(
+        ErrorCode::HeightUnknown,
+        format!(
+            "the first height is above the next one, {}",
+            head.saturating_add(1)
+        ),
+    )
+}

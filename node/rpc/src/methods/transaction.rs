@@ -1,0 +1,268 @@
+//! Take transactions in, and answer what became of them.
+
+use std::time::Duration;
+
+use jsonrpsee::core::{RpcResult, async_trait};
+use kumiki_mempool::{Refusal, Removal};
+use kumiki_protocol::{
+    Action, DecodeError, Encode, Height, Receipt, Transaction, TransactionHash, merkle,
+};
+use kumiki_rpc_api::methods::TransactionApiServer;
+use kumiki_rpc_api::{
+    ApiError, Bytes, ErrorCode, ReceiptProof, ReceiptView, SubmitStatus, Submitted,
+    TransactionReceipt, TransactionState, TransactionStatus, TransactionView,
+};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{Node, Rpc, fault, lost};
+use crate::text::plain;
+
+/// How often one who waits looks whether the transaction has left the pool without a block.
+const REMOVAL_CHECK: Duration = Duration::from_millis(250);
+
+impl Node {
+    async fn take_in(&self, encoded: &Bytes) -> Result<Submitted, ApiError> {
+        let transaction = decode(encoded)?;
+        let hash = transaction.hash();
+        let codes: Vec<Vec<u8>> = transaction
+            .body
+            .actions
+            .iter()
+            .filter_map(code_of)
+            .collect();
+        match self.context.mempool.submit(transaction).await {
+            Ok(hash) => {
+                // The sender can pay for it, so it may cost the compiler's time.
+                for code in &codes {
+                    self.context.executor.vm().prepare_ahead(code);
+                }
+                Ok(Submitted {
+                    hash,
+                    status: SubmitStatus::Pending,
+                })
+            }
+            // A retry of what a block has already is no mistake.
+            Err(Refusal::NonceTooLow { .. } | Refusal::Expired { .. })
+                if self.location(&hash)?.is_some() =>
+            {
+                Ok(Submitted {
+                    hash,
+                    status: SubmitStatus::Final,
+                })
+            }
+            Err(refusal) => Err(refused(&refusal).about(hash)),
+        }
+    }
+
+    fn receipt_at(
+        &self,
+        (height, index): (Height, u32),
+        with_proof: bool,
+    ) -> Result<TransactionReceipt, ApiError> {
+        let storage = &self.context.storage;
+        let receipt = storage
+            .receipt(height, index)
+            .map_err(|error| fault(&error))?
+            .ok_or_else(|| lost("receipt"))?;
+        let proof = with_proof
+            .then(|| self.prove_receipt(&receipt, height, index))
+            .transpose()?;
+        Ok(TransactionReceipt {
+            receipt: ReceiptView::new(&receipt, Some((height, index))),
+            height,
+            index,
+            block_hash: self.header(height)?.hash(),
+            proof,
+        })
+    }
+
+    fn prove_receipt(
+        &self,
+        receipt: &Receipt,
+        height: Height,
+        index: u32,
+    ) -> Result<ReceiptProof, ApiError> {
+        let signed_header = self.committing_header(height)?;
+        let receipts = self.context.storage.receipts(height);
+        let receipts = receipts
+            .map_err(|error| fault(&error))?
+            .ok_or_else(|| lost("receipts"))?;
+        let leaves: Vec<Vec<u8>> = receipts.iter().map(Encode::encode).collect();
+        let proof = usize::try_from(index)
+            .ok()
+            .and_then(|index| merkle::prove(&leaves, index))
+            .ok_or_else(|| lost("receipt in its list"))?;
+        Ok(ReceiptProof {
+            receipt: Bytes(receipt.encode()),
+            proof: Bytes(proof.encode()),
+            signed_header,
+        })
+    }
+
+    /// Why a transaction that was taken in will not be executed, if that is so.
+    fn dropped(&self, hash: &TransactionHash) -> Option<ApiError> {
+        let (code, detail) = match self.context.mempool.removal(hash)? {
+            // Its own block may be the one that used it; if not, `Replaced` says what happened.
+            Removal::NonceUsed => (ErrorCode::Replaced, "another transaction used its nonce"),
+            Removal::Replaced => (ErrorCode::Replaced, "it was replaced while it waited"),
+            Removal::Expired => (ErrorCode::Expired, "the head passed its valid_until"),
+            Removal::Evicted => (ErrorCode::PoolFull, "others that pay more needed the room"),
+            Removal::Rejected(rejection) => (
+                rejection.into(),
+                "it could not be executed when its turn came",
+            ),
+        };
+        Some(ApiError::new(code, detail).about(*hash))
+    }
+
+    async fn await_final(
+        &self,
+        hash: TransactionHash,
+        deadline: Instant,
+    ) -> Result<(Height, u32), ApiError> {
+        let mut heads = self.context.heads.clone();
+        loop {
+            heads.borrow_and_update();
+            // Read before the location: a removal seen here is older than the location read below.
+            let dropped = self.dropped(&hash);
+            if let Some(location) = self.location(&hash)? {
+                return Ok(location);
+            }
+            if let Some(error) = dropped.filter(|_| !self.context.mempool.contains(&hash)) {
+                return Err(error);
+            }
+            let look_again = sleep_until((Instant::now() + REMOVAL_CHECK).min(deadline));
+            let changed = tokio::select! {
+                changed = heads.changed() => changed.is_ok(),
+                () = look_again => true,
+            };
+            if !changed {
+                let detail = "the node stopped before the transaction was final";
+                return Err(ApiError::new(ErrorCode::NotReady, detail).about(hash));
+            }
+            if Instant::now() >= deadline && self.location(&hash)?.is_none() {
+                let detail = "the transaction was not final in time; it may still become so";
+                return Err(ApiError::new(ErrorCode::WaitTimedOut, detail).about(hash));
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl TransactionApiServer for Rpc {
+    async fn submit(&self, transaction: Bytes) -> RpcResult<Submitted> {
+        Ok(self.take_in(&transaction).await?)
+    }
+
+    async fn submit_and_wait(
+        &self,
+        transaction: Bytes,
+        timeout_ms: Option<u64>,
+    ) -> RpcResult<TransactionReceipt> {
+        let _place = self.waiters.try_acquire().map_err(|_full| {
+            let detail = format!("{} requests wait already", self.limits.waiters);
+            ApiError::new(ErrorCode::WaitersTooMany, detail)
+        })?;
+        let wait_ms = timeout_ms.unwrap_or(u64::MAX).min(self.limits.wait_ms);
+        let deadline = Instant::now() + Duration::from_millis(wait_ms);
+        let hash = match timeout_at(deadline, self.take_in(&transaction)).await {
+            Ok(taken) => taken?.hash,
+            Err(_elapsed) => {
+                let detail = "the time was over before the transaction was taken in";
+                return Err(ApiError::new(ErrorCode::WaitTimedOut, detail).into());
+            }
+        };
+        let location = self.await_final(hash, deadline).await?;
+        Ok(self.receipt_at(location, false)?)
+    }
+
+    fn transaction(
+        &self,
+        hash: TransactionHash,
+        valid_until: Option<Height>,
+        encoded: Option<bool>,
+    ) -> RpcResult<TransactionStatus> {
+        // The head first: what is in no block up to it by then is in none up to it at all.
+        let head = self.head().height;
+        let waiting = self.context.mempool.get(&hash);
+        let removal = self.context.mempool.removal(&hash);
+        let show = |transaction: &Transaction| {
+            let mut view = TransactionView::from(transaction);
+            view.encoded = encoded
+                .unwrap_or(false)
+                .then(|| Bytes(transaction.encode()));
+            view
+        };
+        let location = self.location(&hash)?;
+        let (status, transaction) = match (location, waiting) {
+            (Some((height, index)), _) => {
+                let block = self.context.storage.block(height);
+                let block = block.map_err(|error| fault(&error))?;
+                let position = usize::try_from(index).unwrap_or(usize::MAX);
+                let found = block
+                    .as_ref()
+                    .and_then(|block| block.transactions.get(position));
+                (TransactionState::Final, found.map(show))
+            }
+            (None, _) if valid_until.is_some_and(|until| until < head) => {
+                (TransactionState::Expired, None)
+            }
+            (None, Some(transaction)) => (TransactionState::Pending, Some(show(&transaction))),
+            (None, None) if removal == Some(Removal::Expired) => (TransactionState::Expired, None),
+            (None, None) => (TransactionState::Unknown, None),
+        };
+        Ok(TransactionStatus {
+            hash,
+            status,
+            height: location.map(|(height, _)| height),
+            index: location.map(|(_, index)| index),
+            transaction,
+            head,
+        })
+    }
+
+    fn receipt(&self, hash: TransactionHash, proof: Option<bool>) -> RpcResult<TransactionReceipt> {
+        if let Some(location) = self.location(&hash)? {
+            return Ok(self.receipt_at(location, proof.unwrap_or(false))?);
+        }
+        let (code, detail) = if self.context.mempool.contains(&hash) {
+            (ErrorCode::TransactionPending, "it waits for a block")
+        } else {
+            (
+                ErrorCode::TransactionUnknown,
+                "no block and no waiting transaction has this hash",
+            )
+        };
+        Err(ApiError::new(code, detail).about(hash).into())
+    }
+}
+
+fn decode(encoded: &Bytes) -> Result<Transaction, ApiError> {
+    Transaction::decode_checked(&encoded.0).map_err(|error| {
+        let code = match error {
+            DecodeError::TooLong { .. } => ErrorCode::TooLarge,
+            DecodeError::Malformed { .. } => ErrorCode::Malformed,
+        };
+        ApiError::new(code, plain(&error.to_string()))
+    })
+}
+
+fn code_of(action: &Action) -> Option<Vec<u8>> {
+    match action {
+        Action::Deploy { code, .. } | Action::Upgrade { code, .. } => Some(code.clone()),
+        Action::Transfer { .. } | Action::Call { .. } => None,
+    }
+}
+
+/// The refusal's code is in the same table, by test.
+fn refused(refusal: &Refusal) -> ApiError {
+    let code = ErrorCode::from_number(refusal.code()).unwrap_or(ErrorCode::Unavailable);
+    let detail = match refusal {
+        Refusal::Unavailable { reason } => {
+            tracing::warn!(%reason, "transaction not taken in");
+            "the node takes nothing in".to_owned()
+        }
+        other => plain(&other.to_string()),
+    };
+    ApiError::new(code, detail)
+}

@@ -1,0 +1,207 @@
+//! Own the listener: accept, count and time connections, and route requests.
+
+mod routes;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::connections::{Connections, Place};
+use crate::metrics::Metrics;
+use crate::timed_io::TimedIo;
+use crate::{ConfigError, RpcContext, ServerConfig};
+use routes::Routes;
+
+/// How long [`ServerHandle::stop`] waits for requests that are being answered.
+const DRAIN_MAX: Duration = Duration::from_secs(3);
+/// Pause after the system refused a connection: it is out of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a write that the other end does not take is given the time of a slow reader, before the
+/// connection is cut. More than once, so that a closed subscription can still say why.
+const STALLS_MAX: u32 = 2;
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The chain has no first block yet.
+    #[error("the store holds no chain yet; initialise it before serving")]
+    NotInitialised,
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// A running server. It stops when this is dropped.
+#[derive(Debug)]
+pub struct ServerHandle {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    rpc_stop: jsonrpsee::server::ServerHandle,
+    connections: Arc<Connections>,
+    accepting: JoinHandle<()>,
+}
+
+impl ServerHandle {
+    /// The address that is listened on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets requests under way finish for up to three seconds, and closes.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(stopped) = self.rpc_stop.stop() {
+            tracing::debug!(%stopped, "rpc server stopped twice");
+        }
+        if timeout(DRAIN_MAX, self.connections.all_closed())
+            .await
+            .is_err()
+        {
+            let left = self.connections.total();
+            tracing::warn!(left, "rpc connections did not close in time");
+        }
+        self.accepting.abort();
+    }
+}
+
+/// Starts to serve; on return the address answers.
+///
+/// # Errors
+/// When the configuration makes no sense, the chain is not initialised, or the address is taken.
+pub async fn serve(context: RpcContext, config: ServerConfig) -> Result<ServerHandle, ServeError> {
+    config.check()?;
+    if context.storage.tip().is_none() {
+        return Err(ServeError::NotInitialised);
+    }
+    let listen_error = |source| ServeError::Listen {
+        address: config.listen,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
+    let limits = &config.limits;
+    let connections = Connections::new(limits.connections, limits.connections_per_ip);
+    let (rpc_stopped, rpc_stop) = jsonrpsee::server::stop_channel();
+    let (stop, stopped) = watch::channel(false);
+    let acceptor = Acceptor {
+        routes: Routes::new(
+            context,
+            &config,
+            address,
+            Arc::clone(&connections),
+            rpc_stopped,
+        ),
+        connections: Arc::clone(&connections),
+        header_timeout: Duration::from_millis(limits.header_timeout_ms),
+        stall_max: Duration::from_millis(limits.slow_reader_ms) * STALLS_MAX,
+        stopped,
+    };
+    let accepting = tokio::spawn(acceptor.run(listener));
+    tracing::info!(%address, "rpc server started");
+    Ok(ServerHandle {
+        address,
+        stop,
+        rpc_stop,
+        connections,
+        accepting,
+    })
+}
+
+struct Acceptor {
+    routes: Routes,
+    connections: Arc<Connections>,
+    header_timeout: Duration,
+    stall_max: Duration,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Acceptor {
+    async fn run(mut self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _stopped = self.stopped.changed() => return,
+            };
+            match accepted {
+                Ok((socket, from)) => self.admit(socket, from),
+                Err(error) => {
+                    tracing::warn!(%error, "connection not accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, socket: TcpStream, from: SocketAddr) {
+        let Some(place) = self.connections.enter(from.ip()) else {
+            self.metrics().count_refusal("connections");
+            refuse(&socket);
+            return;
+        };
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "socket closed at once");
+            return;
+        }
+        let io = TokioIo::new(TimedIo::new(socket, self.stall_max));
+        let place = Arc::new(place);
+        let routes = self.routes.clone();
+        let answer = service_fn(move |request| routes.clone().answer(request, Arc::clone(&place)));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.header_timeout)
+            .max_headers(64)
+            .max_buf_size(64 << 10)
+            .serve_connection(io, answer)
+            .with_upgrades();
+        let mut stopped = self.stopped.clone();
+        tokio::spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                _stopped = stopped.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "rpc connection ended");
+            }
+        });
+    }
+
+    fn metrics(&self) -> &Metrics {
+        self.routes.metrics()
+    }
+}
+
+/// Tells a connection too many why it is closed, if it takes the answer at once.
+fn refuse(socket: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: text/plain\r\nretry-after: 1\r\n\
+        content-length: 46\r\nconnection: close\r\n\r\n429: too many connections, try again later...\n";
+    if let Err(error) = socket.try_write(ANSWER) {
+        tracing::debug!(%error, "refused connection did not take its answer");
+    }
+}
+
+/// What every connection's requests are answered with; here so that the place outlives its WebSocket.
+pub(crate) type HeldPlace = Arc<Place>;
