@@ -14,6 +14,8 @@ mod storage;
 mod types;
 mod view;
 
+#[cfg(test)]
+mod tests;
 
 pub use error::StorageError;
 pub use snapshot::Snapshot;

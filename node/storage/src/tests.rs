@@ -1,0 +1,8 @@
+//! Hold the store against a model: every block, every past state, every proof, through crashes and damage.
+
+mod chain;
+mod damage;
+mod disk;
+mod events;
+mod power_loss;
+mod reading;

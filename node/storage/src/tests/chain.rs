@@ -1,0 +1,230 @@
+//! Make blocks that change a small state at random, and remember all that the store should say about them.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use kumiki_protocol::{
+    Address, Block, Certificate, Event, ExecutedState, Genesis, Hash, Height, Receipt, Status,
+    sha3_256,
+};
+use kumiki_state::{ScanDirection, StateChanges, StateReader, Tree};
+use kumiki_testkit::{Chain, Draft, account, genesis, validator};
+
+use crate::{BlockCommit, Storage, StorageError};
+
+/// Splitmix64: a test says which seed it ran with.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).unwrap()
+    }
+
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.next().to_be_bytes()[0]).collect()
+    }
+}
+
+pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// One block with all that belongs to it.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) block: Block,
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) changes: StateChanges,
+    /// The state after it.
+    pub(crate) state: Model,
+}
+
+/// A growing chain and the truth about it.
+#[derive(Debug)]
+pub(crate) struct TestChain {
+    pub(crate) genesis: Genesis,
+    chain: Chain,
+    pub(crate) random: Random,
+    pub(crate) made: Vec<Made>,
+}
+
+fn executed(height: Height, state_root: Hash, state_entries: u64) -> ExecutedState {
+    ExecutedState {
+        height,
+        state_root,
+        state_entries,
+        receipts_root: Hash::ZERO,
+        next_validators_hash: Hash::ZERO,
+    }
+}
+
+impl TestChain {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let genesis = genesis();
+        let (changes, state) = random_changes(&mut random, &Model::new());
+        let tree = Tree::empty()
+            .update(&changes, &kumiki_state::EmptyState)
+            .unwrap();
+        let first = executed(0, tree.root(), tree.entries());
+        let (chain, block) = Chain::new(&genesis, vec![validator(0)], first);
+        let made = Made {
+            block,
+            certificate: None,
+            receipts: Vec::new(),
+            changes,
+            state,
+        };
+        Self {
+            genesis,
+            chain,
+            random,
+            made: vec![made],
+        }
+    }
+
+    pub(crate) fn initialise(&self, storage: &Storage) -> Result<(), StorageError> {
+        storage.initialise(&self.genesis, &self.made[0].changes, &self.made[0].block)
+    }
+
+    /// Commits the next block, making it where it was not made before.
+    pub(crate) fn commit_next(&mut self, storage: &Storage) -> Result<(), StorageError> {
+        let height = storage.tip().unwrap().height + 1;
+        let index = usize::try_from(height).unwrap();
+        if index == self.made.len() {
+            self.make(storage, height)?;
+        }
+        let made = &self.made[index];
+        storage.commit(BlockCommit {
+            block: &made.block,
+            certificate: made.certificate.as_ref().unwrap(),
+            receipts: &made.receipts,
+            prepared: storage.prepare(&made.changes)?,
+        })
+    }
+
+    fn make(&mut self, storage: &Storage, height: Height) -> Result<(), StorageError> {
+        let before = &self.made.last().unwrap().state;
+        let (changes, state) = random_changes(&mut self.random, before);
+        let prepared = storage.prepare(&changes)?;
+        let count = self.random.below(3) as u64;
+        let transactions: Vec<_> = (0..count)
+            .map(|at| {
+                let nonce = height * 3 + at;
+                Draft::new(&self.genesis, &account(0), nonce)
+                    .transfer(&account(1).address, 1)
+                    .sign()
+            })
+            .collect();
+        let receipts: Vec<Receipt> = transactions
+            .iter()
+            .map(|transaction| Receipt {
+                transaction: transaction.hash(),
+                status: Status::Ok,
+                gas_used: height,
+                fee: 1,
+                outputs: vec![Vec::new()],
+                events: random_events(&mut self.random),
+            })
+            .collect();
+        let result = executed(height, prepared.state_root, prepared.state_entries);
+        let (block, certificate) = self.chain.append(transactions, result);
+        self.made.push(Made {
+            block,
+            certificate: Some(certificate),
+            receipts,
+            changes,
+            state,
+        });
+        Ok(())
+    }
+
+    /// Panics unless the store holds exactly the first blocks, up to its tip.
+    pub(crate) fn check_all(&self, storage: &Storage) {
+        let tip = storage.tip().unwrap();
+        assert_eq!(storage.genesis().as_deref(), Some(&self.genesis));
+        for (height, made) in (0..=tip.height).zip(&self.made) {
+            assert_eq!(storage.block(height).unwrap().as_ref(), Some(&made.block));
+            assert_eq!(storage.certificate(height).unwrap(), made.certificate);
+            assert_eq!(
+                storage.receipts(height).unwrap().as_ref(),
+                Some(&made.receipts)
+            );
+            assert_eq!(storage.height_of(&made.block.hash()).unwrap(), Some(height));
+            for (index, receipt) in (0..).zip(&made.receipts) {
+                let found = storage.transaction_location(&receipt.transaction).unwrap();
+                assert_eq!(found, Some((height, index)));
+                assert_eq!(
+                    storage.receipt(height, index).unwrap().as_ref(),
+                    Some(receipt)
+                );
+            }
+            for (hash, code) in &made.changes.codes {
+                assert_eq!(
+                    storage.snapshot().unwrap().code(hash).unwrap().as_ref(),
+                    Some(code)
+                );
+            }
+        }
+        let last = &self.made[usize::try_from(tip.height).unwrap()];
+        assert_eq!(tip.block_hash, last.block.hash());
+        assert_eq!(tip.state_root, last.block.header.executed.state_root);
+        assert_eq!(storage.header(tip.height + 1).unwrap(), None);
+        assert_eq!(entries_of(&storage.snapshot().unwrap()), last.state);
+    }
+}
+
+pub(crate) fn entries_of(reader: &dyn StateReader) -> Model {
+    let mut entries = Model::new();
+    let everything = (Bound::Unbounded, Bound::Unbounded);
+    reader
+        .scan(everything, ScanDirection::Ascending, &mut |key, value| {
+            entries.insert(key.to_vec(), value.to_vec());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    entries
+}
+
+/// Up to 40 writes among 300 keys; values of all sizes around the one that moves them out of line.
+fn random_changes(random: &mut Random, before: &Model) -> (StateChanges, Model) {
+    let mut changes = StateChanges::default();
+    let mut after = before.clone();
+    for _ in 0..random.below(40) {
+        let key = vec![random.below(3) as u8; 1 + random.below(100)];
+        if random.below(4) == 0 {
+            after.remove(&key);
+            changes.entries.insert(key, None);
+        } else {
+            let length = [0, 8, 127, 128, 129, 700][random.below(6)];
+            let value = random.bytes(length);
+            after.insert(key.clone(), value.clone());
+            changes.entries.insert(key, Some(value));
+        }
+    }
+    if random.below(10) == 0 {
+        let code = random.bytes(5_000);
+        changes.codes.insert(sha3_256(&[&code]), code.into());
+    }
+    (changes, after)
+}
+
+fn random_events(random: &mut Random) -> Vec<Event> {
+    (0..random.below(4))
+        .map(|_| Event {
+            contract: Address([random.below(3) as u8; 32]),
+            topics: (0..random.below(4))
+                .map(|_| Hash([random.below(3) as u8; 32]))
+                .collect(),
+            data: random.bytes(10),
+        })
+        .collect()
+}
