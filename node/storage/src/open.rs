@@ -35,8 +35,12 @@ impl Storage {
             source,
         })?;
         let lock = lock(dir)?;
+        let chain = dir.join(CHAIN_FILE);
+        if !chain.exists() {
+            create_file(dir, &chain)?;
+        }
         let database = Self::builder(options)
-            .create(dir.join(CHAIN_FILE))
+            .open(chain)
             .map_err(failed("open chain.redb"))?;
         let index = EventIndex::open_file(
             &dir.join(INDEX_FILE),
@@ -111,6 +115,32 @@ fn lock(dir: &Path) -> Result<File, StorageError> {
         }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
+}
+
+/// Makes an empty chain file beside its place and moves it there, so that no crash leaves half of one.
+fn create_file(dir: &Path, chain: &Path) -> Result<(), StorageError> {
+    let io = |operation, path: &Path| {
+        let path = path.to_owned();
+        move |source| StorageError::Io {
+            operation,
+            path,
+            source,
+        }
+    };
+    let half_made = dir.join("chain.redb.new");
+    match std::fs::remove_file(&half_made) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(io("remove", &half_made)(error));
+        }
+        _ => {}
+    }
+    let database = Database::create(&half_made).map_err(failed("make chain.redb"))?;
+    create_tables(&database)?;
+    database.close().map_err(failed("close chain.redb"))?;
+    let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+    sync(&half_made).map_err(io("sync", &half_made))?;
+    std::fs::rename(&half_made, chain).map_err(io("make", chain))?;
+    sync(dir).map_err(io("sync", dir))
 }
 
 fn check_schema(database: &Database) -> Result<(), StorageError> {
