@@ -186,8 +186,8 @@ pub mod token {
         }
 
         /// Base units that an address holds.
-        pub fn balance_of(&self, holder: Address) -> Balance {
-            self.balances.get_or_default(&holder)
+        pub fn balance_of(&self, owner: Address) -> Balance {
+            self.balances.get_or_default(&owner)
         }
 
         /// Base units that `spender` may spend of `owner`'s.

@@ -36,6 +36,13 @@ pub fn kumiki() -> PathBuf {
     program
 }
 
+/// The target folder these tests were built in.
+fn target_folder() -> PathBuf {
+    let program = kumiki();
+    let folder = program.ancestors().nth(2).map(Path::to_owned);
+    folder.unwrap_or_else(|| workspace_root().join("target"))
+}
+
 /// A port that nobody listens on now.
 ///
 /// # Panics
@@ -98,6 +105,8 @@ impl Home {
         command
             .env("CARGO_HOME", keep("CARGO_HOME", ".cargo"))
             .env("RUSTUP_HOME", keep("RUSTUP_HOME", ".rustup"))
+            // Kept between runs: compiling the same third-party crates each time would show nothing.
+            .env("CARGO_TARGET_DIR", target_folder().join("walkthrough"))
             .env("HOME", home)
             .env("KUMIKI_HOME", home.join("kumiki"))
             .env("KUMIKI_PORT", self.port.to_string());

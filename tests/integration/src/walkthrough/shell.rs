@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::document::Step;
@@ -61,6 +61,12 @@ impl Shell {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.home.port
+    }
+
+    /// The folder that commands run in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Changes the folder that the next commands run in, as `cd` does.
