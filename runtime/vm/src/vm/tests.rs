@@ -1,4 +1,8 @@
-//! Hold the claims of calls: the same contracts under every engine, in lockstep.
+//! Hold the claims of calls: the same contracts under both engines, in lockstep.
 
+mod abi;
+mod calls;
+mod deploy;
 mod exhaustion;
+mod faults;
 mod harness;

@@ -1,13 +1,12 @@
 //! Set up a small state and run messages under every engine, asserting that they agree.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, LazyLock};
 
 use kumiki_protocol::{
     AccountRecord, Address, Amount, Encode as _, Event, Gas, Hash, ResultCode, sha3_256, state_key,
 };
-use kumiki_state::{Journal, ScanDirection, StateChanges, StateError, StateReader};
+use kumiki_state::{Journal, MemoryState, StateChanges};
 
 use crate::{
     BlockContext, CodeSource, Deployment, Diagnostics, EngineKind, Entry, Message, Outcome,
@@ -22,42 +21,6 @@ pub(super) const ALICE: Address = Address([0xa1; 32]);
 static WASMTIME: LazyLock<Vm> =
     LazyLock::new(|| Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap());
 static WASMI: LazyLock<Vm> = LazyLock::new(|| Vm::new(VmConfig::new(EngineKind::Wasmi)).unwrap());
-
-/// A committed state in memory.
-#[derive(Clone, Debug, Default)]
-pub(super) struct MemoryState {
-    entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    codes: BTreeMap<Hash, Arc<[u8]>>,
-}
-
-impl StateReader for MemoryState {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.entries.get(key).cloned())
-    }
-
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        let entries = self.entries.range::<[u8], _>(range);
-        let all: Vec<_> = match direction {
-            ScanDirection::Ascending => entries.collect(),
-            ScanDirection::Descending => entries.rev().collect(),
-        };
-        for (key, value) in all {
-            if visit(key, value).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn code(&self, hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {
-        Ok(self.codes.get(hash).cloned())
-    }
-}
 
 /// Everything one operation came to.
 #[derive(Debug)]
@@ -97,16 +60,6 @@ impl World {
             chain_id: "test-chain".into(),
         };
         Session::new(Journal::new(Arc::new(self.state.clone())), block)
-    }
-
-    fn apply(&mut self, changes: &StateChanges) {
-        for (key, value) in &changes.entries {
-            match value {
-                Some(value) => self.state.entries.insert(key.clone(), value.clone()),
-                None => self.state.entries.remove(key),
-            };
-        }
-        self.state.codes.extend(changes.codes.clone());
     }
 
     /// Runs `work` under both engines and asserts that they agree in all but diagnostics.
@@ -160,7 +113,7 @@ impl World {
     /// Calls and keeps what it changed.
     pub(super) fn call(&mut self, contract: &Address, input: &[u8]) -> Run {
         let run = self.try_call(contract, input, PLENTY);
-        self.apply(&run.changes);
+        self.state.apply(&run.changes);
         run
     }
 
@@ -201,7 +154,7 @@ impl World {
         }
         let (run, address) = self.try_deploy(&code, &[], PLENTY);
         assert_eq!(run.outcome.code, ResultCode::Ok, "{:?}", run.diagnostics);
-        self.apply(&run.changes);
+        self.state.apply(&run.changes);
         address
     }
 

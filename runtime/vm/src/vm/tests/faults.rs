@@ -1,0 +1,120 @@
+//! Stop faulty contracts, and start each call afresh.
+
+use kumiki_protocol::ResultCode;
+
+use super::harness::{PLENTY, World, contract};
+
+#[test]
+fn faults_are_traps_that_cost_what_was_used() {
+    let cases = [
+        "(unreachable)",
+        "(drop (i32.load (i32.const 65533)))",
+        "(i32.store8 (i32.const -1) (i32.const 1))",
+        "(drop (i32.div_s (i32.const 1) (i32.const 0)))",
+        "(drop (i64.rem_u (i64.const 1) (i64.const 0)))",
+        "(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))",
+        "(memory.fill (i32.const 65535) (i32.const 0) (i32.const 2))",
+        "(call_indirect (type $none) (i32.const 0))",
+        "(call_indirect (type $none) (i32.const 9))",
+        "(call_indirect (type $other) (i32.const 1) (i32.const 1))",
+    ];
+    for body in cases {
+        let mut world = World::new();
+        let address = world.deploy(&contract(&format!(
+            r#"(type $none (func)) (type $other (func (param i32)))
+               (table 2 funcref) (elem (i32.const 1) $empty) (func $empty)
+               (func (export "call") (param i32)
+                 (call $storage_set (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1))
+                 {body})"#
+        )));
+        let run = world.try_call(&address, &[], PLENTY);
+        assert_eq!(run.outcome.code, ResultCode::Trap, "{body}");
+        assert!((8_000..100_000).contains(&run.outcome.gas_used), "{body}");
+        assert!(run.changes.entries.is_empty());
+        assert_eq!(run.diagnostics.messages.len(), 1);
+    }
+}
+
+#[test]
+fn memory_grows_to_its_maximum_and_no_further() {
+    let mut world = World::new();
+    let address = world.deploy(&contract(
+        r#"(func (export "call") (param i32)
+             (i32.store (i32.const 0) (memory.grow (i32.const 255)))
+             (i32.store (i32.const 4) (memory.grow (i32.const 1)))
+             (i32.store (i32.const 8) (memory.size))
+             (i32.store8 (i32.const 16777215) (i32.const 7))
+             (call $ret (i32.const 0) (i32.const 12)))"#,
+    ));
+    let run = world.try_call(&address, &[], PLENTY);
+    assert_eq!(run.outcome.code, ResultCode::Ok, "{:?}", run.diagnostics);
+    assert_eq!(
+        run.outcome.data,
+        [1, 0, 0, 0, 255, 255, 255, 255, 0, 1, 0, 0]
+    );
+    assert!(run.outcome.gas_used > 255 * 4_000);
+}
+
+#[test]
+fn growing_without_end_runs_out_of_gas() {
+    let mut world = World::new();
+    let address = world.deploy(&contract(
+        r#"(func (export "call") (param i32) (drop (memory.grow (i32.const -1))))"#,
+    ));
+    let run = world.try_call(&address, &[], PLENTY);
+    assert_eq!(run.outcome.code, ResultCode::OutOfGas);
+    assert_eq!(run.outcome.gas_used, PLENTY);
+}
+
+#[test]
+fn every_call_has_fresh_memory_globals_and_tables() {
+    let mut world = World::new();
+    let address = world.deploy(&contract(
+        r#"(global $g (mut i32) (i32.const 5)) (data (i32.const 100) "data")
+           (table 1 funcref) (elem declare func $empty) (func $empty)
+           (func (export "call") (param i32)
+             (i32.store (i32.const 0) (global.get $g))
+             (i32.store (i32.const 4) (i32.load (i32.const 40000)))
+             (i32.store (i32.const 8) (i32.load (i32.const 100)))
+             (i32.store (i32.const 12) (memory.size))
+             (i32.store (i32.const 16) (ref.is_null (table.get 0 (i32.const 0))))
+             (call $ret (i32.const 0) (i32.const 20))
+             (global.set $g (i32.const 9))
+             (table.set 0 (i32.const 0) (ref.func $empty))
+             (memory.fill (i32.const 0) (i32.const 0xee) (i32.const 65536))
+             (drop (memory.grow (i32.const 3)))
+             (memory.fill (i32.const 65536) (i32.const 0xee) (i32.const 65536)))"#,
+    ));
+    for _ in 0..3 {
+        let run = world.try_call(&address, &[], PLENTY);
+        assert_eq!(run.outcome.code, ResultCode::Ok, "{:?}", run.diagnostics);
+        assert_eq!(
+            run.outcome.data,
+            *b"\x05\0\0\0\0\0\0\0data\x01\0\0\0\x01\0\0\0"
+        );
+    }
+}
+
+#[test]
+fn the_stack_counter_ends_recursion_before_the_native_stack_does() {
+    // Many values kept across the call, so that native frames are as large as the code allows.
+    let mut locals = String::new();
+    let mut sum = String::from("(i64.const 0)");
+    for index in 0..60 {
+        locals.push_str(&format!(
+            "(local.set {0} (i64.xor (i64.mul (local.get 0) (i64.const {0}7)) (i64.const {0}3)))",
+            index + 1
+        ));
+        sum = format!("(i64.add {sum} (local.get {}))", index + 1);
+    }
+    let kinds = "i64 ".repeat(60);
+    let mut world = World::new();
+    let address = world.deploy(&contract(&format!(
+        r#"(func $deep (param i64) (result i64) (local {kinds})
+             {locals}
+             (i64.add (call $deep (i64.add (local.get 0) (i64.const 1))) {sum}))
+           (func (export "call") (param i32) (drop (call $deep (i64.const 1))))"#
+    )));
+    let run = world.try_call(&address, &[], PLENTY);
+    assert_eq!(run.outcome.code, ResultCode::StackOverflow);
+}
