@@ -14,14 +14,14 @@ mod error;
 pub mod methods;
 mod openrpc;
 pub mod schema;
-mod types;
+mod wire;
 
 pub use bytes::Bytes;
 pub use cursor::{Cursor, CursorError};
 pub use decimal::Decimal;
 pub use error::{ApiError, ErrorCode, ErrorData, Retry, invalid_params};
 pub use openrpc::{MethodSpec, OPENRPC_VERSION, ParamSpec, document, method_specs};
-pub use types::*;
+pub use wire::*;
 
 /// Version of the methods and wire types, as `rpc_version` answers it. The first number changes when a
 /// client of the one before may break.

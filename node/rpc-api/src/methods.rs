@@ -7,7 +7,7 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
 use kumiki_protocol::{Address, Gas, Hash, Height, TransactionHash};
 
-use crate::types::{
+use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EventFilter, EventPage, EventView, FeePrice, HeaderView, Health, Limits,
     NextNonce, NodeVersion, SignedHeader, StateEntry, StatePage, StateProof, Submitted,

@@ -7,20 +7,20 @@ mod commit;
 mod error;
 mod head;
 mod index;
+mod interface;
 mod open;
 mod schema;
 mod snapshot;
 mod storage;
-mod types;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::StorageError;
-pub use snapshot::Snapshot;
-pub use storage::{Prepared, Storage};
-pub use types::{
+pub use interface::{
     BlockCommit, EntryPage, EventCursor, EventFilter, EventPage, OpenCheck, RangePage,
     StorageOptions, Tip,
 };
+pub use snapshot::Snapshot;
+pub use storage::{Prepared, Storage};

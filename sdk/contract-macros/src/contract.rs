@@ -8,13 +8,13 @@ use syn::{
     parse_quote,
 };
 
+use crate::abi_type::Aliases;
 use crate::check::{Errors, take_marker};
 use crate::contract_ref::refuse_reserved;
 use crate::event::{self, Event};
 use crate::expand;
 use crate::handle::{self, Handle};
 use crate::message::{Kind, Message};
-use crate::types::Aliases;
 
 /// A contract as read from its module.
 pub(crate) struct Contract {

@@ -4,9 +4,9 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, Ident, ItemTrait, TraitItem, Visibility};
 
+use crate::abi_type::Aliases;
 use crate::check::Errors;
 use crate::message::Message;
-use crate::types::Aliases;
 
 pub(crate) fn expand(definition: &ItemTrait) -> syn::Result<TokenStream> {
     let mut errors = Errors::default();

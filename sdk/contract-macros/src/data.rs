@@ -4,10 +4,10 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Data, DeriveInput, Error, Fields, Type};
 
+use crate::abi_type::{self, Aliases};
 use crate::check::docs;
 use crate::codec;
 use crate::json::{self, Json};
-use crate::types::{self, Aliases};
 
 /// The most variants that a SCALE index can tell apart.
 const VARIANTS_MAX: usize = 256;
@@ -32,7 +32,7 @@ pub(crate) fn expand(definition: &DeriveInput, aliases: &Aliases) -> syn::Result
     .to_line();
     let section = json::section(&line);
     let codec = codec::derive(definition);
-    let assertions = types.iter().map(types::assert_abi_type);
+    let assertions = types.iter().map(abi_type::assert_abi_type);
     Ok(quote! {
         #[derive(Clone, Debug, PartialEq, Eq)]
         #definition
@@ -99,7 +99,7 @@ fn fields(fields: &Fields, aliases: &Aliases, types: &mut Vec<Type>) -> syn::Res
     let mut all = Vec::new();
     for field in fields {
         let name = field.ident.as_ref().map(ToString::to_string);
-        let type_name = types::name(&field.ty, aliases)?;
+        let type_name = abi_type::name(&field.ty, aliases)?;
         all.push(json::field(&name.unwrap_or_default(), &type_name));
         types.push(field.ty.clone());
     }

@@ -5,10 +5,10 @@ use quote::quote;
 use sha3::Digest as _;
 use syn::{Error, Fields, Ident, ItemStruct};
 
+use crate::abi_type::{self, Aliases};
 use crate::check::{Errors, docs, take_marker};
 use crate::codec;
 use crate::json::{self, Json};
-use crate::types::{self, Aliases};
 
 /// Topics of one event, its id among them.
 const TOPICS_MAX: usize = 4;
@@ -41,7 +41,7 @@ pub(crate) fn expand(mut definition: ItemStruct, aliases: &Aliases) -> syn::Resu
         let marker = take_marker(&mut field.attrs, "indexed", &mut errors);
         let (Some(name), Some(type_name)) = (
             field.ident.clone(),
-            errors.keep(types::name(&field.ty, aliases)),
+            errors.keep(abi_type::name(&field.ty, aliases)),
         ) else {
             continue;
         };
@@ -86,7 +86,7 @@ fn code(definition: &ItemStruct, indexed: &[Ident], id: &[u8; 32], line: &str) -
     let assertions = definition
         .fields
         .iter()
-        .map(|one| types::assert_abi_type(&one.ty));
+        .map(|one| abi_type::assert_abi_type(&one.ty));
     let section = json::section(line);
     let codec = codec::derive(&definition.clone().into());
     quote! {

@@ -4,13 +4,13 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ItemMod;
 
+use crate::abi_type;
 use crate::check::docs;
 use crate::contract::Contract;
 use crate::contract_ref;
 use crate::handle::Handle;
 use crate::json::{self, Json};
 use crate::message::{Kind, Message, tuple_of};
-use crate::types;
 
 pub(crate) fn module(module: &ItemMod, contract: &Contract) -> TokenStream {
     let ItemMod {
@@ -18,7 +18,7 @@ pub(crate) fn module(module: &ItemMod, contract: &Contract) -> TokenStream {
     } = module;
     let Contract { storage, items, .. } = contract;
     let storage_types = contract.handles.iter().flat_map(|handle| &handle.types);
-    let storage_assertions = storage_types.map(types::assert_abi_type);
+    let storage_assertions = storage_types.map(abi_type::assert_abi_type);
     let message_assertions = contract.messages.iter().map(Message::assertions);
     let events = contract.events.iter().map(|event| &event.code);
     let error = contract.error.iter().map(|(_, code)| code);

@@ -8,9 +8,9 @@ use sha2::Digest as _;
 use syn::spanned::Spanned;
 use syn::{Error, Field, Fields, GenericArgument, Ident, ItemStruct, PathArguments, Type};
 
+use crate::abi_type::{self, Aliases};
 use crate::check::Errors;
 use crate::json::{self, Json};
-use crate::types::{self, Aliases};
 
 const EXPECTED: &str = "a storage field is one of Item<T>, Map<K, V>, List<T>, OrderedMap<K, V>: it says where values are, it does not hold them";
 
@@ -88,7 +88,7 @@ fn handle(field: &Field, aliases: &Aliases) -> syn::Result<Handle> {
     }
     let type_names = types
         .iter()
-        .map(|one| types::name(one, aliases))
+        .map(|one| abi_type::name(one, aliases))
         .collect::<syn::Result<Vec<String>>>()?;
     let digest: [u8; 32] = sha2::Sha256::digest(name.to_string().as_bytes()).into();
     Ok(Handle {

@@ -5,6 +5,7 @@
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
 
+mod abi_type;
 mod check;
 mod codec;
 mod contract;
@@ -16,7 +17,6 @@ mod expand;
 mod handle;
 mod json;
 mod message;
-mod types;
 
 /// Makes a module a contract.
 ///
@@ -57,7 +57,7 @@ pub fn data(arguments: TokenStream, item: TokenStream) -> TokenStream {
         return error.into_compile_error().into();
     }
     let definition = parse_macro_input!(item as syn::DeriveInput);
-    data::expand(&definition, &types::Aliases::default())
+    data::expand(&definition, &abi_type::Aliases::default())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

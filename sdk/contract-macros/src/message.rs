@@ -5,9 +5,9 @@ use quote::quote;
 use sha3::Digest as _;
 use syn::{Attribute, Error, FnArg, Ident, Pat, Signature, Type};
 
+use crate::abi_type::{self, Aliases, Returns};
 use crate::check::docs;
 use crate::json::{self, Json};
-use crate::types::{self, Aliases, Returns};
 
 /// What a message may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,13 +51,13 @@ impl Message {
                     "give the argument a plain name: tools show it",
                 ));
             };
-            argument_names.push(types::name(&typed.ty, aliases)?);
+            argument_names.push(abi_type::name(&typed.ty, aliases)?);
             arguments.push((pattern.ident.clone(), (*typed.ty).clone()));
         }
         let returns = Returns::of(&signature.output)?;
-        let return_name = types::name(&returns.value, aliases)?;
+        let return_name = abi_type::name(&returns.value, aliases)?;
         if let Some(error) = &returns.error {
-            types::name(error, aliases)?;
+            abi_type::name(error, aliases)?;
         }
         Ok(Self {
             kind,
@@ -96,9 +96,9 @@ impl Message {
         let arguments = self
             .arguments
             .iter()
-            .map(|(_, one)| types::assert_abi_type(one));
-        let value = types::assert_abi_type(&self.returns.value);
-        let error = self.returns.error.iter().map(types::assert_abi_type);
+            .map(|(_, one)| abi_type::assert_abi_type(one));
+        let value = abi_type::assert_abi_type(&self.returns.value);
+        let error = self.returns.error.iter().map(abi_type::assert_abi_type);
         quote!(#(#arguments)* #value #(#error)*)
     }
 

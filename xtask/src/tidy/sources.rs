@@ -40,6 +40,7 @@ pub(super) fn is_checked(path: &str) -> bool {
         .any(|ending| path.ends_with(ending));
     let sample = [
         "compile_fail/",
+        "tests/errors/",
         "compile-fail/",
         "ui/",
         "templates/",

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::{MethodSpec, ParamSpec};
 use crate::ErrorCode as E;
 use crate::schema::{AddressText, HashText};
-use crate::types::{
+use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EventFilter, EventPage, EventView, FeePrice, HeaderView, Health, Limits,
     NextNonce, NodeVersion, SignedHeader, StateEntry, StatePage, StateProof, Submitted,

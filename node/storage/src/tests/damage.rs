@@ -1,3 +1,5 @@
+//! Show that damaged files are refused and never served.
+
 use std::path::Path;
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};

@@ -1,3 +1,5 @@
+//! Hold event queries to a filter over everything.
+
 use kumiki_protocol::{Address, Hash};
 use tempfile::TempDir;
 

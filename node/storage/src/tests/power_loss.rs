@@ -1,3 +1,5 @@
+//! Cut the power at every write and show what is kept.
+
 use redb::StorageBackend as _;
 
 use super::chain::{Random, TestChain};

@@ -1,3 +1,5 @@
+//! Show that reads see one committed height, old ones included.
+
 use std::ops::Bound;
 
 use kumiki_state::proof::{verify, verify_range};

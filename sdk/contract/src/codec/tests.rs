@@ -1,3 +1,5 @@
+//! Hold the codec to SCALE bytes and to refusal of everything else.
+
 use super::*;
 
 use alloc::string::String;
