@@ -1,16 +1,18 @@
 //! Write types as the metadata and the selectors know them, and refuse those that cannot cross the boundary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::spanned::Spanned;
 use syn::{Error, Expr, GenericArgument, Lit, PathArguments, ReturnType, Type};
 
-/// `type Name = Type;` items of the contract's module: names that stand for other types.
+/// What the contract's module says of names: `type Name = Type;` items, and types that tools cannot know.
 #[derive(Default)]
 pub(crate) struct Aliases {
     pub(crate) types: BTreeMap<String, Type>,
+    /// Structs and enums of the module that are not marked `#[data]`.
+    pub(crate) unmarked: BTreeSet<String>,
 }
 
 /// Aliases of aliases go no deeper than this.
@@ -116,6 +118,11 @@ fn path_name(path: &syn::TypePath, aliases: &Aliases, depth: u32) -> syn::Result
         PathArguments::Parenthesized(_) => {
             return refuse("a function cannot cross the contract boundary".to_owned());
         }
+    }
+    if aliases.unmarked.contains(&ident) {
+        return refuse(format!(
+            "{ident} cannot cross the contract boundary; mark it with #[data]"
+        ));
     }
     match (ident.as_str(), aliases.types.get(&ident), depth) {
         ("Balance", None, _) => Ok("u128".to_owned()),

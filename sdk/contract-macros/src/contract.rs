@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proc_macro2::TokenStream;
 use syn::{
-    DeriveInput, Error, ImplItem, Item, ItemImpl, ItemMod, ItemStruct, Type, Visibility,
+    Attribute, DeriveInput, Error, ImplItem, Item, ItemImpl, ItemMod, ItemStruct, Type, Visibility,
     parse_quote,
 };
 
@@ -85,6 +85,20 @@ fn aliases(items: &[Item]) -> Aliases {
             aliases
                 .types
                 .insert(alias.ident.to_string(), (*alias.ty).clone());
+        }
+        let (name, attributes) = match item {
+            Item::Struct(definition) => (&definition.ident, &definition.attrs),
+            Item::Enum(definition) => (&definition.ident, &definition.attrs),
+            _ => continue,
+        };
+        let is_marked = |attribute: &Attribute| {
+            ["data", "error", "derive"]
+                .iter()
+                .any(|marker| attribute.path().is_ident(marker))
+                || attribute.path().segments.len() > 1
+        };
+        if !attributes.iter().any(is_marked) {
+            aliases.unmarked.insert(name.to_string());
         }
     }
     aliases

@@ -1,0 +1,20 @@
+#[kumiki_contract::contract]
+mod contract {
+    use kumiki_contract::prelude::*;
+
+    #[storage]
+    pub struct Contract {
+        value: Item<u64>,
+    }
+
+    impl Contract {
+        #[init]
+        pub fn init(&mut self) {}
+
+        pub fn m21294(&self) {}
+
+        pub fn m78376(&self) {}
+    }
+}
+
+fn main() {}

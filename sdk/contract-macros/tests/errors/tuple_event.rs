@@ -1,0 +1,20 @@
+#[kumiki_contract::contract]
+mod contract {
+    use kumiki_contract::prelude::*;
+
+    #[storage]
+    pub struct Contract {
+        value: Item<u64>,
+    }
+
+    #[event]
+    pub struct Moved(u64);
+
+    impl Contract {
+        #[init]
+        pub fn init(&mut self) {}
+
+    }
+}
+
+fn main() {}
