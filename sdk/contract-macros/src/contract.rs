@@ -92,7 +92,7 @@ fn aliases(items: &[Item]) -> Aliases {
             _ => continue,
         };
         let is_marked = |attribute: &Attribute| {
-            ["data", "error", "derive"]
+            ["data", "error"]
                 .iter()
                 .any(|marker| attribute.path().is_ident(marker))
                 || attribute.path().segments.len() > 1
