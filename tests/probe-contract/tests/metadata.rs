@@ -9,7 +9,7 @@ fn fragments() -> Vec<Fragment> {
         .into_iter()
         .map(|line| {
             assert!(line.ends_with('\n') && line.lines().count() == 1, "{line}");
-            serde_json::from_str(line).unwrap()
+            serde_json::from_str(line).expect("a fragment follows the schema")
         })
         .collect()
 }
@@ -21,7 +21,7 @@ fn contract() -> Box<Metadata> {
             Fragment::Contract(contract) => Some(contract),
             _ => None,
         });
-    let contract = contracts.next().unwrap();
+    let contract = contracts.next().expect("there is one contract");
     assert!(contracts.next().is_none());
     contract
 }

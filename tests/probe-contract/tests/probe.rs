@@ -6,7 +6,9 @@ use kumiki_contract_testing::{Account, TestChain};
 use kumiki_probe_contract::probe::{Entry, Error, Order, ProbeRef, Seen, Side};
 
 fn deploy(chain: &mut TestChain, owner: &Account) -> ProbeRef {
-    chain.deploy(owner, ProbeRef::init(None)).unwrap()
+    chain
+        .deploy(owner, ProbeRef::init(None))
+        .expect("it deploys")
 }
 
 fn order(maker: &Account, note: &str) -> Order {
