@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kumiki_consensus::{Clock, Sealing};
 use kumiki_mempool::MempoolLimits;
 use kumiki_protocol::{Genesis, SecretKey};
+use kumiki_rpc::ServerConfig;
 use kumiki_storage::StorageOptions;
 
 /// Which chain a node runs.
@@ -38,6 +39,8 @@ pub struct NodeConfig {
     pub trap_offsets: bool,
     /// What time it is.
     pub clock: Clock,
+    /// Where and for whom to answer.
+    pub rpc: ServerConfig,
 }
 
 impl std::fmt::Debug for NodeConfig {
@@ -51,9 +54,10 @@ impl std::fmt::Debug for NodeConfig {
 }
 
 impl NodeConfig {
-    /// A dev chain in `data_dir`, sealed as soon as a transaction waits.
+    /// A dev chain in `data_dir`, sealed as soon as a transaction waits, answering on loopback at `rpc_port`
+    /// (0: any free port).
     #[must_use]
-    pub fn dev(data_dir: PathBuf, genesis: Genesis) -> Self {
+    pub fn dev(data_dir: PathBuf, genesis: Genesis, rpc_port: u16) -> Self {
         Self {
             data_dir,
             genesis: GenesisSource::StoredOr(genesis),
@@ -64,6 +68,7 @@ impl NodeConfig {
             admission_threads: 1,
             trap_offsets: true,
             clock: system_clock(),
+            rpc: ServerConfig::loopback(rpc_port),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use kumiki_executor::ExecutionFailure;
 use kumiki_protocol::{ExecutedState, GenesisError, Hash, Height, PublicKey};
+use kumiki_rpc::ServeError;
 use kumiki_state::StateError;
 use kumiki_storage::StorageError;
 use kumiki_vm::VmFailure;
@@ -40,7 +41,10 @@ pub enum NodeError {
     /// The virtual machine cannot be set up.
     #[error("the virtual machine: {0}")]
     Vm(#[from] VmFailure),
-    /// A thread or a socket could not be had.
+    /// The RPC server does not start.
+    #[error("the RPC server: {0}")]
+    Rpc(#[from] ServeError),
+    /// A thread or a folder could not be had.
     #[error("cannot {operation}: {source}")]
     Io {
         /// What was tried.

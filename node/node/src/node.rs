@@ -1,7 +1,8 @@
 //! Start a node's parts in order, watch over them, and stop them in order.
 
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use kumiki_consensus::{Solo, Tip as OrderingTip};
@@ -11,6 +12,8 @@ use kumiki_protocol::{
     Action, Block, ExecutedState, Genesis, Hash, Header, PROTOCOL_VERSION, Receipt, Transaction,
     ValidatorSet,
 };
+use kumiki_rpc::{RpcContext, ServerHandle};
+use kumiki_rpc_api::HealthStatus;
 use kumiki_storage::{Prepared, Snapshot, Storage, StorageError, Tip};
 use kumiki_vm::{EngineKind, Vm, VmConfig, gas, spawn_execution_thread};
 use prometheus_client::registry::Registry;
@@ -18,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::chain::Task;
 use crate::executor_thread::ExecutorThread;
+use crate::metrics::MempoolCollector;
 use crate::{Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics};
 
 /// Starts nodes.
@@ -31,7 +35,7 @@ pub struct NodeHandle {
     executor: Arc<Executor>,
     mempool: Arc<SharedMempool>,
     heads: watch::Receiver<Tip>,
-    registry: Arc<Mutex<Registry>>,
+    rpc_address: SocketAddr,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<Result<(), NodeError>>,
 }
@@ -53,7 +57,14 @@ impl Drop for Alarm {
     }
 }
 
-/// What ends when the node does.
+/// What a supervisor ends when the node does.
+struct Parts {
+    mempool: Arc<SharedMempool>,
+    threads: Threads,
+    rpc: ServerHandle,
+    status: watch::Sender<HealthStatus>,
+}
+
 struct Threads {
     executor: JoinHandle<Result<(), Fatal>>,
     admission: Vec<JoinHandle<()>>,
@@ -69,7 +80,7 @@ impl Node {
         let opened = opened
             .await
             .map_err(|_panic| Fatal::Panicked { thread: "start-up" })??;
-        opened.run()
+        opened.run().await
     }
 }
 
@@ -104,10 +115,10 @@ impl NodeHandle {
         self.heads.clone()
     }
 
-    /// The metrics of all parts.
+    /// Where the node answers JSON-RPC.
     #[must_use]
-    pub fn registry(&self) -> &Arc<Mutex<Registry>> {
-        &self.registry
+    pub const fn rpc_address(&self) -> SocketAddr {
+        self.rpc_address
     }
 
     /// Waits until the node has ended by itself, which it does only when it fails.
@@ -184,13 +195,27 @@ impl Opened {
         })
     }
 
-    fn run(self) -> Result<NodeHandle, NodeError> {
+    async fn run(self) -> Result<NodeHandle, NodeError> {
         let mut registry = Registry::default();
         let metrics = NodeMetrics::register(&mut registry);
         let mempool = Arc::new(self.mempool());
+        registry.register_collector(Box::new(MempoolCollector(Arc::clone(&mempool))));
         let (heads, heads_seen) = watch::channel(self.tip);
         let (tasks, task_queue) = mpsc::channel();
         let (alarm, alarmed) = watch::channel(false);
+        let (status, status_seen) = watch::channel(HealthStatus::Ready);
+        let context = RpcContext {
+            storage: Arc::clone(&self.storage),
+            executor: Arc::clone(&self.executor),
+            mempool: Arc::clone(&mempool),
+            genesis: Arc::clone(&self.genesis),
+            heads: heads_seen.clone(),
+            status: status_seen,
+            metrics: registry,
+        };
+        // The port first: when it is taken, no thread has been started.
+        let rpc = kumiki_rpc::serve(context, self.config.rpc).await?;
+        let rpc_address = rpc.address();
         let genesis_hash = self.genesis.hash();
         let executor_thread = ExecutorThread {
             storage: Arc::clone(&self.storage),
@@ -223,14 +248,20 @@ impl Opened {
             block_hash: self.tip.block_hash,
         };
         let (stop, stopped) = watch::channel(false);
-        let supervised = supervise(solo, tip, Arc::clone(&mempool), threads, alarmed, stopped);
+        let parts = Parts {
+            mempool: Arc::clone(&mempool),
+            threads,
+            rpc,
+            status,
+        };
+        let supervised = supervise(solo, tip, parts, alarmed, stopped);
         Ok(NodeHandle {
             genesis: self.genesis,
             storage: self.storage,
             executor: self.executor,
             mempool,
             heads: heads_seen,
-            registry: Arc::new(Mutex::new(registry)),
+            rpc_address,
             stop,
             ended: tokio::spawn(supervised),
         })
@@ -269,8 +300,7 @@ fn prepare_code(vm: &Vm, transaction: &Transaction) {
 async fn supervise(
     solo: Solo<Chain>,
     tip: OrderingTip,
-    mempool: Arc<SharedMempool>,
-    threads: Threads,
+    parts: Parts,
     mut alarmed: watch::Receiver<bool>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), NodeError> {
@@ -280,12 +310,18 @@ async fn supervise(
         _ = stopped.wait_for(|stop| *stop) => {}
         _ = alarmed.wait_for(|alarm| *alarm) => {}
     }
-    mempool.close();
+    parts.status.send_replace(HealthStatus::Stopping);
+    parts.mempool.close();
     stop_driver.send_replace(true);
     // With the driver goes the last sender of tasks, which ends the executor thread.
     let driver_panicked = driver.await.is_err();
+    let threads = parts.threads;
     let joined = tokio::task::spawn_blocking(move || join(threads)).await;
     let result = joined.unwrap_or(Err(Fatal::Panicked { thread: "join" }));
+    if result.is_err() {
+        parts.status.send_replace(HealthStatus::Failed);
+    }
+    parts.rpc.stop().await;
     match result {
         Ok(()) if driver_panicked => Err(Fatal::Panicked { thread: "ordering" }),
         other => other,

@@ -54,7 +54,7 @@ fn child_under_load() {
 async fn run_under_load(dir: PathBuf) {
     let accounts: Vec<_> = (0..SENDERS).map(|number| account(number).address).collect();
     let genesis = dev_genesis(&accounts, 1 << 80, 1_700_000_000_000);
-    let node = Node::start(NodeConfig::dev(dir, genesis)).await.unwrap();
+    let node = Node::start(NodeConfig::dev(dir, genesis, 0)).await.unwrap();
     let node = Arc::new(node);
     let tip = *node.heads().borrow();
     say(&format!("start {} {}", tip.height, tip.state_root));

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use kumiki_client::rpc_api::{ReceiptStatus, TransactionReceipt};
 use kumiki_client::{Client, ClientError, Draft};
-use kumiki_protocol::{Action, Address, Amount, SecretKey, Transaction, limits, sha3_256};
+use kumiki_protocol::{
+    Action, Address, Amount, Encode as _, SecretKey, Transaction, limits, sha3_256,
+};
 
 use crate::connection::Connection;
 use crate::load::{Lane, Terms, send_lane, sign_lane};
@@ -25,15 +28,10 @@ const VALID_FOR: u64 = limits::VALID_UNTIL_WINDOW_MAX - 10_000;
 pub enum Load {
     /// Transfers of native tokens.
     Native,
-    /// Calls of a token contract. `input` is the encoded call that a sender can repeat; `prepare` are calls by
-    /// the funder that give each sender, in order, what it needs.
+    /// Calls of `transfer(to, amount)` of a token contract that the funder owns and can `mint(to, amount)` with.
     Token {
         /// The contract.
         contract: Address,
-        /// One call of the load, to this receiver.
-        transfer: fn(&Address) -> Vec<u8>,
-        /// A call that gives this sender tokens.
-        mint: fn(&Address) -> Vec<u8>,
     },
 }
 
@@ -58,6 +56,72 @@ pub struct Options {
     pub batch: usize,
 }
 
+/// The load, with what is to be found out about a contract only once.
+#[derive(Debug, Clone)]
+enum Steps {
+    Native,
+    Token {
+        contract: Address,
+        transfer: [u8; 4],
+        mint: [u8; 4],
+    },
+}
+
+impl Steps {
+    async fn find_out(load: &Load, client: &Client) -> Result<Self, BenchError> {
+        let Load::Token { contract } = load else {
+            return Ok(Self::Native);
+        };
+        let abi = client.abi(*contract).await?;
+        let selector = |name: &'static str| {
+            let method = abi.method(name).ok();
+            let digits = method.and_then(|method| method.selector.strip_prefix("0x"));
+            let mut selector = [0; 4];
+            digits
+                .and_then(|digits| hex::decode_to_slice(digits, &mut selector).ok())
+                .map(|()| selector)
+                .ok_or(BenchError::NoToken { name })
+        };
+        Ok(Self::Token {
+            contract: *contract,
+            transfer: selector("transfer")?,
+            mint: selector("mint")?,
+        })
+    }
+
+    /// One step of the load, to `receiver`.
+    fn transfer(&self, receiver: &Address) -> Action {
+        match self {
+            Self::Native => Action::Transfer {
+                to: *receiver,
+                amount: 1,
+            },
+            Self::Token {
+                contract, transfer, ..
+            } => call(contract, transfer, receiver, 1),
+        }
+    }
+
+    /// What gives `sender` tokens, where it needs any.
+    fn mint(&self, sender: &Address) -> Option<Action> {
+        match self {
+            Self::Native => None,
+            Self::Token { contract, mint, .. } => Some(call(contract, mint, sender, 1 << 40)),
+        }
+    }
+}
+
+/// A call of a method that takes an address and an amount.
+fn call(contract: &Address, selector: &[u8; 4], to: &Address, amount: Amount) -> Action {
+    let mut input = selector.to_vec();
+    (to, amount).encode_to(&mut input);
+    Action::Call {
+        contract: *contract,
+        input,
+        value: 0,
+    }
+}
+
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
@@ -70,6 +134,12 @@ pub enum BenchError {
     /// A task of the load panicked: a bug.
     #[error("a task of the load panicked")]
     Panicked,
+    /// The contract is not a token that the funder can mint.
+    #[error("the contract has no method '{name}': expected a token with transfer and mint")]
+    NoToken {
+        /// The method that is missing.
+        name: &'static str,
+    },
     /// A set-up transaction failed.
     #[error("the set-up transaction {hash} failed: {status}")]
     SetUp {
@@ -87,14 +157,15 @@ pub enum BenchError {
 pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Report, BenchError> {
     let client = Client::connect(&options.url, None).await?;
     let keys = sender_keys(options, &client).await?;
+    let steps = Steps::find_out(&options.load, &client).await?;
     progress("funding the senders");
-    fund(options, &client, &keys).await?;
-    let terms = terms(options, &client, &keys[0]).await?;
+    fund(options, &steps, &client, &keys).await?;
+    let terms = terms(&steps, &client, &keys[0]).await?;
     progress("measuring the idle chain");
-    let mut prober = Prober::new(options, &terms, &keys)?;
+    let mut prober = Prober::new(&steps, &terms, &keys);
     let idle = prober.measure_idle(&client).await?;
     progress("signing the load");
-    let lanes = sign(options, &terms, &keys[1..]).await?;
+    let lanes = sign(options, &steps, &terms, &keys[1..]).await?;
     progress("sending the load");
     let measured = send(options, &client, lanes, prober).await?;
     Ok(measured.report(options, idle))
@@ -123,28 +194,23 @@ fn address(key: &SecretKey) -> Address {
     Address::of_account(&key.public_key())
 }
 
-async fn fund(options: &Options, client: &Client, keys: &[SecretKey]) -> Result<(), BenchError> {
+async fn fund(
+    options: &Options,
+    steps: &Steps,
+    client: &Client,
+    keys: &[SecretKey],
+) -> Result<(), BenchError> {
     let funder = options.funder.public_key();
     let balance = client.account(Address::of_account(&funder), None).await?;
     // Half of what there is, in equal parts.
     let parts = Amount::try_from(keys.len()).unwrap_or(Amount::MAX);
     let amount = balance.balance.0 / 2 / parts;
-    let per_transaction = match options.load {
-        Load::Native => limits::ACTIONS_MAX,
-        Load::Token { .. } => limits::ACTIONS_MAX / 2,
-    };
-    for keys in keys.chunks(per_transaction) {
+    for keys in keys.chunks(limits::ACTIONS_MAX / 2) {
         let mut actions = Vec::new();
         for key in keys {
             let to = address(key);
             actions.push(Action::Transfer { to, amount });
-            if let Load::Token { contract, mint, .. } = &options.load {
-                actions.push(Action::Call {
-                    contract: *contract,
-                    input: mint(&to),
-                    value: 0,
-                });
-            }
+            actions.extend(steps.mint(&to));
         }
         let prepared = client.prepare(&Draft::new(actions), &funder).await?;
         let receipt = client.send(prepared.body, &options.funder).await?;
@@ -154,25 +220,22 @@ async fn fund(options: &Options, client: &Client, keys: &[SecretKey]) -> Result<
 }
 
 fn check_receipt(
-    receipt: &kumiki_client::rpc_api::TransactionReceipt,
+    receipt: &TransactionReceipt,
 ) -> Result<(), BenchError> {
-    let value = serde_json::to_value(receipt).unwrap_or_default();
-    if value["status"] == "ok" || value["status"]["kind"] == "ok" {
+    let receipt = &receipt.receipt;
+    if receipt.status == ReceiptStatus::Ok {
         return Ok(());
     }
+    let why = receipt.failure.as_ref().map(|failure| failure.name.clone());
     Err(BenchError::SetUp {
-        hash: value["hash"].to_string(),
-        status: value["status"].to_string(),
+        hash: receipt.transaction.to_string(),
+        status: why.unwrap_or_default(),
     })
 }
 
 /// What the load's transactions have in common: gas as a simulation of one suggests, with room to spare.
-async fn terms(
-    options: &Options,
-    client: &Client,
-    key: &SecretKey,
-) -> Result<Terms, BenchError> {
-    let draft = Draft::new(vec![action(&options.load, &address(key))]);
+async fn terms(steps: &Steps, client: &Client, key: &SecretKey) -> Result<Terms, BenchError> {
+    let draft = Draft::new(vec![steps.transfer(&address(key))]);
     let prepared = client.prepare(&draft, &key.public_key()).await?;
     Ok(Terms {
         genesis_hash: client.genesis_hash(),
@@ -182,25 +245,9 @@ async fn terms(
     })
 }
 
-/// One step of the load, to `receiver`.
-fn action(load: &Load, receiver: &Address) -> Action {
-    match load {
-        Load::Native => Action::Transfer {
-            to: *receiver,
-            amount: 1,
-        },
-        Load::Token {
-            contract, transfer, ..
-        } => Action::Call {
-            contract: *contract,
-            input: transfer(receiver),
-            value: 0,
-        },
-    }
-}
-
 async fn sign(
     options: &Options,
+    steps: &Steps,
     terms: &Terms,
     keys: &[SecretKey],
 ) -> Result<Vec<Arc<Lane>>, BenchError> {
@@ -209,12 +256,12 @@ async fn sign(
     let signing: Vec<_> = keys
         .chunks(options.senders.max(1))
         .map(|senders| {
-            let (terms, senders, load) = (terms.clone(), senders.to_vec(), options.load.clone());
+            let (terms, senders, steps) = (terms.clone(), senders.to_vec(), steps.clone());
             tokio::task::spawn_blocking(move || {
                 let receivers: Vec<Address> = senders.iter().map(address).collect();
                 // Each sends to the next.
                 let receiver = |index: usize| receivers[(index + 1) % receivers.len()];
-                sign_lane(&terms, &senders, count, |index| action(&load, &receiver(index)))
+                sign_lane(&terms, &senders, count, |index| steps.transfer(&receiver(index)))
             })
         })
         .collect();
@@ -234,18 +281,18 @@ struct Prober {
 }
 
 impl Prober {
-    fn new(options: &Options, terms: &Terms, keys: &[SecretKey]) -> Result<Self, BenchError> {
+    fn new(steps: &Steps, terms: &Terms, keys: &[SecretKey]) -> Self {
         let receiver = keys.get(1).unwrap_or(&keys[0]);
-        Ok(Self {
+        Self {
             key: keys[0].clone(),
             // Beside the load it pays a little more, as somebody in a hurry does.
             terms: Terms {
                 gas_price: terms.gas_price + 1,
                 ..terms.clone()
             },
-            action: action(&options.load, &address(receiver)),
+            action: steps.transfer(&address(receiver)),
             nonce: 0,
-        })
+        }
     }
 
     fn next(&mut self) -> Transaction {
