@@ -16,6 +16,9 @@ use crate::chain::Task;
 use crate::metrics::observe;
 use crate::{Fatal, NodeMetrics};
 
+#[cfg(test)]
+mod tests;
+
 /// What the thread works with.
 pub(crate) struct ExecutorThread {
     pub(crate) storage: Arc<Storage>,

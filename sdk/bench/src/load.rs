@@ -150,15 +150,22 @@ mod tests {
             .collect();
         assert_eq!(order, [(false, 0), (true, 0), (false, 1), (true, 1)]);
         let body: Value = serde_json::from_str(&batch_body(&lane)).unwrap();
-        assert_eq!(body[3]["params"]["transaction"], format!("0x{}", hex::encode(&lane[3])));
+        assert_eq!(
+            body[3]["params"]["transaction"],
+            format!("0x{}", hex::encode(&lane[3]))
+        );
     }
 
     #[test]
     fn only_refusals_that_may_pass_are_sent_again() {
-        assert!(!is_refused(br#"[{"jsonrpc":"2.0","id":0,"result":{"hash":"0x00"}}]"#));
+        assert!(!is_refused(
+            br#"[{"jsonrpc":"2.0","id":0,"result":{"hash":"0x00"}}]"#
+        ));
         let executed = br#"[{"id":0,"error":{"code":2004,"data":{"name":"nonceTooLow"}}}]"#;
         assert!(!is_refused(executed));
-        assert!(is_refused(br#"[{"id":0,"error":{"code":2013,"data":{"name":"poolFull"}}}]"#));
+        assert!(is_refused(
+            br#"[{"id":0,"error":{"code":2013,"data":{"name":"poolFull"}}}]"#
+        ));
         assert!(is_refused(br#"{"error":{"code":1}}"#));
     }
 }

@@ -83,12 +83,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{}: {:.0} tx/s final ({} in {:.1} s, {} blocks, {} refusals)",
-            self.load,
-            self.per_second,
-            self.transactions,
-            self.seconds,
-            self.blocks,
-            self.refusals
+            self.load, self.per_second, self.transactions, self.seconds, self.blocks, self.refusals
         )?;
         writeln!(f, "submit to final, idle:   {}", self.idle)?;
         writeln!(f, "submit to final, loaded: {}", self.loaded)?;

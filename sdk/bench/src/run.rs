@@ -10,11 +10,11 @@ use kumiki_protocol::{
     Action, Address, Amount, Encode as _, SecretKey, Transaction, limits, sha3_256,
 };
 
+use crate::ConnectionError;
 use crate::connection::Connection;
 use crate::load::{Lane, Terms, send_lane, sign_lane};
 use crate::metrics_page::MetricsPage;
 use crate::report::{Latency, Report, Stage};
-use crate::ConnectionError;
 
 /// Transactions measured one after the other on the idle chain.
 const IDLE_COUNT: usize = 300;
@@ -219,9 +219,7 @@ async fn fund(
     Ok(())
 }
 
-fn check_receipt(
-    receipt: &TransactionReceipt,
-) -> Result<(), BenchError> {
+fn check_receipt(receipt: &TransactionReceipt) -> Result<(), BenchError> {
     let receipt = &receipt.receipt;
     if receipt.status == ReceiptStatus::Ok {
         return Ok(());
@@ -261,7 +259,9 @@ async fn sign(
                 let receivers: Vec<Address> = senders.iter().map(address).collect();
                 // Each sends to the next.
                 let receiver = |index: usize| receivers[(index + 1) % receivers.len()];
-                sign_lane(&terms, &senders, count, |index| steps.transfer(&receiver(index)))
+                sign_lane(&terms, &senders, count, |index| {
+                    steps.transfer(&receiver(index))
+                })
             })
         })
         .collect();
@@ -381,12 +381,27 @@ async fn send(
 
 /// Kinds of work and the metrics that count their seconds.
 const STAGES: [(&str, &str); 7] = [
-    ("admission: account and pool", "kumiki_mempool_check_seconds_total"),
-    ("admission: signatures", "kumiki_mempool_verify_seconds_total"),
-    ("executor: choose candidates", "kumiki_node_block_select_seconds_sum"),
+    (
+        "admission: account and pool",
+        "kumiki_mempool_check_seconds_total",
+    ),
+    (
+        "admission: signatures",
+        "kumiki_mempool_verify_seconds_total",
+    ),
+    (
+        "executor: choose candidates",
+        "kumiki_node_block_select_seconds_sum",
+    ),
     ("executor: execute", "kumiki_node_block_execute_seconds_sum"),
-    ("executor: state root and header", "kumiki_node_block_root_seconds_sum"),
-    ("executor: durable commit", "kumiki_node_block_commit_seconds_sum"),
+    (
+        "executor: state root and header",
+        "kumiki_node_block_root_seconds_sum",
+    ),
+    (
+        "executor: durable commit",
+        "kumiki_node_block_commit_seconds_sum",
+    ),
     ("executor: publish", "kumiki_node_block_publish_seconds_sum"),
 ];
 

@@ -1,0 +1,178 @@
+//! What the executor thread refuses to go on from.
+
+use std::path::Path;
+
+use kumiki_executor::genesis_changes;
+use kumiki_mempool::{ChainRules, MempoolLimits};
+use kumiki_protocol::Certificate;
+use kumiki_storage::StorageOptions;
+use kumiki_testkit::{Draft, account};
+use kumiki_vm::{EngineKind, Vm, VmConfig};
+use prometheus_client::registry::Registry;
+
+use super::*;
+use crate::node::genesis_block;
+use crate::{dev_genesis, dev_validator_key};
+
+/// An executor thread over a new chain, to be driven by hand.
+fn thread(dir: &Path) -> ExecutorThread {
+    let genesis = dev_genesis(&[account(0).address], 1 << 80, 1_000);
+    let validators = genesis.validator_set().unwrap();
+    let storage = Storage::open(dir, StorageOptions::default()).unwrap();
+    let changes = genesis_changes(&genesis);
+    let prepared = storage.prepare(&changes).unwrap();
+    let block = genesis_block(&genesis, &validators, &prepared);
+    storage.initialise(&genesis, &changes, &block).unwrap();
+    let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap();
+    let tip = storage.tip().unwrap();
+    let state = Arc::new(storage.snapshot().unwrap());
+    let rules = ChainRules {
+        genesis_hash: genesis.hash(),
+        gas_price_min: 1,
+        block_gas_max: genesis.parameters.block_gas_max,
+        block_bytes_max: 1 << 20,
+        transaction_gas: 0,
+        transaction_gas_per_byte: 0,
+    };
+    let head = ChainHead {
+        height: 0,
+        state: Arc::<Snapshot>::clone(&state),
+    };
+    ExecutorThread {
+        storage: Arc::new(storage),
+        executor: Arc::new(Executor::new(vm, &genesis)),
+        mempool: Arc::new(SharedMempool::new(MempoolLimits::STANDARD, rules, head)),
+        genesis_hash: genesis.hash(),
+        genesis: Arc::new(genesis),
+        validators_hash: validators.hash(),
+        heads: watch::channel(tip).0,
+        metrics: NodeMetrics::register(&mut Registry::default()),
+        tip,
+        state,
+        built: None,
+    }
+}
+
+fn request(thread: &ExecutorThread) -> BuildRequest {
+    BuildRequest {
+        height: thread.tip.height + 1,
+        parent: thread.tip.block_hash,
+        time_ms: 5,
+        proposer: dev_validator_key().public_key(),
+        allow_empty: true,
+    }
+}
+
+fn decide(thread: &ExecutorThread, block: Arc<Block>) -> Decided {
+    let validators = thread.genesis.validator_set().unwrap();
+    let key = dev_validator_key();
+    let certificate = Certificate::sign(
+        &thread.genesis_hash,
+        block.header.height,
+        block.hash(),
+        &validators,
+        &[&key],
+    );
+    Decided { block, certificate }
+}
+
+/// The next block with one transfer in it, as another node would make it.
+fn foreign_block(thread: &mut ExecutorThread) -> Block {
+    let transfer = Draft::new(&thread.genesis, &account(0), 0)
+        .transfer(&account(1).address, 1)
+        .sign();
+    let outline = Outline {
+        height: thread.tip.height + 1,
+        time_ms: 2_000,
+        proposer: dev_validator_key().public_key(),
+    };
+    let executed = thread
+        .execute(
+            &outline,
+            vec![transfer],
+            Selection::DropRejected,
+            Signatures::Verify,
+        )
+        .unwrap();
+    let built = thread.finish(&outline, executed).unwrap();
+    Arc::unwrap_or_clone(built.block)
+}
+
+#[test]
+fn time_never_runs_backwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let block = thread.build(&request(&thread)).unwrap().unwrap();
+    assert_eq!(block.header.time_ms, 1_000);
+}
+
+#[test]
+fn nothing_to_put_in_makes_no_block_unless_an_empty_one_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let mut request = request(&thread);
+    request.allow_empty = false;
+    assert_eq!(thread.build(&request).unwrap(), None);
+}
+
+#[test]
+fn a_block_made_elsewhere_is_checked_committed_and_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let block = Arc::new(foreign_block(&mut thread));
+    assert!(thread.check(Arc::clone(&block)).unwrap());
+    let decided = decide(&thread, block);
+    thread.commit(&decided).unwrap();
+    assert_eq!(thread.tip.height, 1);
+    assert_eq!(*thread.heads.borrow(), thread.storage.tip().unwrap());
+    assert_eq!(thread.blocks(0, 10).unwrap(), [decided]);
+}
+
+#[test]
+fn a_proposal_with_another_result_time_or_parent_is_not_voted_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let block = foreign_block(&mut thread);
+    let changes: [fn(&mut Block); 5] = [
+        |block| block.header.executed.state_root = Hash([1; 32]),
+        |block| block.header.time_ms = 999,
+        |block| block.header.parent = Hash([1; 32]),
+        |block| block.header.height += 1,
+        |block| block.transactions.clear(),
+    ];
+    for change in changes {
+        let mut altered = block.clone();
+        change(&mut altered);
+        assert!(!thread.check(Arc::new(altered)).unwrap());
+    }
+}
+
+#[test]
+fn a_decided_block_with_another_result_stops_the_node_with_both_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let mut block = foreign_block(&mut thread);
+    let right = block.header.executed;
+    block.header.executed.state_root = Hash([1; 32]);
+    let decided = decide(&thread, Arc::new(block));
+    match thread.commit(&decided).unwrap_err() {
+        Fatal::WrongResult {
+            decided, executed, ..
+        } => {
+            assert_eq!(decided.state_root, Hash([1; 32]));
+            assert_eq!(*executed, right);
+        }
+        other => panic!("stopped for another reason: {other}"),
+    }
+    assert_eq!(thread.storage.tip().unwrap().height, 0);
+}
+
+#[test]
+fn heights_that_do_not_follow_stop_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let mut request = request(&thread);
+    request.height = 9;
+    let error = thread.build(&request).unwrap_err();
+    assert!(matches!(error, Fatal::NotNext { found: 9, tip: 0 }));
+}
