@@ -1,8 +1,11 @@
-//! Make the genesis of a dev chain.
+//! Make the genesis of a dev chain, and block 0 of any chain.
 
 use kumiki_protocol::{
-    Address, Amount, ChainKind, Genesis, GenesisAccount, Parameters, SecretKey, sha3_256,
+    Address, Amount, Block, ChainKind, ExecutedState, Genesis, GenesisAccount, Hash, Header,
+    PROTOCOL_VERSION, Parameters, Receipt, SecretKey, ValidatorSet, sha3_256,
 };
+use kumiki_state::{EmptyState, StateChanges, Tree};
+use kumiki_storage::StorageError;
 
 /// The chain id of dev chains.
 pub const DEV_CHAIN_ID: &str = "kumiki-dev";
@@ -39,4 +42,33 @@ pub fn dev_genesis(accounts: &[Address], balance: Amount, time_ms: u64) -> Genes
             block_bytes_max: 4 << 20,
         },
     }
+}
+
+/// Block 0 of the chain of `genesis`, whose first state is `changes`.
+pub(crate) fn genesis_block(
+    genesis: &Genesis,
+    validators: &ValidatorSet,
+    changes: &StateChanges,
+) -> Result<Block, StorageError> {
+    let state = Tree::empty().update(changes, &EmptyState)?;
+    Ok(Block {
+        header: Header {
+            version: PROTOCOL_VERSION,
+            genesis_hash: genesis.hash(),
+            height: 0,
+            parent: Hash::ZERO,
+            time_ms: genesis.time_ms,
+            proposer: validators.keys()[0],
+            transactions_root: Block::transactions_root(&[]),
+            transactions_count: 0,
+            executed: ExecutedState {
+                height: 0,
+                state_root: state.root(),
+                state_entries: state.entries(),
+                receipts_root: Receipt::root(&[]),
+                next_validators_hash: validators.hash(),
+            },
+        },
+        transactions: Vec::new(),
+    })
 }

@@ -8,19 +8,17 @@ use std::thread::JoinHandle;
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
 use kumiki_mempool::{ChainHead, ChainRules, SharedMempool};
-use kumiki_protocol::{
-    Action, Block, ExecutedState, Genesis, Hash, Header, PROTOCOL_VERSION, Receipt, Transaction,
-    ValidatorSet,
-};
+use kumiki_protocol::{Action, Genesis, Transaction, ValidatorSet};
 use kumiki_rpc::{RpcContext, ServerHandle};
 use kumiki_rpc_api::HealthStatus;
-use kumiki_storage::{Prepared, Snapshot, Storage, StorageError, Tip};
+use kumiki_storage::{Snapshot, Storage, StorageError, Tip};
 use kumiki_vm::{EngineKind, Vm, VmConfig, gas, spawn_execution_thread};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::chain::Task;
 use crate::executor_thread::ExecutorThread;
+use crate::genesis::genesis_block;
 use crate::metrics::MempoolCollector;
 use crate::{Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics};
 
@@ -401,36 +399,7 @@ fn initialise(storage: &Storage, genesis: &Genesis) -> Result<(), NodeError> {
         .validator_set()
         .ok_or(kumiki_protocol::GenesisError::Validators)?;
     let changes = genesis_changes(genesis);
-    let prepared = storage.prepare(&changes)?;
-    let block = genesis_block(genesis, &validators, &prepared);
+    let block = genesis_block(genesis, &validators, &changes)?;
     storage.initialise(genesis, &changes, &block)?;
     Ok(())
-}
-
-/// Block 0 of the chain of `genesis`, whose first state is `prepared`.
-pub(crate) fn genesis_block(
-    genesis: &Genesis,
-    validators: &ValidatorSet,
-    prepared: &Prepared,
-) -> Block {
-    Block {
-        header: Header {
-            version: PROTOCOL_VERSION,
-            genesis_hash: genesis.hash(),
-            height: 0,
-            parent: Hash::ZERO,
-            time_ms: genesis.time_ms,
-            proposer: validators.keys()[0],
-            transactions_root: Block::transactions_root(&[]),
-            transactions_count: 0,
-            executed: ExecutedState {
-                height: 0,
-                state_root: prepared.state_root,
-                state_entries: prepared.state_entries,
-                receipts_root: Receipt::root(&[]),
-                next_validators_hash: validators.hash(),
-            },
-        },
-        transactions: Vec::new(),
-    }
 }

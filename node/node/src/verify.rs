@@ -12,7 +12,7 @@ use kumiki_protocol::{
 use kumiki_storage::{BlockCommit, Storage, StorageError, StorageOptions};
 use kumiki_vm::Vm;
 
-use crate::node::genesis_block;
+use crate::genesis::genesis_block;
 
 /// What a whole verification found to be true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +112,7 @@ impl Replay {
     fn start(genesis: &Genesis, vm: Vm, copy: Storage) -> Result<Self, VerifyError> {
         let validators = genesis.validator_set().ok_or(VerifyError::NoValidators)?;
         let changes = genesis_changes(genesis);
-        let prepared = copy.prepare(&changes)?;
-        let block = genesis_block(genesis, &validators, &prepared);
+        let block = genesis_block(genesis, &validators, &changes)?;
         copy.initialise(genesis, &changes, &block)?;
         Ok(Self {
             copy,

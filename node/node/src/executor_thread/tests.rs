@@ -11,7 +11,7 @@ use kumiki_vm::{EngineKind, Vm, VmConfig};
 use prometheus_client::registry::Registry;
 
 use super::*;
-use crate::node::genesis_block;
+use crate::genesis::genesis_block;
 use crate::{dev_genesis, dev_validator_key};
 
 /// An executor thread over a new chain, to be driven by hand.
@@ -20,8 +20,7 @@ fn thread(dir: &Path) -> ExecutorThread {
     let validators = genesis.validator_set().unwrap();
     let storage = Storage::open(dir, StorageOptions::default()).unwrap();
     let changes = genesis_changes(&genesis);
-    let prepared = storage.prepare(&changes).unwrap();
-    let block = genesis_block(&genesis, &validators, &prepared);
+    let block = genesis_block(&genesis, &validators, &changes).unwrap();
     storage.initialise(&genesis, &changes, &block).unwrap();
     let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap();
     let tip = storage.tip().unwrap();
