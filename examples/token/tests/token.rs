@@ -8,7 +8,7 @@ const SUPPLY: Balance = 1_000_000;
 
 fn deploy(chain: &mut TestChain, owner: &Account) -> TokenRef {
     let init = TokenRef::init("Example".into(), "EXA".into(), 6, SUPPLY);
-    chain.deploy(owner, init).unwrap()
+    chain.deploy(owner, init).expect("the token deploys")
 }
 
 #[kumiki_contract_testing::test]
