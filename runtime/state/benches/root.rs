@@ -2,11 +2,6 @@
 //!
 //! `KUMIKI_BENCH_KEYS` sets the size of the state (default 200,000). Keys have 44 bytes, values 64.
 
-#![expect(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
-
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::ops::{Bound, ControlFlow};

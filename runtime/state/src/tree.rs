@@ -22,6 +22,9 @@ pub use records::{Bucket, BucketRecord};
 /// Entries of a bucket, at most.
 pub const BUCKET_MAX: u64 = 16;
 
+/// Changes on each side of a branch from which on a second thread is worth its start.
+const FORK_CHANGES_MIN: usize = 256;
+
 /// The authenticated tree over one state. Cloning shares everything.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -184,8 +187,17 @@ impl Tree {
         let middle = changes.partition_point(|(key, _)| *key < split);
         let end = changes.partition_point(|(key, _)| *key < split || !outside(key));
         let (left_extent, right_extent) = extent.halves(split);
-        let left = self.update_node(&inner.left, left_extent, &changes[start..middle], reader)?;
-        let right = self.update_node(&inner.right, right_extent, &changes[middle..end], reader)?;
+        let update_left =
+            || self.update_node(&inner.left, left_extent, &changes[start..middle], reader);
+        let update_right =
+            || self.update_node(&inner.right, right_extent, &changes[middle..end], reader);
+        // The sides share nothing, so where each has much to do they are worked out side by side.
+        let (left, right) = if (middle - start).min(end - middle) < FORK_CHANGES_MIN {
+            (update_left(), update_right())
+        } else {
+            side_by_side(update_left, update_right)
+        };
+        let (left, right) = (left?, right?);
         let joined = match (left, right) {
             (Some(left), Some(right)) => {
                 let same = Arc::ptr_eq(&left, &inner.left) && Arc::ptr_eq(&right, &inner.right);
@@ -300,6 +312,18 @@ impl<'a> Piece<'a> {
             node: Some(node),
         }
     }
+}
+
+/// Runs both, `left` in a thread of its own. Results do not depend on which ends first.
+fn side_by_side<T: Send>(left: impl FnOnce() -> T + Send, right: impl FnOnce() -> T) -> (T, T) {
+    std::thread::scope(|scope| {
+        let left = scope.spawn(left);
+        let right = right();
+        match left.join() {
+            Ok(left) => (left, right),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 fn inserted<'a>(changes: &[Change<'a>]) -> Vec<Piece<'a>> {

@@ -29,6 +29,10 @@ impl Random {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
+    fn byte_below(&mut self, bound: usize) -> u8 {
+        self.below(bound).to_le_bytes()[0]
+    }
+
     pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.next().to_be_bytes()[0]).collect()
     }
@@ -199,7 +203,7 @@ fn random_changes(random: &mut Random, before: &Model) -> (StateChanges, Model) 
     let mut changes = StateChanges::default();
     let mut after = before.clone();
     for _ in 0..random.below(40) {
-        let key = vec![random.below(3) as u8; 1 + random.below(100)];
+        let key = vec![random.byte_below(3); 1 + random.below(100)];
         if random.below(4) == 0 {
             after.remove(&key);
             changes.entries.insert(key, None);
@@ -220,9 +224,9 @@ fn random_changes(random: &mut Random, before: &Model) -> (StateChanges, Model) 
 fn random_events(random: &mut Random) -> Vec<Event> {
     (0..random.below(4))
         .map(|_| Event {
-            contract: Address([random.below(3) as u8; 32]),
+            contract: Address([random.byte_below(3); 32]),
             topics: (0..random.below(4))
-                .map(|_| Hash([random.below(3) as u8; 32]))
+                .map(|_| Hash([random.byte_below(3); 32]))
                 .collect(),
             data: random.bytes(10),
         })

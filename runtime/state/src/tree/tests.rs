@@ -85,9 +85,10 @@ fn naive_root(entries: &[(&Vec<u8>, &Vec<u8>)]) -> [u8; 32] {
     match entries {
         [] => [0; 32],
         [(key, value)] => {
-            let mut varint = vec![(key.len() & 0x7f) as u8];
+            let low = |number: usize| number.to_le_bytes()[0];
+            let mut varint = vec![low(key.len())];
             if key.len() > 0x7f {
-                varint = vec![(key.len() & 0x7f) as u8 | 0x80, (key.len() >> 7) as u8];
+                varint = vec![low(key.len() | 0x80), low(key.len() >> 7)];
             }
             let value = kumiki_protocol::sha2_256(&[value]);
             kumiki_protocol::sha2_256(&[&[0], &varint, key, &[0x20], &value.0]).0
@@ -98,7 +99,7 @@ fn naive_root(entries: &[(&Vec<u8>, &Vec<u8>)]) -> [u8; 32] {
                 .find(|bit| first[*bit] != last[*bit])
                 .unwrap();
             let (left, right): (Vec<_>, Vec<_>) = many.iter().partition(|(key, _)| !bits(key)[bit]);
-            let at = (bit as u16).to_be_bytes();
+            let at = u16::try_from(bit).unwrap().to_be_bytes();
             let (left, right) = (naive_root(&left), naive_root(&right));
             kumiki_protocol::sha2_256(&[&[1], &at, &left, &right]).0
         }
@@ -246,6 +247,29 @@ proptest! {
             prop_assert!(verify_range(&root, proved, &forged, &page.proof).is_err());
         }
     }
+}
+
+#[test]
+fn large_batches_worked_out_side_by_side_come_to_the_same_root() {
+    let key = |number: u32| {
+        kumiki_protocol::sha2_256(&[&number.to_be_bytes()])
+            .0
+            .to_vec()
+    };
+    let state: MapState = (0..3_000).map(|number| (key(number), vec![1])).collect();
+    let tree = Tree::rebuild(&state).unwrap();
+    let entries = (1_500..4_500)
+        .map(|number| (key(number), (number % 5 > 0).then(|| vec![2])))
+        .collect();
+    let changes = StateChanges {
+        entries,
+        codes: BTreeMap::new(),
+    };
+    let mut after = state.clone();
+    after.apply(&changes);
+    let updated = tree.update(&changes, &state).unwrap();
+    assert_eq!(updated.root(), Tree::rebuild(&after).unwrap().root());
+    assert_eq!(updated.entries(), after.0.len() as u64);
 }
 
 #[test]
