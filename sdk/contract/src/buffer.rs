@@ -135,7 +135,7 @@ mod wasm {
         /// `length` bytes that `fill` writes.
         #[inline]
         pub(crate) fn filled(length: usize, fill: impl FnOnce(&mut [u8])) -> Self {
-            let mut buffer = Self::zeroed(length);
+            let buffer = Self::zeroed(length);
             // SAFETY: the block has at least `length` bytes, all written.
             fill(unsafe { core::slice::from_raw_parts_mut(buffer.start, length) });
             buffer

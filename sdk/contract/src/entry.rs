@@ -88,6 +88,7 @@ pub fn arguments<T: Decode>(input: &[u8]) -> T {
 }
 
 /// Reverts when native tokens came along.
+#[inline(never)]
 pub fn refuse_value() {
     if host::value() != 0 {
         revert_sdk(SdkError::NotPayable);

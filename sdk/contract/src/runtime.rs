@@ -10,6 +10,7 @@ use core::panic::PanicInfo;
 
 use kumiki_abi::SdkError;
 
+use crate::buffer::Buffer;
 use crate::{entry, host};
 
 const PAGE_BYTES: usize = 65_536;
@@ -98,7 +99,19 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(message) = info.message().as_str() {
         host::panic_message(message.as_bytes());
     } else if let Some(place) = info.location() {
-        host::panic_message(place.file().as_bytes());
+        let mut text = Buffer::copied(b"panic at ");
+        text.push(place.file().as_bytes());
+        text.push(b":");
+        push_decimal(place.line(), &mut text);
+        host::panic_message(&text);
     }
     entry::revert_sdk(SdkError::Panic)
+}
+
+fn push_decimal(number: u32, text: &mut Buffer) {
+    if number > 9 {
+        push_decimal(number / 10, text);
+    }
+    // A digit is below 10.
+    text.push(&[b'0'.wrapping_add((number % 10) as u8)]);
 }
