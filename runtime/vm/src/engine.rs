@@ -43,7 +43,7 @@ pub(crate) struct Ran {
 /// One of the engines and its modules.
 pub(crate) enum Engine {
     #[cfg(feature = "wasmtime")]
-    Wasmtime(wasmtime::WasmtimeEngine),
+    Wasmtime(Box<wasmtime::WasmtimeEngine>),
     #[cfg(feature = "wasmi")]
     Wasmi(wasmi::WasmiEngine),
     #[cfg(feature = "native")]
@@ -70,7 +70,9 @@ impl Engine {
     pub(crate) fn new(config: &VmConfig) -> Result<Self, VmFailure> {
         match config.engine {
             #[cfg(feature = "wasmtime")]
-            EngineKind::Wasmtime => wasmtime::WasmtimeEngine::new(config).map(Self::Wasmtime),
+            EngineKind::Wasmtime => {
+                wasmtime::WasmtimeEngine::new(config).map(|engine| Self::Wasmtime(Box::new(engine)))
+            }
             #[cfg(feature = "wasmi")]
             EngineKind::Wasmi => wasmi::WasmiEngine::new().map(Self::Wasmi),
             #[cfg(feature = "native")]

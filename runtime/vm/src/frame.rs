@@ -115,7 +115,7 @@ impl Frame {
     pub fn balance(&mut self, address: &Address) -> Result<Amount, Ended> {
         self.charge(gas::STORAGE_READ)?;
         let balance = self.session()?.balance(address);
-        self.from_state(balance)
+        self.or_fail(balance)
     }
 
     /// The height of the block that this runs in.
@@ -246,7 +246,7 @@ impl Frame {
         self.session.as_deref_mut().ok_or(Ended)
     }
 
-    fn from_state<T>(&mut self, result: Result<T, StateError>) -> Result<T, Ended> {
+    fn or_fail<T>(&mut self, result: Result<T, StateError>) -> Result<T, Ended> {
         result.map_err(|error| self.fail(error.into()))
     }
 }

@@ -4,7 +4,8 @@
 //! Gas below zero after a stop means that the gas ran out, a stack counter below zero that the stack did.
 
 mod function;
-#[cfg(all(test, feature = "wasmi"))]
+#[cfg(test)]
+#[cfg(feature = "wasmi")]
 mod tests;
 
 use wasm_encoder::{Encode as _, ExportKind, Module, RawSection, SectionId};

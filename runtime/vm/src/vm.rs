@@ -1,7 +1,8 @@
 //! Run calls, deployments and upgrades, each all or nothing.
 
 mod calls;
-#[cfg(all(test, feature = "wasmtime", feature = "wasmi"))]
+#[cfg(test)]
+#[cfg(all(feature = "wasmtime", feature = "wasmi"))]
 mod tests;
 
 use std::path::PathBuf;

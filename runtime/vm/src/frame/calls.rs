@@ -20,7 +20,7 @@ impl Frame {
         }
         let from = self.contract;
         let moved = self.session()?.transfer(&from, to, amount);
-        self.from_state(moved)
+        self.or_fail(moved)
     }
 
     /// Calls a contract with at most `gas` (0: all that may be passed on, 63/64). The returned or revert data is

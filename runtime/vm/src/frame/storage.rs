@@ -24,7 +24,7 @@ impl Frame {
         self.set_key(key)?;
         let session = self.session.as_deref_mut().ok_or(Ended)?;
         let value = session.journal.get(&self.key);
-        match self.from_state(value)? {
+        match self.or_fail(value)? {
             None => Ok(NOT_FOUND),
             Some(value) => {
                 self.charge(count(value.len()) * gas::STORAGE_READ_PER_BYTE)?;
@@ -68,7 +68,7 @@ impl Frame {
         self.set_key(key)?;
         let session = self.session.as_deref_mut().ok_or(Ended)?;
         let has = session.journal.contains(&self.key);
-        self.from_state(has)
+        self.or_fail(has)
     }
 
     /// Writes entries whose keys begin with `prefix`, after `start` in the direction that `flags` name, at most
@@ -114,7 +114,7 @@ impl Frame {
             .scan(range, direction, &mut |key, value| page.visit(key, value));
         let (gas_left, written, needed) = (page.gas, page.written, page.needed);
         self.gas = gas_left;
-        self.from_state(scanned)?;
+        self.or_fail(scanned)?;
         if gas_left < 0 {
             return Err(Ended);
         }

@@ -56,22 +56,8 @@ impl Sections {
                     self.functions.push(index);
                 }
             }
-            Payload::TableSection(reader) => {
-                check("tables", u64::from(reader.count()), 1)?;
-                for table in reader.clone() {
-                    let table = table.map_err(|error| super::explain(&error))?.ty;
-                    check("table entries", table.initial, limits::TABLE_ENTRIES_MAX)?;
-                    self.table_entries = Some(table.initial);
-                }
-            }
-            Payload::MemorySection(reader) => {
-                check("memories", u64::from(reader.count()), 1)?;
-                for memory in reader.clone() {
-                    let memory = memory.map_err(|error| super::explain(&error))?;
-                    check("memory pages", memory.initial, limits::MEMORY_PAGES_MAX)?;
-                    self.memory_pages = Some(memory.initial);
-                }
-            }
+            Payload::TableSection(reader) => self.read_tables(reader)?,
+            Payload::MemorySection(reader) => self.read_memories(reader)?,
             Payload::GlobalSection(reader) => {
                 self.globals = u64::from(reader.count());
                 check("globals", self.globals, limits::GLOBALS_MAX)?;
@@ -104,6 +90,32 @@ impl Sections {
                 })?;
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_tables(
+        &mut self,
+        reader: &wasmparser::TableSectionReader<'_>,
+    ) -> Result<(), InvalidCode> {
+        check("tables", u64::from(reader.count()), 1)?;
+        for table in reader.clone() {
+            let table = table.map_err(|error| super::explain(&error))?.ty;
+            check("table entries", table.initial, limits::TABLE_ENTRIES_MAX)?;
+            self.table_entries = Some(table.initial);
+        }
+        Ok(())
+    }
+
+    fn read_memories(
+        &mut self,
+        reader: &wasmparser::MemorySectionReader<'_>,
+    ) -> Result<(), InvalidCode> {
+        check("memories", u64::from(reader.count()), 1)?;
+        for memory in reader.clone() {
+            let memory = memory.map_err(|error| super::explain(&error))?;
+            check("memory pages", memory.initial, limits::MEMORY_PAGES_MAX)?;
+            self.memory_pages = Some(memory.initial);
         }
         Ok(())
     }
