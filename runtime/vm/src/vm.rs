@@ -71,7 +71,7 @@ pub struct Vm {
 pub(crate) struct VmInner {
     pub(crate) engine: Arc<Engine>,
     prepare: PrepareQueue,
-    free_slots: Mutex<u32>,
+    slots: Mutex<Slots>,
     slot_freed: Condvar,
     #[cfg(feature = "native")]
     pub(crate) native: crate::engine::native::NativeCodes,
@@ -89,7 +89,10 @@ impl Vm {
             inner: Arc::new(VmInner {
                 engine,
                 prepare,
-                free_slots: Mutex::new(config.parallel_calls_max.max(1)),
+                slots: Mutex::new(Slots {
+                    free: config.parallel_calls_max.max(1),
+                    waiting: 0,
+                }),
                 slot_freed: Condvar::new(),
                 #[cfg(feature = "native")]
                 native: crate::engine::native::NativeCodes::default(),
@@ -182,33 +185,39 @@ impl Vm {
     }
 }
 
+/// How many chains of calls may still start, and how many wait to.
+#[derive(Debug)]
+struct Slots {
+    free: u32,
+    waiting: u32,
+}
+
 /// The right to run one chain of calls.
 struct Slot<'a>(&'a VmInner);
 
 impl<'a> Slot<'a> {
     fn take(inner: &'a VmInner) -> Self {
-        let mut free = inner
-            .free_slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            free = inner
+        let mut slots = inner.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        while slots.free == 0 {
+            slots.waiting += 1;
+            slots = inner
                 .slot_freed
-                .wait(free)
+                .wait(slots)
                 .unwrap_or_else(PoisonError::into_inner);
+            slots.waiting -= 1;
         }
-        *free -= 1;
+        slots.free -= 1;
         Self(inner)
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self
-            .0
-            .free_slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.slot_freed.notify_one();
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.free += 1;
+        // Waking is a system call even when nobody waits.
+        if slots.waiting > 0 {
+            self.0.slot_freed.notify_one();
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! Run contracts written as native Rust through the same frames, for tests of contracts.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,6 +1,7 @@
 //! Hold the claims of calls: the same contracts under both engines, in lockstep.
 
 mod abi;
+mod cache;
 mod calls;
 mod deploy;
 mod exhaustion;
