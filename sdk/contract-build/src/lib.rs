@@ -1,11 +1,13 @@
 //! Hold the one recipe that makes a contract crate a Wasm file, for `kumiki build` and for contract tests.
 //!
 //! The recipe: stable cargo, target `wasm32v1-none`, a profile given on the command line (so that no `Cargo.toml` can
-//! change it), flags of our own instead of the user's `RUSTFLAGS`, then [`strip`].
+//! change it), flags of our own instead of the user's `RUSTFLAGS`, then [`compact`].
 
+mod compact;
 mod strip;
 mod toolchain;
 
+pub use compact::{compact, original_offset};
 pub use strip::{MalformedWasm, strip};
 pub use toolchain::{ToolchainError, ensure_target};
 

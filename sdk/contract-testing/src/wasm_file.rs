@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kumiki_contract::Contract;
-use kumiki_contract_build::{ContractBuild, ensure_target, strip};
+use kumiki_contract_build::{ContractBuild, compact, ensure_target};
 
 /// Names a folder of Wasm files that are built already, `<package>.wasm` each.
 const WASM_DIR: &str = "KUMIKI_WASM_DIR";
@@ -28,7 +28,7 @@ pub(crate) fn code<C: Contract>() -> Arc<[u8]> {
     };
     let wasm =
         std::fs::read(&path).unwrap_or_else(|error| fail(&format!("{}: {error}", path.display())));
-    let code: Arc<[u8]> = strip(&wasm)
+    let code: Arc<[u8]> = compact(&wasm)
         .unwrap_or_else(|error| fail(&format!("{}: {error}", path.display())))
         .into();
     files.insert(C::PACKAGE.to_owned(), Arc::clone(&code));
