@@ -40,11 +40,6 @@ impl Home {
         self.0.join("sdk")
     }
 
-    /// Where the VM keeps compiled modules.
-    pub(crate) fn module_cache(&self) -> PathBuf {
-        self.0.join("cache").join("modules")
-    }
-
     /// The user's own networks.
     pub(crate) fn networks(&self) -> PathBuf {
         self.0.join("networks.toml")

@@ -1,8 +1,7 @@
 //! Print data to stdout and messages to stderr.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::failure::{Failure, printable};
@@ -39,34 +38,6 @@ impl Output {
             print_line(&failure.json().to_string());
         } else {
             let _closed = writeln!(std::io::stderr(), "{failure}");
-        }
-    }
-
-    /// A spinner on a terminal, else a message; clears itself when dropped.
-    pub(crate) fn progress(self, text: &str) -> Progress {
-        if self.quiet || self.json || !std::io::stderr().is_terminal() {
-            if !self.json {
-                self.message(text);
-            }
-            return Progress(None);
-        }
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-            bar.set_style(style);
-        }
-        bar.set_message(printable(text));
-        bar.enable_steady_tick(std::time::Duration::from_millis(120));
-        Progress(Some(bar))
-    }
-}
-
-/// Something under way.
-pub(crate) struct Progress(Option<ProgressBar>);
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
         }
     }
 }

@@ -16,7 +16,8 @@ const FILE: &str = "kumiki.toml";
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    pub(crate) project: Option<ProjectSection>,
+    #[serde(rename = "project")]
+    pub(crate) _project: Option<ProjectSection>,
     #[serde(default)]
     pub(crate) contracts: BTreeMap<String, ContractSection>,
     #[serde(default)]
@@ -36,7 +37,8 @@ pub(crate) struct UserNetworks {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProjectSection {
-    pub(crate) name: String,
+    #[serde(rename = "name")]
+    pub(crate) _name: String,
 }
 
 /// One contract of the project.
@@ -174,19 +176,6 @@ impl Project {
     /// Ignored by version control: artefacts, line tables, the dev chain, deployments.
     pub(crate) fn private_folder(&self) -> PathBuf {
         self.folder.join(".kumiki")
-    }
-
-    pub(crate) fn name(&self) -> String {
-        let folder_name = || {
-            self.folder.file_name().map_or_else(
-                || "project".to_owned(),
-                |name| name.to_string_lossy().into_owned(),
-            )
-        };
-        self.config
-            .project
-            .as_ref()
-            .map_or_else(folder_name, |section| section.name.clone())
     }
 
     /// The contract called `name`.

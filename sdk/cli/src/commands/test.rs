@@ -9,7 +9,7 @@ use crate::contract_build::{Builder, cargo, cargo_missing};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::home::Home;
 use crate::output::Output;
-use crate::project::Project;
+use crate::project::{Contract, Project};
 use crate::sdk_sources::SdkSources;
 
 pub(crate) fn run(arguments: &TestArguments, output: Output) -> Outcome<()> {
@@ -35,6 +35,11 @@ pub(crate) fn run(arguments: &TestArguments, output: Output) -> Outcome<()> {
     // In JSON mode stdout belongs to our one document.
     if output.json {
         command.stdout(std::io::stderr());
+    }
+    // Tests run what was just built, where the file names say which is which.
+    let named_alike = |one: &Contract| one.name == one.package.replace('-', "_");
+    if project.contracts.iter().all(named_alike) {
+        command.env("KUMIKI_WASM_DIR", project.private_folder().join("build"));
     }
     let status = command
         .current_dir(&project.cargo_root)
