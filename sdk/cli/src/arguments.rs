@@ -403,12 +403,18 @@ pub(crate) struct BenchArguments {
     /// How long to send.
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u64,
-    /// Transactions per second to offer; 0 offers as many as are taken.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) rate: u64,
+    /// Transactions per second that are signed ahead; the load never exceeds this.
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) rate: usize,
     /// Accounts that send.
     #[arg(long, default_value_t = 64)]
-    pub(crate) senders: u32,
+    pub(crate) senders: usize,
+    /// For --kind token: the contract.
+    #[arg(long, default_value = "token")]
+    pub(crate) contract: String,
+    /// The account that funds the senders, and may mint for --kind token.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) from: Option<String>,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }

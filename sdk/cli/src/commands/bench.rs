@@ -1,9 +1,131 @@
 //! `kumiki bench`: drive a running node and report how fast it is.
 
-use crate::arguments::BenchArguments;
-use crate::failure::{Exit, Failure, Outcome};
-use crate::output::Output;
+use kumiki_bench::{BenchError, Latency, Load, Options, Report};
+use kumiki_client::abi::Abi;
+use kumiki_protocol::{Address, Encode as _, sha3_256};
+use serde_json::{Value, json};
 
-pub(crate) async fn run(_arguments: &BenchArguments, _output: Output) -> Outcome<()> {
-    Err(Failure::new(Exit::System, "bench", "pending"))
+use crate::arguments::{BenchArguments, BenchKind, SenderArguments};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::network::Network;
+use crate::output::Output;
+use crate::signer::Signer;
+
+const CONNECTIONS: usize = 4;
+const BATCH: usize = 50;
+
+pub(crate) async fn run(arguments: &BenchArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(&arguments.node).await?;
+    let sender = SenderArguments {
+        from: arguments.from.clone(),
+        passphrase_file: None,
+        value: 0,
+        gas: None,
+        gas_price: None,
+        nonce: None,
+    };
+    let signer = Signer::find(&sender, &network)?;
+    let load = match arguments.kind {
+        BenchKind::Native => Load::Native,
+        BenchKind::Token => token_load(&network, &arguments.contract).await?,
+    };
+    let options = Options {
+        url: network.client.url().to_owned(),
+        funder: signer.key,
+        load,
+        seconds: arguments.seconds.max(1),
+        rate_max: arguments.rate,
+        connections: CONNECTIONS,
+        senders: arguments.senders.div_ceil(CONNECTIONS).max(1),
+        batch: BATCH,
+    };
+    let report = kumiki_bench::run(&options, |text| output.message(text))
+        .await
+        .map_err(failed)?;
+    output.data(&report_json(&report), &report.to_string());
+    Ok(())
+}
+
+/// Calls of the project's token: `transfer(to, amount)` and `mint(to, amount)`.
+async fn token_load(network: &Network, name: &str) -> Outcome<Load> {
+    let contract = network.contract_address(name)?;
+    let abi = network.abi(contract, name).await?;
+    for (method, selector) in [("transfer", TRANSFER), ("mint", MINT)] {
+        check_method(&abi, name, method, selector)?;
+    }
+    Ok(Load::Token {
+        contract,
+        transfer: |to| call(TRANSFER, to, 1),
+        mint: |to| call(MINT, to, 1_000_000_000),
+    })
+}
+
+const TRANSFER: &str = "transfer(Address,u128)";
+const MINT: &str = "mint(Address,u128)";
+
+/// The input of a method that takes a receiver and an amount.
+fn call(signature: &str, to: &Address, amount: u128) -> Vec<u8> {
+    let mut input = sha3_256(&[signature.as_bytes()]).0[..4].to_vec();
+    (to, amount).encode_to(&mut input);
+    input
+}
+
+fn check_method(abi: &Abi, contract: &str, method: &str, signature: &str) -> Outcome<()> {
+    let selector = format!("0x{}", hex::encode(&sha3_256(&[signature.as_bytes()]).0[..4]));
+    let found = abi.method(method).map(|one| one.selector.clone());
+    if found.as_ref() == Ok(&selector) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        "benchContract",
+        format!("contract '{contract}' cannot be loaded as a token"),
+    )
+    .expected(signature)
+    .found(found.unwrap_or_else(|error| error.to_string()))
+    .next("kumiki new my-token --template token"))
+}
+
+fn failed(error: BenchError) -> Failure {
+    match error {
+        BenchError::Client(error) => error.into(),
+        other => Failure::new(Exit::Node, "bench", "the load could not be driven")
+            .expected("a node that takes transactions")
+            .found(other.to_string())
+            .next("kumiki chain info"),
+    }
+}
+
+fn report_json(report: &Report) -> Value {
+    let stages: Vec<Value> = report
+        .stages
+        .iter()
+        .map(|one| {
+            json!({
+                "name": one.name,
+                "share": one.share,
+                "microsPerTransaction": one.micros_per_transaction,
+            })
+        })
+        .collect();
+    json!({
+        "load": report.load,
+        "seconds": report.seconds,
+        "transactions": report.transactions,
+        "blocks": report.blocks,
+        "perSecond": report.per_second,
+        "idle": latency_json(&report.idle),
+        "loaded": latency_json(&report.loaded),
+        "refusals": report.refusals,
+        "stages": stages,
+    })
+}
+
+fn latency_json(latency: &Latency) -> Value {
+    json!({
+        "count": latency.count,
+        "p50Ms": latency.p50_ms,
+        "p99Ms": latency.p99_ms,
+        "maxMs": latency.max_ms,
+    })
 }
