@@ -442,3 +442,30 @@ pub(crate) fn parse_argument(text: &str) -> Result<ArgumentText, String> {
         text: value.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_documented_and_has_examples() {
+        let document = include_str!("../../../docs/cli.md");
+        for command in Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(document.contains(&format!("`kumiki {name}")), "{name}");
+            let examples = command.get_after_help().map(ToString::to_string);
+            let examples = examples.unwrap_or_default();
+            assert!(examples.contains(&format!("kumiki {name}")), "{name}");
+            for inner in command.get_subcommands() {
+                assert!(document.contains(inner.get_name()), "{name} {}", inner.get_name());
+            }
+        }
+    }
+}

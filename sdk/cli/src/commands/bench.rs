@@ -2,7 +2,7 @@
 
 use kumiki_bench::{BenchError, Latency, Load, Options, Report};
 use kumiki_client::abi::Abi;
-use kumiki_protocol::{Address, Encode as _, sha3_256};
+use kumiki_protocol::sha3_256;
 use serde_json::{Value, json};
 
 use crate::arguments::{BenchArguments, BenchKind, SenderArguments};
@@ -53,22 +53,11 @@ async fn token_load(network: &Network, name: &str) -> Outcome<Load> {
     for (method, selector) in [("transfer", TRANSFER), ("mint", MINT)] {
         check_method(&abi, name, method, selector)?;
     }
-    Ok(Load::Token {
-        contract,
-        transfer: |to| call(TRANSFER, to, 1),
-        mint: |to| call(MINT, to, 1_000_000_000),
-    })
+    Ok(Load::Token { contract })
 }
 
 const TRANSFER: &str = "transfer(Address,u128)";
 const MINT: &str = "mint(Address,u128)";
-
-/// The input of a method that takes a receiver and an amount.
-fn call(signature: &str, to: &Address, amount: u128) -> Vec<u8> {
-    let mut input = sha3_256(&[signature.as_bytes()]).0[..4].to_vec();
-    (to, amount).encode_to(&mut input);
-    input
-}
 
 fn check_method(abi: &Abi, contract: &str, method: &str, signature: &str) -> Outcome<()> {
     let selector = format!("0x{}", hex::encode(&sha3_256(&[signature.as_bytes()]).0[..4]));

@@ -109,3 +109,31 @@ fn write(template: &str, name: &str, folder: &Path) -> Outcome<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_example_is_what_the_template_makes() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/token");
+        for (path, content) in render("token", "token") {
+            // The example's README is a walk-through.
+            if path != "README.md" {
+                let found = fs::read(example.join(&path)).unwrap();
+                assert!(found == content, "examples/token/{path} differs from the template");
+            }
+        }
+    }
+
+    #[test]
+    fn every_template_is_whole() {
+        for template in ["counter", "token", "empty"] {
+            let paths: Vec<String> =
+                render(template, "x").into_iter().map(|(path, _)| path).collect();
+            for path in ["Cargo.toml", "kumiki.toml", "README.md", ".gitignore", "src/lib.rs"] {
+                assert!(paths.iter().any(|one| one == path), "{template}: {path}");
+            }
+        }
+    }
+}

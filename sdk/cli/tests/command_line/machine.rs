@@ -1,0 +1,207 @@
+//! Give a test a project, a home of its own and a dev chain, and compare with golden files.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+/// A project made by `kumiki new`, and a home that all runs of these tests share, so that builds are reused.
+pub struct Machine {
+    folder: tempfile::TempDir,
+    project: PathBuf,
+    home: PathBuf,
+    chain: Option<Child>,
+}
+
+impl Machine {
+    /// Makes a project called like its template.
+    pub fn with_project(template: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let machine = Self {
+            project: folder.path().join(template),
+            home: folder.path().join("home"),
+            folder,
+            chain: None,
+        };
+        // Sources of the SDK and what cargo made of them outlive one run.
+        std::fs::create_dir_all(shared.join("sdk")).unwrap();
+        std::fs::create_dir_all(&machine.home).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(shared.join("sdk"), machine.home.join("sdk")).unwrap();
+        let made = machine
+            .command(&["new", template, "--template", template], machine.folder.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let other = "\n[networks.other]\nrpc = \"RPC\"\ngenesis = \"GENESIS\"\n";
+        let other = other.replace("GENESIS", &format!("0x{}", "11".repeat(32)));
+        let config = std::fs::read_to_string(machine.project.join("kumiki.toml")).unwrap();
+        machine.write("kumiki.toml", format!("{config}{other}").as_bytes());
+        std::fs::copy(machine.project.join("kumiki.toml"), machine.folder.path().join("config")).unwrap();
+        machine
+    }
+
+    fn command(&self, arguments: &[&str], folder: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kumiki"));
+        let inherited: Vec<String> = std::env::vars()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("KUMIKI_") || name.starts_with("CARGO_"))
+            .collect();
+        for name in inherited.iter().filter(|name| *name != "CARGO_HOME") {
+            command.env_remove(name);
+        }
+        command
+            .args(arguments)
+            .current_dir(folder)
+            .env("KUMIKI_HOME", &self.home)
+            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"))
+            .env("COLUMNS", "100")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts `kumiki dev` and returns the line it prints when ready.
+    pub fn start_chain(&mut self) -> Value {
+        let mut child = self
+            .command(&["dev", "--json", "--port", "0", "--no-watch"], &self.project)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        self.chain = Some(child);
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        assert!(ready["ready"] == json!(true), "{ready:#}");
+        let config = self.folder.path().join("config");
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text.replace("RPC", ready["rpc"].as_str().unwrap())).unwrap();
+        self.restore_config();
+        ready
+    }
+
+    /// Asks the chain to stop as Ctrl-C does, and waits until it has.
+    pub fn stop_chain(&mut self) {
+        let mut child = self.chain.take().unwrap();
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        assert!(sent.success());
+        let status = child.wait().unwrap();
+        assert!(status.success(), "kumiki dev ended with {status}");
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments, &self.project).output().unwrap()
+    }
+
+    /// What a command that must succeed answers with `--json`.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let lines = self.lines(arguments);
+        assert_eq!(lines.len(), 1, "{arguments:?} prints one document");
+        lines[0].clone()
+    }
+
+    /// The documents that a command which must succeed prints.
+    pub fn lines(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A command, its exit code and its output, without what differs between runs.
+    pub fn answer(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let code = output.status.code().unwrap();
+        let text = format!(
+            "$ kumiki {}\n{}{}exit {code}\n\n",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        self.scrub(&text)
+    }
+
+    fn scrub(&self, text: &str) -> String {
+        let folder = self.folder.path().display().to_string();
+        let real = std::fs::canonicalize(self.folder.path()).unwrap();
+        let text = text
+            .replace(&real.display().to_string(), "DIR")
+            .replace(&folder, "DIR");
+        let text = mask(&text, "kumi1", |one| one.is_ascii_alphanumeric(), 30);
+        let text = mask(&text, "0x", |one| one.is_ascii_hexdigit(), 30);
+        let text = mask(&text, "127.0.0.1:", |one| one.is_ascii_digit(), 3);
+        mask(&text, "--port ", |one| one.is_ascii_digit(), 3)
+    }
+
+    /// Makes an account without funds.
+    pub fn add_account(&self, name: &str) {
+        self.write("passphrase", b"secret");
+        let made = self.json(&["account", "new", name, "--passphrase-file", "passphrase"]);
+        assert_eq!(made["name"], json!(name));
+    }
+
+    pub fn write(&self, name: &str, content: &[u8]) {
+        std::fs::write(self.project.join(name), content).unwrap();
+    }
+
+    pub fn restore_config(&self) {
+        std::fs::copy(self.folder.path().join("config"), self.project.join("kumiki.toml")).unwrap();
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.chain {
+            // A test that failed leaves no chain behind.
+            let _gone = child.kill();
+        }
+    }
+}
+
+/// `text` with what follows `prefix` replaced, where it is at least `least` characters of `part`.
+fn mask(text: &str, prefix: &str, part: fn(char) -> bool, least: usize) -> String {
+    let mut pieces = text.split(prefix);
+    let mut masked = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let length = piece.find(|one| !part(one)).unwrap_or(piece.len());
+        masked.push_str(prefix);
+        if length >= least {
+            masked.push('…');
+            masked.push_str(&piece[length..]);
+        } else {
+            masked.push_str(piece);
+        }
+    }
+    masked
+}
+
+/// The same JSON with types instead of values; of an array the first element stands for all.
+pub fn shape(value: &Value) -> Value {
+    match value {
+        Value::Null => json!("null"),
+        Value::Bool(_) => json!("bool"),
+        Value::Number(_) => json!("number"),
+        Value::String(_) => json!("string"),
+        Value::Array(items) => Value::Array(items.first().map(shape).into_iter().collect()),
+        Value::Object(entries) => {
+            entries.iter().map(|(key, value)| (key.clone(), shape(value))).collect()
+        }
+    }
+}
+
+/// Compares with `tests/golden/NAME.txt`, or rewrites it under `KUMIKI_BLESS=1`.
+pub fn check_golden(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.txt"));
+    if std::env::var_os("KUMIKI_BLESS").is_some() {
+        std::fs::write(&path, found).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    for (line, (expected, found)) in expected.lines().zip(found.lines()).enumerate() {
+        assert_eq!(expected, found, "{}:{}", path.display(), line + 1);
+    }
+    assert_eq!(expected, found, "{}", path.display());
+}

@@ -1,0 +1,112 @@
+//! Hold the program, against a real dev chain, to its answers: shapes of `--json`, mistakes, exit codes.
+//!
+//! One chain and one built project serve all claims here. `KUMIKI_BLESS=1` rewrites `tests/golden`.
+
+mod machine;
+
+use machine::{Machine, check_golden, shape};
+use serde_json::{Value, json};
+
+#[test]
+fn a_new_project_builds_runs_answers_and_survives_a_restart() {
+    let mut machine = Machine::with_project("counter");
+    let ready = machine.start_chain();
+    assert_eq!(ready["ready"], json!(true));
+    let address = ready["contracts"]["counter"].clone();
+    assert!(address.as_str().unwrap().starts_with("kumi1"));
+
+    let first = machine.json(&["call", "counter", "increase", "amount=2"]);
+    assert_eq!(first["status"], json!("ok"));
+    assert_eq!(first["returns"], json!("2"));
+    assert_eq!(first["events"][0]["name"], json!("Changed"));
+    assert_eq!(first["events"][0]["fields"]["value"], json!("2"));
+    let by_name = machine.json(&["call", "counter", "increase", "amount=40", "--from", "bob"]);
+    assert_eq!(by_name["returns"], json!("42"));
+    check_shapes(&machine, &first);
+    check_mistakes(&machine);
+
+    machine.stop_chain();
+    let again = machine.start_chain();
+    assert_eq!(again["contracts"]["counter"], address);
+    let kept = machine.json(&["view", "counter", "value"]);
+    assert_eq!(kept["returns"], json!("42"));
+    let cursor = first["events"][0]["cursor"].as_str().unwrap();
+    let later = machine.lines(&["events", "counter", "--from", cursor]);
+    assert_eq!(later.len(), 1, "only the event after the cursor");
+    assert_eq!(later[0]["fields"]["value"], json!("42"));
+    machine.stop_chain();
+}
+
+/// The keys and types of every command's answer.
+fn check_shapes(machine: &Machine, call: &Value) {
+    let hash = call["hash"].as_str().unwrap();
+    let mut shapes = vec![("call", shape(call))];
+    let mut add = |name, arguments: &[&str]| shapes.push((name, shape(&machine.json(arguments))));
+    add("view", &["view", "counter", "value"]);
+    add("simulate", &["simulate", "counter", "increase", "amount=1"]);
+    add("tx", &["tx", hash]);
+    add("account show", &["account", "show", "alice"]);
+    add("account fund", &["account", "fund", "bob", "5"]);
+    add("account list", &["account", "list"]);
+    add("chain info", &["chain", "info"]);
+    add("proof account", &["proof", "account", "alice"]);
+    add("proof contract", &["proof", "contract", "counter"]);
+    add("deploy", &["deploy", "counter", "start=7", "--salt", "second"]);
+    add("deploy again", &["deploy", "counter", "start=7", "--salt", "second"]);
+    add("build", &["build"]);
+    add("doctor", &["doctor"]);
+    shapes.push(("events", shape(&machine.lines(&["events", "--limit", "1"])[0])));
+    let text: Vec<String> = shapes
+        .iter()
+        .map(|(name, shape)| format!("{name}: {shape:#}"))
+        .collect();
+    check_golden("shapes", &text.join("\n"));
+}
+
+/// What each mistake is answered with.
+fn check_mistakes(machine: &Machine) {
+    machine.add_account("poor");
+    machine.write("bad.wasm", b"\0asm\x01\0\0\0\x05\x03\x01\0\x11");
+    machine.write("text.wasm", b"hello");
+    let alice = machine.json(&["account", "show", "alice"])["address"].clone();
+    let alice = alice.as_str().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().port().to_string();
+    let mut answers = String::new();
+    let mut ask = |arguments: &[&str]| answers.push_str(&machine.answer(arguments));
+    ask(&["call", "countr", "increase", "amount=1"]);
+    ask(&["view", alice, "value"]);
+    ask(&["call", "counter", "increse", "amount=1"]);
+    ask(&["call", "counter", "increase", "amount=lots"]);
+    ask(&["call", "counter", "increase", "amount=-1"]);
+    ask(&["call", "counter", "increase"]);
+    ask(&["call", "counter", "increase", "amount=1", "amont=2"]);
+    ask(&["call", "counter", "increase", "amount=1", "--value", "5"]);
+    ask(&["view", "counter", "increase", "amount=1"]);
+    ask(&["call", "counter", "reset", "--from", "bob"]);
+    ask(&["call", "counter", "increase", "amount=18446744073709551615"]);
+    let increase = ["call", "counter", "increase", "amount=1"];
+    let poor = ["--from", "poor", "--passphrase-file", "passphrase"];
+    ask(&[&increase[..], &poor].concat());
+    ask(&[&increase[..], &["--from", "poor"]].concat());
+    ask(&["call", "counter", "increase", "amount=1", "--from", "nobody"]);
+    ask(&["chain", "info", "--rpc", "http://127.0.0.1:1"]);
+    ask(&["chain", "info", "--rpc", "localhost"]);
+    ask(&["chain", "info", "--network", "other"]);
+    ask(&["chain", "info", "--network", "othr"]);
+    ask(&["build", "--check", "bad.wasm"]);
+    ask(&["deploy", "--wasm", "text.wasm"]);
+    ask(&["deploy", "counter", "start=x"]);
+    ask(&["dev", "--port", &taken]);
+    ask(&["tx", &format!("0x{}", "ab".repeat(32))]);
+    ask(&["events", "counter", "--event", "Chaged"]);
+    ask(&["events", "--from", "1.2"]);
+    ask(&["account", "new", "alice"]);
+    ask(&["account", "show", "nobody"]);
+    ask(&["new", "counter"]);
+    ask(&["view", "counter", "value", "--json", "--rpc", "http://127.0.0.1:1"]);
+    machine.write("kumiki.toml", b"[project]\nname = \"x\"\n\n[dev]\nblok_time_ms = 5\n");
+    ask(&["build"]);
+    machine.restore_config();
+    check_golden("mistakes", &answers);
+}
