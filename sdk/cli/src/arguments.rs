@@ -464,7 +464,11 @@ mod tests {
             let examples = examples.unwrap_or_default();
             assert!(examples.contains(&format!("kumiki {name}")), "{name}");
             for inner in command.get_subcommands() {
-                assert!(document.contains(inner.get_name()), "{name} {}", inner.get_name());
+                assert!(
+                    document.contains(inner.get_name()),
+                    "{name} {}",
+                    inner.get_name()
+                );
             }
         }
     }

@@ -60,7 +60,10 @@ const TRANSFER: &str = "transfer(Address,u128)";
 const MINT: &str = "mint(Address,u128)";
 
 fn check_method(abi: &Abi, contract: &str, method: &str, signature: &str) -> Outcome<()> {
-    let selector = format!("0x{}", hex::encode(&sha3_256(&[signature.as_bytes()]).0[..4]));
+    let selector = format!(
+        "0x{}",
+        hex::encode(&sha3_256(&[signature.as_bytes()]).0[..4])
+    );
     let found = abi.method(method).map(|one| one.selector.clone());
     if found.as_ref() == Ok(&selector) {
         return Ok(());

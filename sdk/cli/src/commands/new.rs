@@ -121,7 +121,10 @@ mod tests {
             // The example's README is a walk-through.
             if path != "README.md" {
                 let found = fs::read(example.join(&path)).unwrap();
-                assert!(found == content, "examples/token/{path} differs from the template");
+                assert!(
+                    found == content,
+                    "examples/token/{path} differs from the template"
+                );
             }
         }
     }
@@ -129,9 +132,17 @@ mod tests {
     #[test]
     fn every_template_is_whole() {
         for template in ["counter", "token", "empty"] {
-            let paths: Vec<String> =
-                render(template, "x").into_iter().map(|(path, _)| path).collect();
-            for path in ["Cargo.toml", "kumiki.toml", "README.md", ".gitignore", "src/lib.rs"] {
+            let paths: Vec<String> = render(template, "x")
+                .into_iter()
+                .map(|(path, _)| path)
+                .collect();
+            for path in [
+                "Cargo.toml",
+                "kumiki.toml",
+                "README.md",
+                ".gitignore",
+                "src/lib.rs",
+            ] {
                 assert!(paths.iter().any(|one| one == path), "{template}: {path}");
             }
         }

@@ -31,15 +31,26 @@ impl Machine {
         #[cfg(unix)]
         std::os::unix::fs::symlink(shared.join("sdk"), machine.home.join("sdk")).unwrap();
         let made = machine
-            .command(&["new", template, "--template", template], machine.folder.path())
+            .command(
+                &["new", template, "--template", template],
+                machine.folder.path(),
+            )
             .output()
             .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         let other = "\n[networks.other]\nrpc = \"RPC\"\ngenesis = \"GENESIS\"\n";
         let other = other.replace("GENESIS", &format!("0x{}", "11".repeat(32)));
         let config = std::fs::read_to_string(machine.project.join("kumiki.toml")).unwrap();
         machine.write("kumiki.toml", format!("{config}{other}").as_bytes());
-        std::fs::copy(machine.project.join("kumiki.toml"), machine.folder.path().join("config")).unwrap();
+        std::fs::copy(
+            machine.project.join("kumiki.toml"),
+            machine.folder.path().join("config"),
+        )
+        .unwrap();
         machine
     }
 
@@ -56,7 +67,10 @@ impl Machine {
             .args(arguments)
             .current_dir(folder)
             .env("KUMIKI_HOME", &self.home)
-            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"))
+            .env(
+                "CARGO_TARGET_DIR",
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"),
+            )
             .env("COLUMNS", "100")
             .stdin(Stdio::null());
         command
@@ -65,7 +79,10 @@ impl Machine {
     /// Starts `kumiki dev` and returns the line it prints when ready.
     pub fn start_chain(&mut self) -> Value {
         let mut child = self
-            .command(&["dev", "--json", "--port", "0", "--no-watch"], &self.project)
+            .command(
+                &["dev", "--json", "--port", "0", "--no-watch"],
+                &self.project,
+            )
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -107,8 +124,14 @@ impl Machine {
     pub fn lines(&self, arguments: &[&str]) -> Vec<Value> {
         let output = self.run(&[arguments, &["--json"]].concat());
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// A command, its exit code and its output, without what differs between runs.
@@ -148,7 +171,11 @@ impl Machine {
     }
 
     pub fn restore_config(&self) {
-        std::fs::copy(self.folder.path().join("config"), self.project.join("kumiki.toml")).unwrap();
+        std::fs::copy(
+            self.folder.path().join("config"),
+            self.project.join("kumiki.toml"),
+        )
+        .unwrap();
     }
 }
 
@@ -186,9 +213,10 @@ pub fn shape(value: &Value) -> Value {
         Value::Number(_) => json!("number"),
         Value::String(_) => json!("string"),
         Value::Array(items) => Value::Array(items.first().map(shape).into_iter().collect()),
-        Value::Object(entries) => {
-            entries.iter().map(|(key, value)| (key.clone(), shape(value))).collect()
-        }
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.clone(), shape(value)))
+            .collect(),
     }
 }
 

@@ -51,11 +51,20 @@ fn check_shapes(machine: &Machine, call: &Value) {
     add("chain info", &["chain", "info"]);
     add("proof account", &["proof", "account", "alice"]);
     add("proof contract", &["proof", "contract", "counter"]);
-    add("deploy", &["deploy", "counter", "start=7", "--salt", "second"]);
-    add("deploy again", &["deploy", "counter", "start=7", "--salt", "second"]);
+    add(
+        "deploy",
+        &["deploy", "counter", "start=7", "--salt", "second"],
+    );
+    add(
+        "deploy again",
+        &["deploy", "counter", "start=7", "--salt", "second"],
+    );
     add("build", &["build"]);
     add("doctor", &["doctor"]);
-    shapes.push(("events", shape(&machine.lines(&["events", "--limit", "1"])[0])));
+    shapes.push((
+        "events",
+        shape(&machine.lines(&["events", "--limit", "1"])[0]),
+    ));
     let text: Vec<String> = shapes
         .iter()
         .map(|(name, shape)| format!("{name}: {shape:#}"))
@@ -89,7 +98,9 @@ fn check_mistakes(machine: &Machine) {
     let poor = ["--from", "poor", "--passphrase-file", "passphrase"];
     ask(&[&increase[..], &poor].concat());
     ask(&[&increase[..], &["--from", "poor"]].concat());
-    ask(&["call", "counter", "increase", "amount=1", "--from", "nobody"]);
+    ask(&[
+        "call", "counter", "increase", "amount=1", "--from", "nobody",
+    ]);
     ask(&["chain", "info", "--rpc", "http://127.0.0.1:1"]);
     ask(&["chain", "info", "--rpc", "localhost"]);
     ask(&["chain", "info", "--network", "other"]);
@@ -104,8 +115,18 @@ fn check_mistakes(machine: &Machine) {
     ask(&["account", "new", "alice"]);
     ask(&["account", "show", "nobody"]);
     ask(&["new", "counter"]);
-    ask(&["view", "counter", "value", "--json", "--rpc", "http://127.0.0.1:1"]);
-    machine.write("kumiki.toml", b"[project]\nname = \"x\"\n\n[dev]\nblok_time_ms = 5\n");
+    ask(&[
+        "view",
+        "counter",
+        "value",
+        "--json",
+        "--rpc",
+        "http://127.0.0.1:1",
+    ]);
+    machine.write(
+        "kumiki.toml",
+        b"[project]\nname = \"x\"\n\n[dev]\nblok_time_ms = 5\n",
+    );
     ask(&["build"]);
     machine.restore_config();
     check_golden("mistakes", &answers);
