@@ -73,7 +73,7 @@ impl Builder<'_> {
         cargo_arguments: &[String],
     ) -> Outcome<Built> {
         let unstripped = self.run_cargo(contract, sdk, cargo_arguments)?;
-        let not_contract = |error: wasm_file::WasmFileError| {
+        let not_contract = |error: &dyn std::fmt::Display| {
             Failure::new(
                 Exit::Build,
                 "notContract",
@@ -86,10 +86,13 @@ impl Builder<'_> {
             .next("see the template: kumiki new my-contract --template counter")
         };
         let compiler = compiler_version(&self.project.cargo_root);
-        let abi = wasm_file::fold_metadata(&unstripped, &compiler).map_err(not_contract)?;
+        let abi = wasm_file::fold_metadata(&unstripped, &compiler)
+            .map_err(|error| not_contract(&error))?;
         let json = serde_json::to_vec(&abi)
             .map_err(|error| Failure::new(Exit::System, "abiJson", error.to_string()))?;
-        let wasm = wasm_file::finish(&unstripped, &json).map_err(not_contract)?;
+        let compacted =
+            kumiki_contract_build::compact(&unstripped).map_err(|error| not_contract(&error))?;
+        let wasm = wasm_file::finish(&compacted, &json).map_err(|error| not_contract(&error))?;
         check(contract, &wasm)?;
         self.write(contract, wasm, abi, &unstripped)
     }
