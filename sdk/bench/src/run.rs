@@ -56,6 +56,23 @@ pub struct Options {
     pub batch: usize,
 }
 
+impl Options {
+    /// What a machine with two cores can take: 60 s of at most 12,000 transactions per second.
+    #[must_use]
+    pub fn standard(url: String, funder: SecretKey, load: Load) -> Self {
+        Self {
+            url,
+            funder,
+            load,
+            seconds: 60,
+            rate_max: 12_000,
+            connections: 4,
+            senders: 16,
+            batch: 100,
+        }
+    }
+}
+
 /// The load, with what is to be found out about a contract only once.
 #[derive(Debug, Clone)]
 enum Steps {
