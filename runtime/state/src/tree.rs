@@ -123,13 +123,7 @@ impl Tree {
         }
         let root = match &self.root {
             None => self.build_some(&inserted(&changes)),
-            Some(node) => {
-                let everything = Extent {
-                    lower: &[],
-                    upper: None,
-                };
-                self.update_node(node, everything, &changes, reader)?
-            }
+            Some(node) => self.update_node(node, Extent::EVERYTHING, &changes, reader)?,
         };
         Ok(Self {
             root,
@@ -280,6 +274,11 @@ impl Node {
 }
 
 impl<'a> Extent<'a> {
+    const EVERYTHING: Self = Self {
+        lower: &[],
+        upper: None,
+    };
+
     const fn halves(self, split: &'a [u8]) -> (Self, Self) {
         let left = Self {
             lower: self.lower,

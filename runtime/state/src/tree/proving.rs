@@ -30,10 +30,7 @@ impl Tree {
             return Ok(Proof::default());
         };
         let mut path = Vec::new();
-        let mut extent = Extent {
-            lower: &[],
-            upper: None,
-        };
+        let mut extent = Extent::EVERYTHING;
         let bucket = loop {
             match &**node {
                 Node::Bucket(bucket) => break bucket,
