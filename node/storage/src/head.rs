@@ -59,15 +59,12 @@ impl Head {
     }
 
     pub(crate) fn overlay(&self, height: Height) -> Result<Arc<Overlay>, StorageError> {
-        let known = {
-            let overlays = self.overlays.lock().unwrap_or_else(PoisonError::into_inner);
-            overlays.get(&height).cloned()
-        };
-        if let Some(overlay) = known {
-            return Ok(overlay);
+        // Held while loading: however many ask for past states at once, one overlay is being made.
+        let mut overlays = self.overlays.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(overlay) = overlays.get(&height) {
+            return Ok(Arc::clone(overlay));
         }
         let overlay = Arc::new(load_overlay(self, height)?);
-        let mut overlays = self.overlays.lock().unwrap_or_else(PoisonError::into_inner);
         if overlays.len() >= OVERLAYS_MAX {
             // The oldest height has the largest overlay and the fewest askers.
             overlays.pop_first();

@@ -13,7 +13,8 @@ pub struct StorageOptions {
     pub check: OpenCheck,
     /// Memory for cached database pages, in bytes.
     pub cache_bytes: usize,
-    /// Heights below the tip whose state can be read, 64 at least.
+    /// Heights below the tip whose state can be read, 64 at least. Who asks for the oldest of them makes the
+    /// node hold all that changed since in memory.
     pub undo_heights: u64,
 }
 
@@ -31,7 +32,7 @@ impl Default for StorageOptions {
         Self {
             check: OpenCheck::Full,
             cache_bytes: 256 << 20,
-            undo_heights: 1_024,
+            undo_heights: 64,
         }
     }
 }
