@@ -56,9 +56,15 @@ pub struct ServerHandle {
     rpc_stop: jsonrpsee::server::ServerHandle,
     connections: Arc<Connections>,
     accepting: JoinHandle<()>,
+    method_names: Vec<&'static str>,
 }
 
 impl ServerHandle {
+    /// The methods that are served, subscriptions and their ends included.
+    pub fn method_names(&self) -> impl Iterator<Item = &'static str> {
+        self.method_names.iter().copied()
+    }
+
     /// The address that is listened on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
@@ -103,14 +109,16 @@ pub async fn serve(context: RpcContext, config: ServerConfig) -> Result<ServerHa
     let connections = Connections::new(limits.connections, limits.connections_per_ip);
     let (rpc_stopped, rpc_stop) = jsonrpsee::server::stop_channel();
     let (stop, stopped) = watch::channel(false);
+    let routes = Routes::new(
+        context,
+        &config,
+        address,
+        Arc::clone(&connections),
+        rpc_stopped,
+    );
+    let method_names = routes.method_names();
     let acceptor = Acceptor {
-        routes: Routes::new(
-            context,
-            &config,
-            address,
-            Arc::clone(&connections),
-            rpc_stopped,
-        ),
+        routes,
         connections: Arc::clone(&connections),
         header_timeout: Duration::from_millis(limits.header_timeout_ms),
         stall_max: Duration::from_millis(limits.slow_reader_ms) * STALLS_MAX,
@@ -124,6 +132,7 @@ pub async fn serve(context: RpcContext, config: ServerConfig) -> Result<ServerHa
         rpc_stop,
         connections,
         accepting,
+        method_names,
     })
 }
 

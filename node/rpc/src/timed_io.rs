@@ -4,7 +4,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +19,9 @@ pub(crate) struct TimedIo {
     /// Runs while a write waits.
     deadline: Pin<Box<Sleep>>,
     waits: bool,
+    /// A write took too long: nothing is read any more either, so that both halves of a connection end.
+    stalled: bool,
+    reader: Option<Waker>,
 }
 
 impl TimedIo {
@@ -28,6 +31,8 @@ impl TimedIo {
             stall_max,
             deadline: Box::pin(sleep(stall_max)),
             waits: false,
+            stalled: false,
+            reader: None,
         }
     }
 
@@ -47,6 +52,10 @@ impl TimedIo {
                 .reset(Instant::now() + self.stall_max);
         }
         ready!(self.deadline.as_mut().poll(context));
+        self.stalled = true;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -57,7 +66,14 @@ impl AsyncRead for TimedIo {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        if self.stalled {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let poll = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if poll.is_pending() {
+            self.reader = Some(context.waker().clone());
+        }
+        poll
     }
 }
 

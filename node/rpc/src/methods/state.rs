@@ -9,7 +9,7 @@ use kumiki_rpc_api::{
     ApiError, Bytes, ErrorCode, SignedHeader, StateEntry, StateItem, StatePage, StateProof,
     invalid_params,
 };
-use kumiki_state::{ScanDirection, StateReader};
+use kumiki_state::{KEY_BYTES_MAX, ScanDirection, StateReader};
 
 use super::{Node, Rpc, fault};
 
@@ -48,7 +48,7 @@ impl StateApiServer for Rpc {
         contract: Option<Address>,
         at: Option<Height>,
     ) -> RpcResult<StateEntry> {
-        let key = whole_key(contract.as_ref(), &key);
+        let key = whole_key(contract.as_ref(), &key)?;
         let state = self.state_at(at)?;
         let value = state.get(&key).map_err(|error| fault(&error))?;
         Ok(StateEntry {
@@ -69,8 +69,10 @@ impl StateApiServer for Rpc {
         let limit = self.check_limit(limit)?;
         let bytes_max = usize::try_from(self.limits.state_page_bytes).unwrap_or(usize::MAX);
         let shown_from = contract.map_or(0, |contract| state_key::storage_prefix(&contract).len());
-        let prefix = whole_key(contract.as_ref(), &prefix);
-        let after = after.map(|after| whole_key(contract.as_ref(), &after));
+        let prefix = whole_key(contract.as_ref(), &prefix)?;
+        let after = after
+            .map(|after| whole_key(contract.as_ref(), &after))
+            .transpose()?;
         if after
             .as_ref()
             .is_some_and(|after| !after.starts_with(&prefix))
@@ -119,7 +121,7 @@ impl StateApiServer for Rpc {
     ) -> RpcResult<StateProof> {
         let lag = u64::from(self.context.genesis.parameters.execution_lag);
         let newest = self.head().height.saturating_sub(lag);
-        let key = whole_key(contract.as_ref(), &key);
+        let key = whole_key(contract.as_ref(), &key)?;
         let state = self.state_at(Some(at.unwrap_or(newest)))?;
         let signed_header = self.committing_header(state.height())?;
         let value = state.get(&key).map_err(|error| fault(&error))?;
@@ -145,11 +147,17 @@ pub(super) fn page_limit(limit: Option<u32>, max: u32) -> Result<usize, ApiError
     Ok(usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-fn whole_key(contract: Option<&Address>, key: &Bytes) -> Vec<u8> {
-    match contract {
+fn whole_key(contract: Option<&Address>, key: &Bytes) -> RpcResult<Vec<u8>> {
+    let key = match contract {
         Some(contract) => state_key::storage(contract, key.as_ref()),
         None => key.0.clone(),
+    };
+    if key.len() > KEY_BYTES_MAX {
+        let found = key.len();
+        let detail = format!("the whole key has {found} bytes, none has more than {KEY_BYTES_MAX}");
+        return Err(invalid_params(detail));
     }
+    Ok(key)
 }
 
 /// The lowest key above all that begin with `prefix`; `None` when there is none.

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use jsonrpsee::core::{RpcResult, async_trait};
 use kumiki_mempool::{Refusal, Removal};
-use kumiki_protocol::{
-    Action, DecodeError, Encode, Height, Receipt, Transaction, TransactionHash, merkle,
-};
+use kumiki_protocol::{DecodeError, Encode, Height, Receipt, Transaction, TransactionHash, merkle};
 use kumiki_rpc_api::methods::TransactionApiServer;
 use kumiki_rpc_api::{
     ApiError, Bytes, ErrorCode, ReceiptProof, ReceiptView, SubmitStatus, Submitted,
@@ -24,23 +22,11 @@ impl Node {
     async fn take_in(&self, encoded: &Bytes) -> Result<Submitted, ApiError> {
         let transaction = decode(encoded)?;
         let hash = transaction.hash();
-        let codes: Vec<Vec<u8>> = transaction
-            .body
-            .actions
-            .iter()
-            .filter_map(code_of)
-            .collect();
         match self.context.mempool.submit(transaction).await {
-            Ok(hash) => {
-                // The sender can pay for it, so it may cost the compiler's time.
-                for code in &codes {
-                    self.context.executor.vm().prepare_ahead(code);
-                }
-                Ok(Submitted {
-                    hash,
-                    status: SubmitStatus::Pending,
-                })
-            }
+            Ok(hash) => Ok(Submitted {
+                hash,
+                status: SubmitStatus::Pending,
+            }),
             // A retry of what a block has already is no mistake.
             Err(Refusal::NonceTooLow { .. } | Refusal::Expired { .. })
                 if self.location(&hash)?.is_some() =>
@@ -245,13 +231,6 @@ fn decode(encoded: &Bytes) -> Result<Transaction, ApiError> {
         };
         ApiError::new(code, plain(&error.to_string()))
     })
-}
-
-fn code_of(action: &Action) -> Option<Vec<u8>> {
-    match action {
-        Action::Deploy { code, .. } | Action::Upgrade { code, .. } => Some(code.clone()),
-        Action::Transfer { .. } | Action::Call { .. } => None,
-    }
 }
 
 /// The refusal's code is in the same table, by test.

@@ -118,6 +118,10 @@ impl Routes {
         &self.shared.metrics
     }
 
+    pub(super) fn method_names(&self) -> Vec<&'static str> {
+        self.shared.methods.method_names().collect()
+    }
+
     /// Answers one request of the connection that holds `place`.
     pub(super) async fn answer(
         self,
