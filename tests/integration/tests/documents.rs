@@ -1,0 +1,105 @@
+//! Run every command of the README and of the example's walk-through, and hold what they show to what happens.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kumiki_integration::program::workspace_root;
+use kumiki_integration::walkthrough::{self, Shell};
+
+/// Documents whose commands are run here.
+const EXECUTED: [&str; 2] = ["README.md", "examples/token/README.md"];
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(workspace_root().join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn run(path: &str, folder: &str, at_least: usize) {
+    let mut shell = Shell::in_fresh_clone().unwrap();
+    shell.enter(folder).unwrap();
+    match walkthrough::run(&read(path), &mut shell) {
+        Ok(count) => assert!(count >= at_least, "{path} has only {count} commands"),
+        Err(message) => panic!("{path}\n{message}"),
+    }
+}
+
+#[test]
+fn the_readme_does_what_it_shows() {
+    run("README.md", ".", 10);
+}
+
+#[test]
+fn the_token_example_does_what_it_shows() {
+    run("examples/token/README.md", "examples/token", 5);
+}
+
+/// A command in another kind of block would look the same and never be run.
+#[test]
+fn no_command_hides_in_a_block_that_is_not_run() {
+    for path in EXECUTED {
+        let document = read(path);
+        let typed = document
+            .lines()
+            .filter(|line| line.trim_start().starts_with("$ "))
+            .count();
+        let run: usize = walkthrough::parse(&document)
+            .iter()
+            .map(|block| block.steps.len())
+            .sum();
+        assert_eq!(
+            typed, run,
+            "{path}: a line that begins with $ lies outside console blocks"
+        );
+        for fence in ["```sh", "```bash", "```shell", "```zsh"] {
+            assert!(
+                !document.contains(fence),
+                "{path}: use ```console, which is run"
+            );
+        }
+    }
+}
+
+/// Files of a folder, by path, without what a build or a run leaves there.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(folder).unwrap().to_owned();
+            let made = [".kumiki", ".cargo", "target", "README.md", "Cargo.lock"];
+            if made.iter().any(|one| name == Path::new(one)) {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_token_example_is_what_kumiki_new_makes() {
+    let mut shell = Shell::in_empty_folder().unwrap();
+    let made = "```console\n$ cargo install --locked --path sdk/cli\n$ kumiki new token --template token\n```\n";
+    walkthrough::run(made, &mut shell).unwrap();
+    let made = files(&shell.folder().join("token"));
+    let example = files(&workspace_root().join("examples/token"));
+    assert!(made.contains_key(Path::new("src/lib.rs")));
+    for (name, content) in &made {
+        assert!(
+            example.get(name) == Some(content),
+            "examples/token/{} differs",
+            name.display()
+        );
+    }
+    assert!(
+        example.keys().eq(made.keys()),
+        "{:?} and {:?}",
+        example.keys(),
+        made.keys()
+    );
+}
