@@ -33,6 +33,22 @@ pub(crate) const STACK_SLOTS: i32 = 64 * 1024;
 pub(crate) struct Instrumented {
     pub(crate) wasm: Vec<u8>,
     pub(crate) info: CodeInfo,
+    #[cfg(feature = "wasmtime")]
+    pub(crate) offsets: OffsetMap,
+}
+
+/// Where instructions of the instrumented Wasm lie in the original, by rising place.
+#[derive(Debug)]
+pub(crate) struct OffsetMap(Vec<(usize, usize)>);
+
+impl OffsetMap {
+    /// The offset in the original of the instruction at or before `place`.
+    #[cfg(feature = "wasmtime")]
+    pub(crate) fn original(&self, place: usize) -> Option<u32> {
+        let after = self.0.partition_point(|(start, _)| *start <= place);
+        let (_, original) = self.0.get(after.checked_sub(1)?)?;
+        u32::try_from(*original).ok()
+    }
 }
 
 /// Validates `code` and writes the accounting into it.
@@ -41,8 +57,16 @@ pub(crate) struct Instrumented {
 /// `InvalidCode` when `code` is no contract.
 pub(crate) fn instrument(code: &[u8]) -> Result<Instrumented, InvalidCode> {
     let info = check_code(code)?;
-    let wasm = rewrite(code, &info).map_err(|error| InvalidCode::new(error.message()))?;
-    Ok(Instrumented { wasm, info })
+    let (wasm, offsets) =
+        rewrite(code, &info).map_err(|error| InvalidCode::new(error.message()))?;
+    #[cfg(not(feature = "wasmtime"))]
+    drop(offsets);
+    Ok(Instrumented {
+        wasm,
+        info,
+        #[cfg(feature = "wasmtime")]
+        offsets,
+    })
 }
 
 /// Validates what instrumentation wrote: for the engine that does not do so itself, and for tests.
@@ -53,7 +77,11 @@ pub(crate) fn check_instrumented(wasm: &[u8]) -> Result<(), wasmparser::BinaryRe
         .map(|_types| ())
 }
 
-fn rewrite(code: &[u8], info: &CodeInfo) -> Result<Vec<u8>, wasmparser::BinaryReaderError> {
+fn rewrite(
+    code: &[u8],
+    info: &CodeInfo,
+) -> Result<(Vec<u8>, OffsetMap), wasmparser::BinaryReaderError> {
+    let mut offsets = Vec::new();
     let mut module = Module::new();
     let mut globals: Option<(u32, &[u8])> = None;
     let mut accounting = Accounting { gas: 0, stack: 0 };
@@ -88,9 +116,14 @@ fn rewrite(code: &[u8], info: &CodeInfo) -> Result<Vec<u8>, wasmparser::BinaryRe
                     .frames
                     .get(index)
                     .expect("one frame per validated body");
-                function::instrument(code, body, frame, accounting, &mut bodies)?;
+                let marks = function::instrument(code, body, frame, accounting, &mut bodies)?;
+                offsets.extend(marks);
                 if body_count == 0 {
                     write_raw(&mut module, SectionId::Code as u8, &bodies);
+                    let start = module.len() - bodies.len();
+                    for (place, _) in &mut offsets {
+                        *place += start;
+                    }
                 }
             }
             other => {
@@ -100,7 +133,7 @@ fn rewrite(code: &[u8], info: &CodeInfo) -> Result<Vec<u8>, wasmparser::BinaryRe
             }
         }
     }
-    Ok(module.finish())
+    Ok((module.finish(), OffsetMap(offsets)))
 }
 
 fn write_raw(module: &mut Module, id: u8, data: &[u8]) {

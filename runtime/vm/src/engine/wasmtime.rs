@@ -20,7 +20,7 @@ use super::{Ran, Stop, host};
 use crate::error::Refusal;
 use crate::execution_stack::WASM_STACK_BYTES;
 use crate::frame::{Ended, Frame};
-use crate::instrument::{EXPORT_GAS, EXPORT_STACK, instrument};
+use crate::instrument::{EXPORT_GAS, EXPORT_STACK, Instrumented, OffsetMap, instrument};
 use crate::validate::{MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX, check_code};
 use crate::{Entry, VmConfig, VmFailure};
 use disk_cache::DiskCache;
@@ -35,6 +35,7 @@ pub(crate) struct WasmtimeEngine {
     linker: Linker<HostState>,
     modules: Modules<WasmtimeModule>,
     disk: Option<DiskCache>,
+    trap_offsets: bool,
 }
 
 /// A compiled contract with its imports resolved.
@@ -45,6 +46,8 @@ pub(crate) struct WasmtimeModule {
     stack: ModuleExport,
     entries: [Option<ModuleExport>; 4],
     instance_gas: u64,
+    /// Only where traps carry offsets.
+    offsets: Option<OffsetMap>,
 }
 
 /// What a store holds: the frame, and how to reach the memory and the gas.
@@ -170,6 +173,7 @@ impl WasmtimeEngine {
             linker,
             modules: Modules::new(),
             disk,
+            trap_offsets: config.trap_offsets,
         })
     }
 
@@ -183,21 +187,37 @@ impl WasmtimeEngine {
             let code = code()?;
             let invalid = |_error| Refusal::Code(kumiki_protocol::ResultCode::InvalidCode);
             let kept = self.disk.as_ref().and_then(|disk| disk.load(hash));
-            let (module, info) = match kept {
-                Some(module) => (module, check_code(&code).map_err(invalid)?),
-                None => {
-                    let instrumented = instrument(&code).map_err(invalid)?;
-                    let module =
-                        Module::new(&self.engine, &instrumented.wasm).map_err(engine_failure)?;
-                    if let Some(disk) = &self.disk {
-                        disk.store(hash, &module);
-                    }
-                    (module, instrumented.info)
+            let (module, info, offsets) = match kept {
+                Some(module) if !self.trap_offsets => {
+                    (module, check_code(&code).map_err(invalid)?, None)
+                }
+                kept => {
+                    let Instrumented {
+                        wasm,
+                        info,
+                        offsets,
+                    } = instrument(&code).map_err(invalid)?;
+                    let module = match kept {
+                        Some(module) => module,
+                        None => self.compile(hash, &wasm)?,
+                    };
+                    (module, info, self.trap_offsets.then_some(offsets))
                 }
             };
-            self.resolve(module, info.instance_gas)
-                .map_err(|error| Refusal::Failed(engine_failure(error)))
+            let mut module = self
+                .resolve(module, info.instance_gas)
+                .map_err(|error| Refusal::Failed(engine_failure(error)))?;
+            module.offsets = offsets;
+            Ok(module)
         })
+    }
+
+    fn compile(&self, hash: &Hash, wasm: &[u8]) -> Result<Module, VmFailure> {
+        let module = Module::new(&self.engine, wasm).map_err(engine_failure)?;
+        if let Some(disk) = &self.disk {
+            disk.store(hash, &module);
+        }
+        Ok(module)
     }
 
     fn resolve(&self, module: Module, instance_gas: u64) -> wasmtime::Result<WasmtimeModule> {
@@ -213,6 +233,7 @@ impl WasmtimeEngine {
             entries: Entry::ALL.map(|entry| module.get_export_index(entry.export())),
             instance: self.linker.instantiate_pre(&module)?,
             instance_gas,
+            offsets: None,
         })
     }
 }
@@ -237,7 +258,7 @@ impl WasmtimeModule {
         let mut stack_left = 0;
         let stop = match self.run_in(&mut store, entry, &mut stack_left) {
             Ok(()) => Stop::Returned,
-            Err(error) => explain(&error, store.data(), &mut stack_left),
+            Err(error) => self.explain(&error, store.data(), &mut stack_left),
         };
         let mut frame = store.into_data().frame;
         if stack_left < 0 {
@@ -247,6 +268,40 @@ impl WasmtimeModule {
             frame,
             stop,
             stack_left,
+        }
+    }
+
+    /// Tells the contract's faults from this node's.
+    fn explain(&self, error: &wasmtime::Error, state: &HostState, stack_left: &mut i32) -> Stop {
+        if error.downcast_ref::<LocalFailure>().is_some() {
+            return Stop::Failed(engine_failure(error));
+        }
+        match error.downcast_ref::<Trap>() {
+            // The native stack is a backstop under the injected counter, and the same on all nodes of one target.
+            Some(Trap::StackOverflow) => {
+                *stack_left = -1;
+                self.trapped("call stack exhausted".to_owned(), error)
+            }
+            Some(trap) => self.trapped(trap.to_string(), error),
+            None if state.frame.has_ended() => self.trapped("ended by the host".to_owned(), error),
+            None => Stop::Failed(engine_failure(error)),
+        }
+    }
+
+    fn trapped(&self, reason: String, error: &wasmtime::Error) -> Stop {
+        let wasm_offsets = error
+            .downcast_ref::<wasmtime::WasmBacktrace>()
+            .map(|backtrace| {
+                backtrace
+                    .frames()
+                    .iter()
+                    .filter_map(|frame| self.offsets.as_ref()?.original(frame.module_offset()?))
+                    .collect()
+            })
+            .unwrap_or_default();
+        Stop::Trapped {
+            reason,
+            wasm_offsets,
         }
     }
 
@@ -285,40 +340,6 @@ impl WasmtimeModule {
         store.data_mut().frame.gas = gas.get(&mut *store).i64().unwrap_or(-1);
         *stack_left = stack.get(&mut *store).i32().unwrap_or(-1);
         result
-    }
-}
-
-/// Tells the contract's faults from this node's.
-fn explain(error: &wasmtime::Error, state: &HostState, stack_left: &mut i32) -> Stop {
-    if error.downcast_ref::<LocalFailure>().is_some() {
-        return Stop::Failed(engine_failure(error));
-    }
-    match error.downcast_ref::<Trap>() {
-        // The native stack is a backstop under the injected counter, and the same on all nodes of one target.
-        Some(Trap::StackOverflow) => {
-            *stack_left = -1;
-            trapped("call stack exhausted".to_owned(), error)
-        }
-        Some(trap) => trapped(trap.to_string(), error),
-        None if state.frame.has_ended() => trapped("ended by the host".to_owned(), error),
-        None => Stop::Failed(engine_failure(error)),
-    }
-}
-
-fn trapped(reason: String, error: &wasmtime::Error) -> Stop {
-    let wasm_offsets = error
-        .downcast_ref::<wasmtime::WasmBacktrace>()
-        .map(|backtrace| {
-            backtrace
-                .frames()
-                .iter()
-                .filter_map(|frame| u32::try_from(frame.module_offset()?).ok())
-                .collect()
-        })
-        .unwrap_or_default();
-    Stop::Trapped {
-        reason,
-        wasm_offsets,
     }
 }
 

@@ -28,16 +28,23 @@ struct Writer<'a> {
     out: &'a mut Vec<u8>,
     segment: Vec<u8>,
     cost: u32,
+    /// Where the instructions of the segment are: in the segment, and in the original.
+    segment_marks: Vec<Mark>,
+    /// Where the instructions before it are: in `out`, and in the original.
+    marks: Vec<Mark>,
 }
 
-/// Appends the instrumented `body`, its size in front, to `out`.
+/// A place in written code, and the offset in the original Wasm that it comes from.
+pub(super) type Mark = (usize, usize);
+
+/// Appends the instrumented `body`, its size in front, to `out`. Gives where in `out` its instructions are.
 pub(super) fn instrument(
     code: &[u8],
     body: &FunctionBody<'_>,
     frame: &FunctionFrame,
     accounting: Accounting,
     out: &mut Vec<u8>,
-) -> Result<(), BinaryReaderError> {
+) -> Result<Vec<Mark>, BinaryReaderError> {
     let mut written = Vec::with_capacity(body.range().len() * 2);
     write_locals(body, frame, &mut written)?;
     let slots = stack_slots(frame, body.range().len());
@@ -47,15 +54,21 @@ pub(super) fn instrument(
         out: &mut written,
         segment: Vec::new(),
         cost: gas::FUNCTION_ENTRY + frame.locals,
+        segment_marks: Vec::new(),
+        marks: Vec::new(),
     };
     writer.enter(frame, slots);
     writer.write_body(code, body, frame.calls)?;
     if frame.calls {
         writer.leave(slots);
     }
+    let mut marks = writer.marks;
     u32::try_from(written.len()).unwrap_or(u32::MAX).encode(out);
+    for (place, _) in &mut marks {
+        *place += out.len();
+    }
     out.extend_from_slice(&written);
-    Ok(())
+    Ok(marks)
 }
 
 /// Values that compilers keep for later, such as common subexpressions, are bounded by the code's length: an
@@ -154,6 +167,7 @@ impl Writer<'_> {
                 .unwrap_or_default();
             self.cost = self.cost.saturating_add(gas::of_operator(&operator));
             self.charge_by_size(&operator);
+            self.segment_marks.push((self.segment.len(), start));
             match operator {
                 Operator::Return if is_wrapped => {
                     Instruction::Br(nesting).encode(&mut self.segment);
@@ -192,6 +206,10 @@ impl Writer<'_> {
             take_gas(self.accounting.gas, self.scratch, self.out);
         }
         self.cost = 0;
+        let base = self.out.len();
+        let placed = self.segment_marks.drain(..);
+        self.marks
+            .extend(placed.map(|(place, original)| (base + place, original)));
         self.out.append(&mut self.segment);
     }
 

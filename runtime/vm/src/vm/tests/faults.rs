@@ -2,7 +2,8 @@
 
 use kumiki_protocol::ResultCode;
 
-use super::harness::{PLENTY, World, contract};
+use super::harness::{ALICE, PLENTY, World, contract, wasm};
+use crate::{DiagnosticKind, EngineKind, Entry, Message, Vm, VmConfig};
 
 #[test]
 fn faults_are_traps_that_cost_what_was_used() {
@@ -117,4 +118,42 @@ fn the_stack_counter_ends_recursion_before_the_native_stack_does() {
     )));
     let run = world.try_call(&address, &[], PLENTY);
     assert_eq!(run.outcome.code, ResultCode::StackOverflow);
+}
+
+#[test]
+fn traps_carry_offsets_into_the_original_wasm_where_asked_for() {
+    let text = contract(
+        r#"(func $inner (param i32) (result i32)
+             (i32.add (local.get 0) (i32.const 1)) (return) (unreachable))
+           (func $fault (param i32)
+             (if (i32.eqz (call $inner (i32.const -1))) (then (drop (i32.load8_s (local.get 0))))))
+           (func (export "call") (param i32) (call $fault (i32.const -1)))"#,
+    );
+    let mut world = World::new();
+    let address = world.deploy(&text);
+    let config = VmConfig {
+        trap_offsets: true,
+        ..VmConfig::new(EngineKind::Wasmtime)
+    };
+    let message = Message {
+        caller: ALICE,
+        contract: address,
+        entry: Entry::Call,
+        input: Vec::new(),
+        value: 0,
+        gas: PLENTY,
+    };
+    let vm = Vm::new(config).unwrap();
+    let (session, outcome) = vm.call(world.session(), message).unwrap();
+    assert_eq!(outcome.code, ResultCode::Trap);
+    let DiagnosticKind::Trap { wasm_offsets, .. } = &session.diagnostics.messages[0].kind else {
+        panic!("{:?}", session.diagnostics);
+    };
+    let code = wasm(&text);
+    let at: Vec<u8> = wasm_offsets
+        .iter()
+        .map(|offset| code[usize::try_from(*offset).unwrap()])
+        .collect();
+    // `i32.load8_s`, then `call`.
+    assert_eq!(at, [0x2c, 0x10]);
 }
