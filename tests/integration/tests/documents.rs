@@ -1,5 +1,11 @@
 //! Run every command of the README and of the example's walk-through, and hold what they show to what happens.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "set-up that fails should fail the test"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
