@@ -222,7 +222,7 @@ pub(crate) struct DeployArguments {
     /// Deploy this Wasm file instead of building one.
     #[arg(long, value_name = "FILE")]
     pub(crate) wasm: Option<PathBuf>,
-    /// Make another instance of code that is deployed already: any text or number.
+    /// Make another instance of code that is deployed already, called CONTRACT-TEXT.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) salt: String,
     /// Nobody may ever upgrade the contract; by default the deployer may.

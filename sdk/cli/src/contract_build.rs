@@ -254,7 +254,7 @@ pub(crate) fn check_code(wasm: &[u8]) -> Outcome<()> {
                 .expected(
                     "Wasm 1.0 as 'kumiki build' makes it, within the limits of docs/spec/vm.md",
                 )
-                .found(error.to_string())
+                .found(one_line(&error.to_string()))
                 .next("kumiki build");
             match (&error.function, error.offset) {
                 (Some((index, name)), _) => failure.detail(format!(
@@ -266,6 +266,11 @@ pub(crate) fn check_code(wasm: &[u8]) -> Outcome<()> {
                 (None, None) => failure,
             }
         })
+}
+
+/// Engine messages print values over many lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn compiler_version(folder: &Path) -> String {

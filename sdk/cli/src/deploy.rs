@@ -5,6 +5,7 @@ use kumiki_client::{Client, ClientError, Draft};
 use kumiki_protocol::{Action, Address, Amount, Gas, Hash, SecretKey, sha3_256};
 use kumiki_rpc_api::{ErrorCode, ReceiptStatus, TransactionReceipt};
 
+use crate::commands::call::example_arguments;
 use crate::explain::value_failure;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::render::execution_failure;
@@ -38,6 +39,8 @@ impl DeployRequest<'_> {
     /// Deploys it from `key`'s account. The address follows from account, salt and code, so doing it again finds the
     /// contract that is there.
     pub(crate) async fn send(&self, client: &Client, key: &SecretKey) -> Outcome<Deployed> {
+        // Wrong arguments are wrong, also where nothing is left to do.
+        let input = self.input()?;
         let code_hash = sha3_256(&[self.wasm]);
         let deployer = Address::of_account(&key.public_key());
         let salt = sha3_256(&[
@@ -58,7 +61,7 @@ impl DeployRequest<'_> {
         let action = Action::Deploy {
             code: self.wasm.to_vec(),
             salt,
-            input: self.input()?,
+            input,
             value: self.value,
             admin: (!self.immutable).then_some(deployer),
         };
@@ -145,17 +148,10 @@ impl DeployRequest<'_> {
                 .next(format!("kumiki deploy {}", self.name))),
             };
         };
-        let example: Vec<String> = init
-            .args
-            .iter()
-            .map(|one| format!("{}=<{}>", one.name, one.type_name))
-            .collect();
-        self.abi.encode_call(init, self.arguments).map_err(|error| {
-            value_failure(
-                error,
-                &format!("kumiki deploy {} {}", self.name, example.join(" ")),
-            )
-        })
+        let example = example_arguments(&init.args);
+        self.abi
+            .encode_call(init, self.arguments)
+            .map_err(|error| value_failure(error, &format!("kumiki deploy {}{example}", self.name)))
     }
 }
 

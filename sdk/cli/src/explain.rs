@@ -2,10 +2,11 @@
 
 use kumiki_client::ClientError;
 use kumiki_client::abi::ValueError;
+use kumiki_protocol::{Address, Amount};
 use kumiki_rpc_api::{ApiError, ErrorCode};
 use kumiki_wallet::{DevKeyRefused, KeystoreError, PrivateFileError, SealError};
 
-use crate::failure::{Exit, Failure, closest};
+use crate::failure::{Exit, Failure};
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
@@ -51,6 +52,11 @@ impl From<ClientError> for Failure {
             .expected(format!("chain {expected}"))
             .found(format!("chain {found}"))
             .next(format!("kumiki chain info --rpc {url}")),
+            ClientError::CannotPay {
+                address,
+                balance,
+                value,
+            } => cannot_pay(&address, balance, value),
             ClientError::PublishedKey(refused) => Self::from(refused),
             ClientError::Expired { hash } => Self::new(
                 Exit::Refused,
@@ -70,6 +76,17 @@ impl From<ClientError> for Failure {
             .next("kumiki chain info"),
         }
     }
+}
+
+fn cannot_pay(address: &Address, balance: Amount, value: Amount) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        "insufficientFunds",
+        "the account has too little; nothing was sent, nothing is paid",
+    )
+    .expected(format!("more than the {value} sent along, for the fee"))
+    .found(format!("a balance of {balance}"))
+    .next(format!("kumiki account show {address}"))
 }
 
 impl From<ApiError> for Failure {
@@ -166,9 +183,8 @@ pub(crate) fn value_failure(error: ValueError, command: &str) -> Failure {
     let text = error.to_string();
     match error {
         ValueError::UnknownMethod { found, known, .. } => {
-            let meant = closest(&found, known.iter().map(String::as_str));
-            let next =
-                meant.map_or_else(|| command.to_owned(), |meant| format!("{command} {meant}"));
+            // Without a method, the command lists them with their arguments.
+            let next = command.to_owned();
             Failure::new(Exit::Usage, "methodUnknown", text)
                 .expected(format!("one of {}", known.join(", ")))
                 .found(found)

@@ -31,7 +31,10 @@ pub(crate) enum Exit {
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct Failure(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     exit: Exit,
     /// Stable, for programs.
     name: String,
@@ -47,7 +50,7 @@ pub(crate) type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn new(exit: Exit, name: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             exit,
             name: name.into(),
             what: what.into(),
@@ -56,7 +59,7 @@ impl Failure {
             found: None,
             next: None,
             details: Vec::new(),
-        }
+        }))
     }
 
     /// A failure of the system at `path`.
@@ -65,60 +68,60 @@ impl Failure {
     }
 
     pub(crate) fn at(mut self, place: impl Into<String>) -> Self {
-        self.place = Some(place.into());
+        self.0.place = Some(place.into());
         self
     }
 
     pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
-        self.expected = Some(expected.into());
+        self.0.expected = Some(expected.into());
         self
     }
 
     pub(crate) fn found(mut self, found: impl Into<String>) -> Self {
-        self.found = Some(found.into());
+        self.0.found = Some(found.into());
         self
     }
 
     /// One command or edit that brings the user on.
     pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
+        self.0.next = Some(next.into());
         self
     }
 
     pub(crate) fn detail(mut self, line: impl Into<String>) -> Self {
-        self.details.push(line.into());
+        self.0.details.push(line.into());
         self
     }
 
     pub(crate) const fn exit(&self) -> Exit {
-        self.exit
+        self.0.exit
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// The same for programs.
     pub(crate) fn json(&self) -> Value {
         let mut error = serde_json::Map::new();
-        error.insert("name".to_owned(), json!(self.name));
-        error.insert("exitCode".to_owned(), json!(self.exit as u8));
-        error.insert("what".to_owned(), json!(self.what));
+        error.insert("name".to_owned(), json!(self.0.name));
+        error.insert("exitCode".to_owned(), json!(self.0.exit as u8));
+        error.insert("what".to_owned(), json!(self.0.what));
         for (key, value) in self.parts() {
             error.insert(key.to_owned(), json!(value));
         }
-        if !self.details.is_empty() {
-            error.insert("details".to_owned(), json!(self.details));
+        if !self.0.details.is_empty() {
+            error.insert("details".to_owned(), json!(self.0.details));
         }
         json!({ "error": error })
     }
 
     fn parts(&self) -> impl Iterator<Item = (&'static str, &String)> {
         [
-            ("where", &self.place),
-            ("expected", &self.expected),
-            ("found", &self.found),
-            ("next", &self.next),
+            ("where", &self.0.place),
+            ("expected", &self.0.expected),
+            ("found", &self.0.found),
+            ("next", &self.0.next),
         ]
         .into_iter()
         .filter_map(|(key, value)| value.as_ref().map(|value| (key, value)))
@@ -127,12 +130,12 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", printable(&self.what))?;
+        write!(f, "error: {}", printable(&self.0.what))?;
         for (key, value) in self.parts() {
             let label = format!("{key}:");
             write!(f, "\n  {label:<10}{}", printable(value))?;
         }
-        for line in &self.details {
+        for line in &self.0.details {
             write!(f, "\n  {}", printable(line))?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Tell apart what the caller can do about a failed request.
 
 use jsonrpsee::core::ClientError as RpcError;
-use kumiki_protocol::{Hash, TransactionHash};
+use kumiki_protocol::{Address, Amount, Hash, TransactionHash};
 use kumiki_rpc_api::ApiError;
 use kumiki_wallet::DevKeyRefused;
 
@@ -50,6 +50,16 @@ pub enum ClientError {
     /// A published key was about to sign for a chain that is no dev chain.
     #[error(transparent)]
     PublishedKey(#[from] DevKeyRefused),
+    /// The sender's balance pays for no gas at all beside the values sent along.
+    #[error("{address} holds {balance}, which pays for no gas beside the {value} sent along")]
+    CannotPay {
+        /// The sender.
+        address: Address,
+        /// What it holds, in base units.
+        balance: Amount,
+        /// What the actions send along, in base units.
+        value: Amount,
+    },
     /// The transaction was not executed and never can be.
     #[error("transaction {hash} expired: it was not executed and never can be")]
     Expired {

@@ -70,7 +70,7 @@ impl Client {
     /// The simulation may show that the transaction would fail; nothing is sent here.
     ///
     /// # Errors
-    /// `Api` when the node refuses to simulate, `Unreachable`, `Protocol`.
+    /// `CannotPay`, `Api` when the node refuses to simulate, `Unreachable`, `Protocol`.
     pub async fn prepare(
         &self,
         draft: &Draft,
@@ -126,6 +126,13 @@ impl Client {
             .actions
             .iter()
             .fold(0, |sum: Amount, action| sum.saturating_add(action.value()));
+        if balance.saturating_sub(values) < Amount::from(body.gas_price.max(1)) {
+            return Err(ClientError::CannotPay {
+                address: body.sender_address(),
+                balance,
+                value: values,
+            });
+        }
         let payable = balance.saturating_sub(values) / Amount::from(body.gas_price.max(1));
         let payable = Gas::try_from(payable).unwrap_or(Gas::MAX);
         Ok(limits.simulation_gas.min(block_gas_max).min(payable))

@@ -143,20 +143,7 @@ pub(crate) async fn simulate(arguments: &CallArguments, output: Output) -> Outco
 
 pub(crate) async fn view(arguments: &ViewArguments, output: Output) -> Outcome<()> {
     let network = Network::connect(&arguments.node).await?;
-    let as_call = CallArguments {
-        contract: arguments.contract.clone(),
-        method: arguments.method.clone(),
-        arguments: arguments.arguments.clone(),
-        sender: SenderArguments {
-            from: arguments.from.clone(),
-            passphrase_file: None,
-            value: 0,
-            gas: None,
-            gas_price: None,
-            nonce: None,
-        },
-        node: arguments.node.clone(),
-    };
+    let as_call = as_call(arguments);
     let Some(target) = find_target(&network, &as_call, "view", output).await? else {
         return Ok(());
     };
@@ -172,9 +159,9 @@ pub(crate) async fn view(arguments: &ViewArguments, output: Output) -> Outcome<(
         )
         .expected("a view")
         .found(signature(&target.method))
-        .next(format!(
-            "kumiki call {} {}",
-            arguments.contract, target.method.name
+        .next(example(
+            &format!("kumiki call {}", arguments.contract),
+            &target.method,
         )));
     }
     let caller = match &arguments.from {
@@ -191,26 +178,7 @@ pub(crate) async fn view(arguments: &ViewArguments, output: Output) -> Outcome<(
             arguments.at,
         )
         .await;
-    let answer = match asked {
-        Ok(answer) => answer,
-        Err(ClientError::Api(error)) if (3000..4000).contains(&error.code.number()) => {
-            let failure = FailureView {
-                code: error.code.number(),
-                name: error.code.name().to_owned(),
-                action: None,
-                data: error.data.revert_data.clone().unwrap_or_default(),
-            };
-            let called = target.called(&arguments.contract);
-            let paid = "views cost nothing";
-            return Err(execution_failure(
-                &failure,
-                &error.data.diagnostics,
-                Some(&called),
-                paid,
-            ));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let answer = asked.map_err(|error| view_failure(error, &target, &arguments.contract))?;
     let returns = target.returns(Some(&answer.data.0), &command)?;
     let json = json!({
         "hash": null,
@@ -223,6 +191,42 @@ pub(crate) async fn view(arguments: &ViewArguments, output: Output) -> Outcome<(
     });
     output.data(&json, &value_text(&returns));
     Ok(())
+}
+
+/// A view's arguments in the form that methods are looked up by.
+fn as_call(arguments: &ViewArguments) -> CallArguments {
+    CallArguments {
+        contract: arguments.contract.clone(),
+        method: arguments.method.clone(),
+        arguments: arguments.arguments.clone(),
+        sender: SenderArguments {
+            from: arguments.from.clone(),
+            passphrase_file: None,
+            value: 0,
+            gas: None,
+            gas_price: None,
+            nonce: None,
+        },
+        node: arguments.node.clone(),
+    }
+}
+
+/// Why a view has no answer: the contract's own reason where it gave one.
+fn view_failure(error: ClientError, target: &Target, contract: &str) -> Failure {
+    match error {
+        ClientError::Api(error) if (3000..4000).contains(&error.code.number()) => {
+            let failure = FailureView {
+                code: error.code.number(),
+                name: error.code.name().to_owned(),
+                action: None,
+                data: error.data.revert_data.clone().unwrap_or_default(),
+            };
+            let called = target.called(contract);
+            let diagnostics = &error.data.diagnostics;
+            execution_failure(&failure, diagnostics, Some(&called), "views cost nothing")
+        }
+        other => other.into(),
+    }
 }
 
 /// Looks contract and method up and encodes the arguments. Without a method, lists what there is.
@@ -251,7 +255,7 @@ async fn find_target(
         )
         .expected("--value 0")
         .found(format!("--value {}", arguments.sender.value))
-        .next(format!("{command} {name}")));
+        .next(example(&command, &method)));
     }
     let resolved = resolve_names(network, &method.args, &arguments.arguments)?;
     let input = abi
@@ -267,20 +271,32 @@ async fn find_target(
 
 /// A command line for `method` with a plausible value for each argument.
 fn example(command: &str, method: &EntryPoint) -> String {
-    let mut line = format!("{command} {}", method.name);
-    for field in &method.args {
-        let value = match field.type_name.as_str() {
-            "bool" => "true",
-            "Address" => "alice",
-            "String" => "text",
-            "Hash" => "0x0000000000000000000000000000000000000000000000000000000000000000",
-            "Vec<u8>" => "0x00",
-            name if name.starts_with(['u', 'i']) => "1",
-            _ => "'[]'",
-        };
-        line.push_str(&format!(" {}={value}", field.name));
+    format!(
+        "{command} {}{}",
+        method.name,
+        example_arguments(&method.args)
+    )
+}
+
+/// ` name=value` for each argument, to be pasted.
+pub(crate) fn example_arguments(fields: &[Field]) -> String {
+    fields
+        .iter()
+        .map(|field| format!(" {}={}", field.name, example_value(&field.type_name)))
+        .collect()
+}
+
+fn example_value(type_name: &str) -> &'static str {
+    match type_name {
+        "bool" => "true",
+        "Address" => "alice",
+        "String" => "text",
+        "Hash" => "0x0000000000000000000000000000000000000000000000000000000000000000",
+        "Vec<u8>" => "0x00",
+        name if name.starts_with("Option<") => "null",
+        name if name.starts_with(['u', 'i']) => "1",
+        _ => "'[]'",
     }
-    line
 }
 
 fn list_methods(abi: &Abi, address: Address, output: Output) {
@@ -375,6 +391,9 @@ pub(crate) fn explain_refusal(error: ClientError, network: &Network, signer: &Si
         ClientError::Api(error) if error.code == ErrorCode::InsufficientFunds => {
             too_little(network, signer, error.data.detail)
         }
+        ClientError::CannotPay { balance, .. } => {
+            too_little(network, signer, format!("a balance of {balance}"))
+        }
         other => other.into(),
     }
 }
@@ -398,19 +417,19 @@ pub(crate) async fn explain_funds(
     if !starved && !poor {
         return shown;
     }
-    match network.client.account(address, None).await {
-        Ok(account) => {
-            let price = 10_000_000_u128;
-            if starved
-                && account.balance.0 > sender.value.saturating_add(price.saturating_mul(1000))
-            {
-                return shown;
-            }
-            let found = format!("a balance of {}", account.balance);
-            too_little(network, signer, found)
-        }
-        Err(_unreachable) => shown,
+    let (Ok(account), Ok(info)) = (
+        network.client.account(address, None).await,
+        network.client.info().await,
+    ) else {
+        return shown;
+    };
+    // Rich enough for a whole block, the account is not what failed.
+    let price = info.parameters.gas_price_min.0;
+    let whole_block = price.saturating_mul(info.parameters.block_gas_max.into());
+    if starved && account.balance.0 >= whole_block.saturating_add(sender.value) {
+        return shown;
     }
+    too_little(network, signer, format!("a balance of {}", account.balance))
 }
 
 fn too_little(network: &Network, signer: &Signer, found: String) -> Failure {

@@ -45,17 +45,22 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
         gas_price: arguments.sender.gas_price,
     };
     let deployed = request.send(&network.client, &signer.key).await?;
+    // Another instance gets a name of its own; it does not take the first one's.
+    let name = match arguments.salt.as_str() {
+        "" => source.name.clone(),
+        salt => format!("{}-{salt}", source.name),
+    };
     if let Some(project) = &network.project {
         let deployment = Deployment {
             address: deployed.address,
             code_hash: deployed.code_hash,
         };
         let chain = network.client.genesis_hash();
-        Deployments::load(project)?.record(&chain, &source.name, deployment)?;
+        Deployments::load(project)?.record(&chain, &name, deployment)?;
     }
     let receipt = deployed.receipt.as_ref();
     let json = json!({
-        "name": source.name,
+        "name": name,
         "address": deployed.address,
         "codeHash": deployed.code_hash,
         "from": signer.name,
@@ -69,10 +74,7 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
         || "was there already, with the same code".to_owned(),
         |one| format!("deployed at height {}, fee {}", one.height, one.receipt.fee),
     );
-    output.data(
-        &json,
-        &format!("{}  {}\n{how}", source.name, deployed.address),
-    );
+    output.data(&json, &format!("{name}  {}\n{how}", deployed.address));
     Ok(())
 }
 

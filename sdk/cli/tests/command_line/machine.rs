@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 
 /// A project made by `kumiki new`, and a home that all runs of these tests share, so that builds are reused.
-pub struct Machine {
+pub(crate) struct Machine {
     folder: tempfile::TempDir,
     project: PathBuf,
     home: PathBuf,
@@ -16,7 +16,7 @@ pub struct Machine {
 
 impl Machine {
     /// Makes a project called like its template.
-    pub fn with_project(template: &str) -> Self {
+    pub(crate) fn with_project(template: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let machine = Self {
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     /// Starts `kumiki dev` and returns the line it prints when ready.
-    pub fn start_chain(&mut self) -> Value {
+    pub(crate) fn start_chain(&mut self) -> Value {
         let mut child = self
             .command(
                 &["dev", "--json", "--port", "0", "--no-watch"],
@@ -100,7 +100,7 @@ impl Machine {
     }
 
     /// Asks the chain to stop as Ctrl-C does, and waits until it has.
-    pub fn stop_chain(&mut self) {
+    pub(crate) fn stop_chain(&mut self) {
         let mut child = self.chain.take().unwrap();
         let pid = child.id().to_string();
         let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
@@ -109,19 +109,19 @@ impl Machine {
         assert!(status.success(), "kumiki dev ended with {status}");
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments, &self.project).output().unwrap()
     }
 
     /// What a command that must succeed answers with `--json`.
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let lines = self.lines(arguments);
         assert_eq!(lines.len(), 1, "{arguments:?} prints one document");
         lines[0].clone()
     }
 
     /// The documents that a command which must succeed prints.
-    pub fn lines(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(crate) fn lines(&self, arguments: &[&str]) -> Vec<Value> {
         let output = self.run(&[arguments, &["--json"]].concat());
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
@@ -135,7 +135,7 @@ impl Machine {
     }
 
     /// A command, its exit code and its output, without what differs between runs.
-    pub fn answer(&self, arguments: &[&str]) -> String {
+    pub(crate) fn answer(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let code = output.status.code().unwrap();
         let text = format!(
@@ -156,21 +156,21 @@ impl Machine {
         let text = mask(&text, "kumi1", |one| one.is_ascii_alphanumeric(), 30);
         let text = mask(&text, "0x", |one| one.is_ascii_hexdigit(), 30);
         let text = mask(&text, "127.0.0.1:", |one| one.is_ascii_digit(), 3);
-        mask(&text, "--port ", |one| one.is_ascii_digit(), 3)
+        mask(&text, "port ", |one| one.is_ascii_digit(), 3)
     }
 
     /// Makes an account without funds.
-    pub fn add_account(&self, name: &str) {
+    pub(crate) fn add_account(&self, name: &str) {
         self.write("passphrase", b"secret");
         let made = self.json(&["account", "new", name, "--passphrase-file", "passphrase"]);
         assert_eq!(made["name"], json!(name));
     }
 
-    pub fn write(&self, name: &str, content: &[u8]) {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) {
         std::fs::write(self.project.join(name), content).unwrap();
     }
 
-    pub fn restore_config(&self) {
+    pub(crate) fn restore_config(&self) {
         std::fs::copy(
             self.folder.path().join("config"),
             self.project.join("kumiki.toml"),
@@ -206,7 +206,7 @@ fn mask(text: &str, prefix: &str, part: fn(char) -> bool, least: usize) -> Strin
 }
 
 /// The same JSON with types instead of values; of an array the first element stands for all.
-pub fn shape(value: &Value) -> Value {
+pub(crate) fn shape(value: &Value) -> Value {
     match value {
         Value::Null => json!("null"),
         Value::Bool(_) => json!("bool"),
@@ -221,7 +221,7 @@ pub fn shape(value: &Value) -> Value {
 }
 
 /// Compares with `tests/golden/NAME.txt`, or rewrites it under `KUMIKI_BLESS=1`.
-pub fn check_golden(name: &str, found: &str) {
+pub(crate) fn check_golden(name: &str, found: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.txt"));
     if std::env::var_os("KUMIKI_BLESS").is_some() {
         std::fs::write(&path, found).unwrap();

@@ -2,6 +2,8 @@
 //!
 //! One chain and one built project serve all claims here. `KUMIKI_BLESS=1` rewrites `tests/golden`.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+
 mod machine;
 
 use machine::{Machine, check_golden, shape};
@@ -23,6 +25,8 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     let by_name = machine.json(&["call", "counter", "increase", "amount=40", "--from", "bob"]);
     assert_eq!(by_name["returns"], json!("42"));
     check_shapes(&machine, &first);
+    let second = machine.json(&["view", "counter-second", "value"]);
+    assert_eq!(second["returns"], json!("7"));
     check_mistakes(&machine);
 
     machine.stop_chain();
@@ -107,14 +111,14 @@ fn check_mistakes(machine: &Machine) {
     ask(&["chain", "info", "--network", "othr"]);
     ask(&["build", "--check", "bad.wasm"]);
     ask(&["deploy", "--wasm", "text.wasm"]);
-    ask(&["deploy", "counter", "start=x"]);
+    ask(&["deploy", "counter", "start=x", "--quiet"]);
     ask(&["dev", "--port", &taken]);
     ask(&["tx", &format!("0x{}", "ab".repeat(32))]);
     ask(&["events", "counter", "--event", "Chaged"]);
     ask(&["events", "--from", "1.2"]);
     ask(&["account", "new", "alice"]);
     ask(&["account", "show", "nobody"]);
-    ask(&["new", "counter"]);
+    ask(&["new", "src"]);
     ask(&[
         "view",
         "counter",
