@@ -48,6 +48,7 @@ fn clippy() -> std::process::Command {
         "--release",
         "--workspace",
         "--all-targets",
+        "--keep-going",
         "--",
         "-D",
         "warnings",

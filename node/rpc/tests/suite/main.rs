@@ -1,6 +1,10 @@
 //! Holds a real server on a real store, executor and pool to what docs/spec/rpc.md says.
 
-#![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "set-up that fails should fail the test"
+)]
 
 mod answers;
 mod attacks;

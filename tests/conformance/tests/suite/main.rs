@@ -1,5 +1,11 @@
 //! Hold the protocol to its golden bytes, to one encoding per value, and to one verdict per signature.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "set-up that fails should fail the test"
+)]
+
 mod abi_table;
 mod certificate_attacks;
 mod counted_alloc;
