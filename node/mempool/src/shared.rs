@@ -13,7 +13,7 @@ use kumiki_state::{StateError, StateReader};
 use tokio::sync::{Notify, oneshot};
 
 use crate::admission::{Unverified, read_account};
-use crate::{Candidate, ChainRules, Inserted, Mempool, MempoolLimits, PoolSize, Refusal, Removal};
+use crate::{Candidate, ChainRules, Mempool, MempoolLimits, PoolSize, Refusal, Removal};
 
 #[cfg(test)]
 mod tests;
@@ -78,14 +78,20 @@ struct Queue {
 /// of the state.
 pub struct SharedMempool {
     rules: ChainRules,
-    pool: Mutex<Mempool>,
-    head: Mutex<ChainHead>,
+    pooled: Mutex<Pooled>,
     queue: Mutex<Queue>,
     queue_filled: Condvar,
     queued: AtomicUsize,
     candidate_waits: Notify,
     stats: AdmissionStats,
     on_admitted: Option<AdmittedHook>,
+}
+
+/// The pool, and the head whose accounts it was last held against. They change together: a transaction that is
+/// put in with the nonce of an older head would wait for ever behind one that is executed already.
+struct Pooled {
+    pool: Mempool,
+    head: ChainHead,
 }
 
 /// Sees each transaction that is taken in, on the thread that admits it.
@@ -105,8 +111,10 @@ impl SharedMempool {
     pub fn new(limits: MempoolLimits, rules: ChainRules, head: ChainHead) -> Self {
         Self {
             rules,
-            pool: Mutex::new(Mempool::new(limits)),
-            head: Mutex::new(head),
+            pooled: Mutex::new(Pooled {
+                pool: Mempool::new(limits),
+                head,
+            }),
             queue: Mutex::new(Queue::default()),
             queue_filled: Condvar::new(),
             queued: AtomicUsize::new(0),
@@ -116,8 +124,7 @@ impl SharedMempool {
         }
     }
 
-    /// Has `hook` called for each transaction when its checks are passed, before it waits for a block. It must
-    /// not block.
+    /// Has `hook` called for each transaction that waits for a block now. It must not block.
     #[must_use]
     pub fn on_admitted(mut self, hook: AdmittedHook) -> Self {
         self.on_admitted = Some(hook);
@@ -211,69 +218,81 @@ impl SharedMempool {
         self.stats.batched.fetch_add(count, Ordering::Relaxed);
         let start = Instant::now();
         let head = self.head();
-        let accounts: Vec<Result<AccountRecord, StateError>> = batch
-            .iter()
-            .map(|one| read_account(head.state.as_ref(), &one.unverified.candidate.sender))
-            .collect();
-        let verdicts = self.check_accounts(&batch, accounts);
-        let mut verified = Vec::with_capacity(batch.len());
-        for (submission, verdict) in batch.into_iter().zip(verdicts) {
-            match verdict {
-                Ok(account) => verified.push((submission, account)),
+        let accounts = read_accounts(&head, &batch);
+        let refusals = self.check_accounts(&batch, accounts);
+        let mut unverified = Vec::with_capacity(batch.len());
+        for (submission, refusal) in batch.into_iter().zip(refusals) {
+            match refusal {
+                Ok(()) => unverified.push(submission),
                 Err(refusal) => answer(submission.reply, Err(refusal)),
             }
         }
         let checked = Instant::now();
-        let invalid = find_invalid(&verified);
-        add_nanos(&self.stats.verify_nanos, checked.elapsed());
-        if let Some(hook) = &self.on_admitted {
-            for (index, (submission, _)) in verified.iter().enumerate() {
-                if invalid.binary_search(&index).is_err() {
-                    hook(&submission.unverified.candidate.transaction);
-                }
+        let verified = refuse_invalid(unverified);
+        let inserting = Instant::now();
+        let results = self.insert(&verified);
+        let outside_signatures = checked.duration_since(start) + inserting.elapsed();
+        add_nanos(&self.stats.check_nanos, outside_signatures);
+        add_nanos(&self.stats.verify_nanos, inserting - checked);
+        for (submission, result) in verified.into_iter().zip(results) {
+            if let Some(hook) = &self.on_admitted
+                && result.is_ok()
+            {
+                hook(&submission.unverified.candidate.transaction);
             }
+            answer(submission.reply, result);
         }
-        let mut results = Vec::with_capacity(verified.len());
-        let mut pool = lock(&self.pool);
-        for (index, (submission, account)) in verified.into_iter().enumerate() {
-            let hash = submission.unverified.candidate.hash;
-            let result = if invalid.binary_search(&index).is_ok() {
-                Err(Refusal::BadSignature)
-            } else {
-                pool.insert(submission.unverified.candidate, &account)
-                    .map(|_inserted: Inserted| hash)
-            };
-            results.push((submission.reply, result));
-        }
-        let ready = pool.has_candidates();
-        drop(pool);
-        add_nanos(&self.stats.check_nanos, checked.duration_since(start));
+    }
+
+    /// Puts verified submissions into the pool, by their accounts as the pool's own head has them.
+    fn insert(&self, verified: &[Submission]) -> Vec<Result<TransactionHash, Refusal>> {
+        let (mut pooled, accounts) = self.lock_with_accounts(verified);
+        let results = verified
+            .iter()
+            .zip(accounts)
+            .map(|(submission, account)| {
+                let candidate = submission.unverified.candidate.clone();
+                let hash = candidate.hash;
+                pooled
+                    .pool
+                    .insert(candidate, &account.map_err(unavailable)?)?;
+                Ok(hash)
+            })
+            .collect();
+        let ready = pooled.pool.has_candidates();
+        drop(pooled);
         if ready {
             self.candidate_waits.notify_one();
         }
-        for (reply, result) in results {
-            answer(reply, result);
+        results
+    }
+
+    /// The senders' accounts, and the pool locked at the head that they were read from. Reads again when a block
+    /// came in between; making one takes longer than these reads, so this ends.
+    fn lock_with_accounts(&self, submissions: &[Submission]) -> (MutexGuard<'_, Pooled>, Accounts) {
+        let mut head = self.head();
+        loop {
+            let accounts = read_accounts(&head, submissions);
+            let pooled = lock(&self.pooled);
+            if pooled.head.height == head.height {
+                return (pooled, accounts);
+            }
+            head = pooled.head.clone();
         }
     }
 
     /// What the account says of each submission, before a signature is looked at.
-    fn check_accounts(
-        &self,
-        batch: &[Submission],
-        accounts: Vec<Result<AccountRecord, StateError>>,
-    ) -> Vec<Result<AccountRecord, Refusal>> {
-        let pool = lock(&self.pool);
+    fn check_accounts(&self, batch: &[Submission], accounts: Accounts) -> Vec<Result<(), Refusal>> {
+        let pooled = lock(&self.pooled);
         batch
             .iter()
             .zip(accounts)
             .map(|(submission, account)| {
-                let account = account.map_err(|error| Refusal::Unavailable {
-                    reason: error.to_string(),
-                })?;
-                if !pool.contains(&submission.unverified.candidate.hash) {
-                    pool.check(&submission.unverified.candidate, &account)?;
+                let candidate = &submission.unverified.candidate;
+                match pooled.pool.contains(&candidate.hash) {
+                    true => Ok(()),
+                    false => pooled.pool.check(candidate, &account.map_err(unavailable)?),
                 }
-                Ok(account)
             })
             .collect()
     }
@@ -293,14 +312,14 @@ impl SharedMempool {
             accounts.push((address, account.nonce));
         }
         let next_height = head.height.saturating_add(1);
-        *lock(&self.head) = head;
-        let mut pool = lock(&self.pool);
+        let mut pooled = lock(&self.pooled);
+        pooled.head = head;
         for (address, nonce) in accounts {
-            pool.advance(&address, nonce);
+            pooled.pool.advance(&address, nonce);
         }
-        pool.expire(next_height);
-        let ready = pool.has_candidates();
-        drop(pool);
+        pooled.pool.expire(next_height);
+        let ready = pooled.pool.has_candidates();
+        drop(pooled);
         if ready {
             self.candidate_waits.notify_one();
         }
@@ -309,23 +328,23 @@ impl SharedMempool {
 
     /// Forgets what the executor passed over while building a block.
     pub fn reject(&self, dropped: &[(TransactionHash, Rejection)]) {
-        let mut pool = lock(&self.pool);
+        let mut pooled = lock(&self.pooled);
         for (hash, rejection) in dropped {
-            pool.reject(hash, *rejection);
+            pooled.pool.reject(hash, *rejection);
         }
     }
 
     /// The next transactions for a block; see [`Mempool::candidates`].
     #[must_use]
     pub fn candidates(&self, bytes_max: usize, gas_max: Gas) -> Vec<Candidate> {
-        lock(&self.pool).candidates(bytes_max, gas_max)
+        lock(&self.pooled).pool.candidates(bytes_max, gas_max)
     }
 
     /// Returns once a block could be built.
     pub async fn candidate_waits(&self) {
         loop {
             let notified = self.candidate_waits.notified();
-            if lock(&self.pool).has_candidates() {
+            if lock(&self.pooled).pool.has_candidates() {
                 return;
             }
             notified.await;
@@ -338,32 +357,32 @@ impl SharedMempool {
     /// `StateError` when the account cannot be read.
     pub fn next_nonce(&self, sender: &Address) -> Result<Nonce, StateError> {
         let account = read_account(self.head().state.as_ref(), sender)?;
-        let waiting = lock(&self.pool).next_nonce(sender);
+        let waiting = lock(&self.pooled).pool.next_nonce(sender);
         Ok(waiting.map_or(account.nonce, |next| next.max(account.nonce)))
     }
 
     /// Whether the transaction with this id waits.
     #[must_use]
     pub fn contains(&self, hash: &TransactionHash) -> bool {
-        lock(&self.pool).contains(hash)
+        lock(&self.pooled).pool.contains(hash)
     }
 
     /// The waiting transaction with this id.
     #[must_use]
     pub fn get(&self, hash: &TransactionHash) -> Option<Arc<Transaction>> {
-        lock(&self.pool).get(hash).cloned()
+        lock(&self.pooled).pool.get(hash).cloned()
     }
 
     /// Why the transaction with this id left, if that was not long ago.
     #[must_use]
     pub fn removal(&self, hash: &TransactionHash) -> Option<Removal> {
-        lock(&self.pool).removal(hash)
+        lock(&self.pooled).pool.removal(hash)
     }
 
     /// How much waits for a block.
     #[must_use]
     pub fn size(&self) -> PoolSize {
-        lock(&self.pool).size()
+        lock(&self.pooled).pool.size()
     }
 
     /// Submissions that wait for verification.
@@ -379,7 +398,7 @@ impl SharedMempool {
     }
 
     fn head(&self) -> ChainHead {
-        lock(&self.head).clone()
+        lock(&self.pooled).head.clone()
     }
 }
 
@@ -388,11 +407,28 @@ enum Enqueued {
     Waits(oneshot::Receiver<Result<TransactionHash, Refusal>>),
 }
 
-/// The positions whose signature does not verify, in order.
-fn find_invalid(verified: &[(Submission, AccountRecord)]) -> Vec<usize> {
-    let items: Vec<SignatureItem<'_>> = verified
+type Accounts = Vec<Result<AccountRecord, StateError>>;
+
+fn read_accounts(head: &ChainHead, submissions: &[Submission]) -> Accounts {
+    let senders = submissions
         .iter()
-        .map(|(submission, _)| {
+        .map(|one| &one.unverified.candidate.sender);
+    senders
+        .map(|sender| read_account(head.state.as_ref(), sender))
+        .collect()
+}
+
+fn unavailable(error: StateError) -> Refusal {
+    Refusal::Unavailable {
+        reason: error.to_string(),
+    }
+}
+
+/// Answers those whose signature does not verify, and gives back the others.
+fn refuse_invalid(submissions: Vec<Submission>) -> Vec<Submission> {
+    let items: Vec<SignatureItem<'_>> = submissions
+        .iter()
+        .map(|submission| {
             let transaction = &submission.unverified.candidate.transaction;
             SignatureItem {
                 key: &transaction.body.sender,
@@ -401,7 +437,15 @@ fn find_invalid(verified: &[(Submission, AccountRecord)]) -> Vec<usize> {
             }
         })
         .collect();
-    BatchVerifier::find_invalid(&items)
+    let invalid = BatchVerifier::find_invalid(&items);
+    let mut verified = Vec::with_capacity(submissions.len());
+    for (index, submission) in submissions.into_iter().enumerate() {
+        match invalid.binary_search(&index) {
+            Ok(_) => answer(submission.reply, Err(Refusal::BadSignature)),
+            Err(_) => verified.push(submission),
+        }
+    }
+    verified
 }
 
 fn answer(

@@ -187,6 +187,64 @@ async fn executed_transactions_leave_and_the_next_nonce_follows_the_chain() {
     assert_eq!(running.pool.next_nonce(&sender).unwrap(), 3);
 }
 
+/// A state during whose first read something else happens, as on another thread.
+struct Meanwhile {
+    state: Arc<MemoryState>,
+    happens: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl StateReader for Meanwhile {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let value = self.state.get(key);
+        if let Some(happens) = lock(&self.happens).take() {
+            happens();
+        }
+        value
+    }
+
+    fn scan(
+        &self,
+        range: (std::ops::Bound<&[u8]>, std::ops::Bound<&[u8]>),
+        direction: kumiki_state::ScanDirection,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> std::ops::ControlFlow<()>,
+    ) -> Result<(), StateError> {
+        self.state.scan(range, direction, visit)
+    }
+
+    fn code(&self, hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {
+        self.state.code(hash)
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_admitted_while_a_block_takes_the_one_before_it_is_not_stuck() {
+    let running = Running::start();
+    let (first, second) = (running.draft(0, 2).sign(), running.draft(0, 3).sign());
+    running.pool.submit(first.clone()).await.unwrap();
+    let after = ChainHead {
+        height: 12,
+        state: accounts_at(&running.genesis, 3),
+    };
+    let pool = Arc::clone(&running.pool);
+    let meanwhile = Meanwhile {
+        state: accounts_at(&running.genesis, 2),
+        happens: Mutex::new(Some(Box::new(move || {
+            pool.advance(after, &[first]).unwrap();
+        }))),
+    };
+    let before = ChainHead {
+        height: 11,
+        state: Arc::new(meanwhile),
+    };
+    running.pool.advance(before, &[]).unwrap();
+    let hash = running.pool.submit(second).await.unwrap();
+    let candidates = running.pool.candidates(usize::MAX, u64::MAX);
+    assert_eq!(
+        candidates.iter().map(|one| one.hash).collect::<Vec<_>>(),
+        [hash]
+    );
+}
+
 #[tokio::test]
 async fn a_closed_pool_answers_those_who_wait_and_those_who_come() {
     let genesis = genesis();
