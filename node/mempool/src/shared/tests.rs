@@ -187,16 +187,20 @@ async fn executed_transactions_leave_and_the_next_nonce_follows_the_chain() {
     assert_eq!(running.pool.next_nonce(&sender).unwrap(), 3);
 }
 
-/// A state during whose first read something else happens, as on another thread.
+/// A state during one of whose reads something else happens, as on another thread.
 struct Meanwhile {
     state: Arc<MemoryState>,
+    reads_before: AtomicUsize,
     happens: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl StateReader for Meanwhile {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         let value = self.state.get(key);
-        if let Some(happens) = lock(&self.happens).take() {
+        let before = self.reads_before.fetch_sub(1, Ordering::Relaxed);
+        if before == 0
+            && let Some(happens) = lock(&self.happens).take()
+        {
             happens();
         }
         value
@@ -218,31 +222,33 @@ impl StateReader for Meanwhile {
 
 #[tokio::test]
 async fn a_transaction_admitted_while_a_block_takes_the_one_before_it_is_not_stuck() {
-    let running = Running::start();
-    let (first, second) = (running.draft(0, 2).sign(), running.draft(0, 3).sign());
-    running.pool.submit(first.clone()).await.unwrap();
-    let after = ChainHead {
-        height: 12,
-        state: accounts_at(&running.genesis, 3),
-    };
-    let pool = Arc::clone(&running.pool);
-    let meanwhile = Meanwhile {
-        state: accounts_at(&running.genesis, 2),
-        happens: Mutex::new(Some(Box::new(move || {
-            pool.advance(after, &[first]).unwrap();
-        }))),
-    };
-    let before = ChainHead {
-        height: 11,
-        state: Arc::new(meanwhile),
-    };
-    running.pool.advance(before, &[]).unwrap();
-    let hash = running.pool.submit(second).await.unwrap();
-    let candidates = running.pool.candidates(usize::MAX, u64::MAX);
-    assert_eq!(
-        candidates.iter().map(|one| one.hash).collect::<Vec<_>>(),
-        [hash]
-    );
+    // The account is read once before the signature is looked at and once after.
+    for reads_before in [0, 1] {
+        let running = Running::start();
+        let (first, second) = (running.draft(0, 2).sign(), running.draft(0, 3).sign());
+        running.pool.submit(first.clone()).await.unwrap();
+        let after = ChainHead {
+            height: 12,
+            state: accounts_at(&running.genesis, 3),
+        };
+        let pool = Arc::clone(&running.pool);
+        let meanwhile = Meanwhile {
+            state: accounts_at(&running.genesis, 2),
+            reads_before: AtomicUsize::new(reads_before),
+            happens: Mutex::new(Some(Box::new(move || {
+                pool.advance(after, &[first]).unwrap();
+            }))),
+        };
+        let before = ChainHead {
+            height: 11,
+            state: Arc::new(meanwhile),
+        };
+        running.pool.advance(before, &[]).unwrap();
+        let hash = running.pool.submit(second).await.unwrap();
+        let candidates = running.pool.candidates(usize::MAX, u64::MAX);
+        let hashes: Vec<_> = candidates.iter().map(|one| one.hash).collect();
+        assert_eq!(hashes, [hash], "after {reads_before} reads");
+    }
 }
 
 #[tokio::test]
