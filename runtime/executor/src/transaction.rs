@@ -324,7 +324,7 @@ pub(crate) fn read_account(
     let key = state_key::account(address);
     match session.journal.get(&key)? {
         None => Ok(AccountRecord::default()),
-        Some(bytes) => AccountRecord::decode(&mut bytes.as_slice()).map_err(|_malformed| {
+        Some(mut bytes) => AccountRecord::decode(&mut bytes).map_err(|_malformed| {
             ExecutionFailure::CorruptRecord {
                 record: "account",
                 key: Hash(address.0).to_string(),

@@ -82,11 +82,11 @@ impl Journal {
     ///
     /// # Errors
     /// `StateError` when the base cannot be read.
-    pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+    pub fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StateError> {
         if !self.access.reads.contains(key) {
             self.access.reads.insert(key.to_vec());
         }
-        self.peek(key).map(|value| value.map(<[u8]>::to_vec))
+        self.peek(key)
     }
 
     /// Whether there is an entry under `key`.
@@ -100,7 +100,7 @@ impl Journal {
         self.peek(key).map(|value| value.is_some())
     }
 
-    /// The value under `key` without copying it, and without recording the read.
+    /// The value under `key`, without recording the read.
     ///
     /// # Errors
     /// `StateError` when the base cannot be read.
@@ -126,7 +126,10 @@ impl Journal {
     }
 
     fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let earlier = self.changed.insert(key.clone(), value);
+        let earlier = match self.changed.get_mut(&key) {
+            Some(current) => Some(std::mem::replace(current, value)),
+            None => self.changed.insert(key.clone(), value),
+        };
         self.undo.push((key, earlier));
     }
 

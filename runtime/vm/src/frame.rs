@@ -206,16 +206,7 @@ impl Frame {
         if self.has_ended() {
             return Err(Ended);
         }
-        match i64::try_from(amount) {
-            Ok(amount) if amount <= self.gas => {
-                self.gas -= amount;
-                Ok(())
-            }
-            Ok(_) | Err(_) => {
-                self.gas = -1;
-                Err(Ended)
-            }
-        }
+        take_gas(&mut self.gas, amount)
     }
 
     fn charge_copy(&mut self, bytes: usize) -> Result<(), Ended> {
@@ -248,6 +239,20 @@ impl Frame {
 
     fn or_fail<T>(&mut self, result: Result<T, StateError>) -> Result<T, Ended> {
         result.map_err(|error| self.fail(error.into()))
+    }
+}
+
+/// Takes gas; below zero says that it ran out.
+fn take_gas(gas: &mut i64, amount: Gas) -> Result<(), Ended> {
+    match i64::try_from(amount) {
+        Ok(amount) if amount <= *gas => {
+            *gas -= amount;
+            Ok(())
+        }
+        Ok(_) | Err(_) => {
+            *gas = -1;
+            Err(Ended)
+        }
     }
 }
 

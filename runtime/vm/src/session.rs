@@ -95,11 +95,9 @@ impl Session {
     fn account(&mut self, address: &Address) -> Result<AccountRecord, StateError> {
         match self.journal.get(&state_key::account(address))? {
             None => Ok(AccountRecord::default()),
-            Some(bytes) => {
-                AccountRecord::decode(&mut bytes.as_slice()).map_err(|error| StateError {
-                    reason: format!("account record of {address}: {error}"),
-                })
-            }
+            Some(mut bytes) => AccountRecord::decode(&mut bytes).map_err(|error| StateError {
+                reason: format!("account record of {address}: {error}"),
+            }),
         }
     }
 }

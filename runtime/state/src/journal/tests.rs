@@ -137,7 +137,7 @@ proptest! {
                     let expected =
                         model.shown.get(&key).cloned().unwrap_or_else(|| base.0.get(&key).cloned());
                     prop_assert_eq!(journal.contains(&key).unwrap(), expected.is_some());
-                    prop_assert_eq!(journal.get(&key).unwrap(), expected);
+                    prop_assert_eq!(journal.get(&key).unwrap(), expected.as_deref());
                 }
                 Operation::AddCode(code) => {
                     model.codes.insert(code, ());

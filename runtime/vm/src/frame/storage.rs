@@ -7,7 +7,7 @@ use kumiki_protocol::ResultCode;
 use kumiki_protocol::limits::{SCAN_ENTRIES_MAX, STORAGE_KEY_BYTES_MAX, STORAGE_VALUE_BYTES_MAX};
 use kumiki_state::ScanDirection;
 
-use super::{Ended, Frame, copy_out, count};
+use super::{Ended, Frame, copy_out, count, take_gas};
 use crate::gas;
 
 /// Bytes of a storage key before the contract's own.
@@ -23,14 +23,17 @@ impl Frame {
         self.charge(gas::STORAGE_READ + count(key.len()) * gas::STORAGE_READ_PER_BYTE)?;
         self.set_key(key)?;
         let session = self.session.as_deref_mut().ok_or(Ended)?;
-        let value = session.journal.get(&self.key);
-        match self.or_fail(value)? {
-            None => Ok(NOT_FOUND),
-            Some(value) => {
-                self.charge(count(value.len()) * gas::STORAGE_READ_PER_BYTE)?;
-                Ok(copy_out(&value, out))
-            }
-        }
+        let value = match session.journal.get(&self.key) {
+            Ok(Some(value)) => value,
+            Ok(None) => return Ok(NOT_FOUND),
+            Err(error) => return Err(self.fail(error.into())),
+        };
+        // The value is lent by the session, so only the gas is at hand.
+        take_gas(
+            &mut self.gas,
+            count(value.len()) * gas::STORAGE_READ_PER_BYTE,
+        )?;
+        Ok(copy_out(value, out))
     }
 
     /// Stores a value of at least one byte under a key of at least one byte.

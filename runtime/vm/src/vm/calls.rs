@@ -345,11 +345,11 @@ fn may_enter(session: &Session, call: &Invocation) -> bool {
 }
 
 fn contract_record(session: &mut Session, contract: &Address) -> Result<ContractRecord, Refusal> {
-    let bytes = session
+    let mut bytes = session
         .journal
         .get(&state_key::contract(contract))?
         .ok_or(ResultCode::UnknownContract)?;
-    ContractRecord::decode(&mut bytes.as_slice()).map_err(|_invalid| {
+    ContractRecord::decode(&mut bytes).map_err(|_invalid| {
         Refusal::Failed(VmFailure::CorruptState {
             what: "a contract record that does not decode",
         })
