@@ -24,8 +24,8 @@ pub const TRANSFER: Gas = 10_000;
 pub const CALL: Gas = 5_000;
 /// Each byte of input, of returned data and of revert data: copied at most four times.
 pub const CALL_DATA_PER_BYTE: Gas = 1;
-/// Memory pages of a fresh instance that cost nothing: they stay resident in the pool.
-pub const INSTANCE_PAGES_FREE: u64 = 4;
+/// Memory pages of a fresh instance that cost nothing: they stay resident in the pool and are zeroed there.
+pub const INSTANCE_PAGES_FREE: u64 = 1;
 /// Each other 64 KiB page, of a fresh instance or by `memory.grow`: 16 page faults of 0.25 us, zeroed again after.
 pub const MEMORY_PAGE: Gas = 4_000;
 /// Each 8 bytes of data segments, copied or mapped into every instance.
