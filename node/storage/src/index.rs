@@ -17,8 +17,6 @@ const MARK: TableDefinition<'_, (), &[u8]> = TableDefinition::new("mark");
 /// Changes whenever the form of a row does.
 const SCHEMA: u32 = 1;
 const CURSOR_BYTES: usize = 16;
-/// Rows looked at for one page.
-const EXAMINED_MAX: usize = 4_096;
 /// Every so many blocks the index is synced; what a crash takes is made again from the receipts.
 const SYNC_EVERY: u64 = 256;
 /// Blocks indexed in one transaction when catching up.
@@ -37,6 +35,29 @@ struct Mark {
 pub(crate) struct EventIndex {
     database: Database,
     failed: AtomicBool,
+}
+
+/// What one page may come to: whoever asks goes on with the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageBudget {
+    /// Events found.
+    pub(crate) events: usize,
+    /// Bytes of their data.
+    pub(crate) event_bytes: usize,
+    /// Rows looked at.
+    pub(crate) rows: usize,
+    /// Bytes read from the store to look at them.
+    pub(crate) read_bytes: usize,
+}
+
+impl PageBudget {
+    /// Some milliseconds of work.
+    pub(crate) const STANDARD: Self = Self {
+        events: 256,
+        event_bytes: 1 << 20,
+        rows: 4_096,
+        read_bytes: 4 << 20,
+    };
 }
 
 /// Rows to be looked at, by one property that all of them share.
@@ -147,7 +168,7 @@ impl EventIndex {
         head: &Head,
         filter: &EventFilter,
         after: Option<EventCursor>,
-        limit: usize,
+        budget: PageBudget,
     ) -> Result<EventPage, StorageError> {
         if self.failed.load(Ordering::Acquire) {
             return Err(StorageError::IndexUnavailable);
@@ -172,28 +193,41 @@ impl EventIndex {
             .range(start.as_slice()..=end.as_slice())
             .map_err(failed("read the index"))?;
         let mut loaded: Option<((Height, u32), Receipt)> = None;
-        let mut last = None;
+        let mut last: Option<EventCursor> = None;
+        let (mut event_bytes, mut read_bytes) = (0_usize, 0_usize);
         for (examined, row) in rows.enumerate() {
-            if page.items.len() >= limit.max(1) || examined >= EXAMINED_MAX {
+            // At least one row each time, or the next page would begin where this one did.
+            let spent = page.items.len() >= budget.events.max(1)
+                || examined >= budget.rows
+                || event_bytes >= budget.event_bytes
+                || read_bytes >= budget.read_bytes;
+            if spent && last.is_some() {
                 page.next = last;
                 break;
             }
             let (key, _) = row.map_err(failed("read the index"))?;
             let cursor = read_cursor(key.value())?;
+            let same_row = last.is_some_and(|last| last.height == cursor.height);
             last = Some(cursor);
             let place = (cursor.height, cursor.transaction);
             let receipt = match loaded.take().filter(|(known, _)| *known == place) {
                 Some((_, receipt)) => receipt,
-                None => head
-                    .view
-                    .receipt(cursor.height, cursor.transaction)?
-                    .ok_or_else(|| damaged("the index names a receipt that is not there"))?,
+                None => {
+                    let (receipt, row_bytes) = head
+                        .view
+                        .receipt(cursor.height, cursor.transaction)?
+                        .ok_or_else(|| damaged("the index names a receipt that is not there"))?;
+                    read_bytes += if same_row { 0 } else { row_bytes };
+                    read_bytes += receipt.encoded_size();
+                    receipt
+                }
             };
             let position = usize::try_from(cursor.index).unwrap_or(usize::MAX);
             let event = receipt.events.get(position);
             let event =
                 event.ok_or_else(|| damaged("the index names an event that is not there"))?;
             if filter.passes(event) {
+                event_bytes += event.data.len();
                 page.items
                     .push((cursor, receipt.transaction, event.clone()));
             }

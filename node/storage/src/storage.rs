@@ -12,7 +12,7 @@ use redb::Database;
 
 use crate::commit::{BlockWrite, Writes, write_block};
 use crate::head::Head;
-use crate::index::EventIndex;
+use crate::index::{EventIndex, PageBudget};
 use crate::schema::{META_GENESIS, damaged};
 use crate::view::View;
 use crate::{
@@ -208,6 +208,14 @@ impl Storage {
         Snapshot::before_tip(head, height)
     }
 
+    /// The lowest height whose state is kept.
+    ///
+    /// # Errors
+    /// `NotInitialised` before there is a block.
+    pub fn oldest_state(&self) -> Result<Height, StorageError> {
+        Ok(self.head()?.oldest)
+    }
+
     /// The header at `height`; `None` above the tip.
     ///
     /// # Errors
@@ -265,7 +273,8 @@ impl Storage {
     /// # Errors
     /// When the store fails or is found damaged.
     pub fn receipt(&self, height: Height, index: u32) -> Result<Option<Receipt>, StorageError> {
-        self.head()?.view.receipt(height, index)
+        let found = self.head()?.view.receipt(height, index)?;
+        Ok(found.map(|(receipt, _)| receipt))
     }
 
     /// Height and position of a transaction that is in a block; of one that came several times, where it
@@ -280,7 +289,8 @@ impl Storage {
         self.head()?.view.transaction_location(hash)
     }
 
-    /// At most `limit` events that pass `filter`, the oldest after `after` first.
+    /// At most `limit` events that pass `filter`, the oldest after `after` first. A page ends early, perhaps without
+    /// any event, where it has become large or took much reading; its `next` says where to go on.
     ///
     /// # Errors
     /// `IndexUnavailable` when the index has failed; else when the store fails or is found damaged.
@@ -290,7 +300,11 @@ impl Storage {
         after: Option<EventCursor>,
         limit: usize,
     ) -> Result<EventPage, StorageError> {
-        self.index.find(&*self.head()?, filter, after, limit)
+        let budget = PageBudget {
+            events: limit,
+            ..PageBudget::STANDARD
+        };
+        self.index.find(&*self.head()?, filter, after, budget)
     }
 
     fn current(&self) -> Option<Arc<Head>> {

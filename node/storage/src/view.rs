@@ -98,14 +98,20 @@ impl View {
         unpacked(&self.receipts, height, "receipt")
     }
 
+    /// One receipt, and the bytes of the row that was read for it.
     pub(crate) fn receipt(
         &self,
         height: Height,
         index: u32,
-    ) -> Result<Option<Receipt>, StorageError> {
+    ) -> Result<Option<(Receipt, usize)>, StorageError> {
         let row = self.receipts.get(height).map_err(failed("read receipts"))?;
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        row.and_then(|row| unpack(row.value(), index).map(|bytes| exact(bytes, "receipt")))
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let row = row.value();
+        unpack(row, index)
+            .map(|bytes| Ok((exact(bytes, "receipt")?, row.len())))
             .transpose()
     }
 

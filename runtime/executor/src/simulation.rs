@@ -53,7 +53,7 @@ impl Executor {
         input: &BlockInput,
         body: &TransactionBody,
     ) -> Result<Simulation, ExecutionFailure> {
-        let session = self.session(base, input);
+        let session = self.session(base, input).simulated();
         let unsigned = Transaction {
             body: body.clone(),
             signature: Signature([0; 64]),

@@ -31,6 +31,16 @@ pub(crate) enum Stop {
     Failed(VmFailure),
 }
 
+/// Where a module stays once it is prepared.
+#[cfg(feature = "wasmtime")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// With those of the chain, in memory and on disk.
+    Chain,
+    /// Apart from those and in memory only: a simulation brought its code, and nobody has paid for it.
+    Trial,
+}
+
 /// A call after its code stopped.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -85,7 +95,7 @@ impl Engine {
         let found = || Ok::<_, Refusal>(Arc::clone(code));
         match self {
             #[cfg(feature = "wasmtime")]
-            Self::Wasmtime(engine) => drop(engine.module(hash, found)),
+            Self::Wasmtime(engine) => drop(engine.module(hash, Kept::Chain, found)),
             #[cfg(feature = "wasmi")]
             Self::Wasmi(engine) => drop(engine.module(hash, found)),
             #[cfg(feature = "native")]
@@ -117,7 +127,7 @@ impl Vm {
         let (program, has_entry) = match &*self.inner.engine {
             #[cfg(feature = "wasmtime")]
             Engine::Wasmtime(engine) => {
-                let module = engine.module(hash, code)?;
+                let module = engine.module(hash, session.kept(hash), code)?;
                 let has_entry = module.has_entry(entry);
                 (Program::Wasmtime(module), has_entry)
             }

@@ -1,13 +1,17 @@
 //! Hold what the calls of one transaction share: state, block, events, the call stack.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kumiki_protocol::{
-    AccountRecord, Address, Amount, Decode as _, Encode as _, Event, Height, ResultCode, state_key,
+    AccountRecord, Address, Amount, Decode as _, Encode as _, Event, Hash, Height, ResultCode,
+    state_key,
 };
 use kumiki_state::{Journal, StateError};
 
 use crate::Diagnostics;
+#[cfg(feature = "wasmtime")]
+use crate::engine::Kept;
 
 /// The block that calls run in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Session {
     /// For people; never part of a result.
     pub diagnostics: Diagnostics,
     pub(crate) stack: Vec<StackEntry>,
+    /// In a simulation: hashes of the code that it brought.
+    trial_codes: Option<BTreeSet<Hash>>,
 }
 
 /// A call that is running.
@@ -52,6 +58,31 @@ impl Session {
             events: Vec::new(),
             diagnostics: Diagnostics::default(),
             stack: Vec::new(),
+            trial_codes: None,
+        }
+    }
+
+    /// The same for a simulation: machine code of contracts that it brings is not kept on disk, nor does it push
+    /// that of the chain out of memory.
+    #[must_use]
+    pub fn simulated(mut self) -> Self {
+        self.trial_codes = Some(BTreeSet::new());
+        self
+    }
+
+    /// Notes that this session brought new code.
+    pub(crate) fn brought_code(&mut self, hash: Hash) {
+        if let Some(codes) = &mut self.trial_codes {
+            codes.insert(hash);
+        }
+    }
+
+    /// Where the module of this code stays.
+    #[cfg(feature = "wasmtime")]
+    pub(crate) fn kept(&self, hash: &Hash) -> Kept {
+        match &self.trial_codes {
+            Some(codes) if codes.contains(hash) => Kept::Trial,
+            Some(_) | None => Kept::Chain,
         }
     }
 

@@ -39,6 +39,8 @@ pub struct VmConfig {
     pub engine: EngineKind,
     /// Folder of compiled modules, made if missing and readable to this user only; none is kept if `None`.
     pub cache_dir: Option<PathBuf>,
+    /// Bytes that the folder may hold; the files written first go first.
+    pub cache_bytes_max: u64,
     /// Threads that compile ahead of execution.
     pub compile_threads: usize,
     /// Calls from outside that run at the same time; more wait.
@@ -54,6 +56,7 @@ impl VmConfig {
         Self {
             engine,
             cache_dir: None,
+            cache_bytes_max: 2 << 30,
             compile_threads: 1,
             parallel_calls_max: 8,
             trap_offsets: false,
@@ -71,6 +74,7 @@ pub struct Vm {
 pub(crate) struct VmInner {
     pub(crate) engine: Arc<Engine>,
     prepare: PrepareQueue,
+    parallel_calls_max: u32,
     slots: Mutex<Slots>,
     slot_freed: Condvar,
     #[cfg(feature = "native")]
@@ -89,6 +93,7 @@ impl Vm {
             inner: Arc::new(VmInner {
                 engine,
                 prepare,
+                parallel_calls_max: config.parallel_calls_max.max(1),
                 slots: Mutex::new(Slots {
                     free: config.parallel_calls_max.max(1),
                     waiting: 0,
@@ -98,6 +103,13 @@ impl Vm {
                 native: crate::engine::native::NativeCodes::default(),
             }),
         })
+    }
+
+    /// How many calls from outside run at the same time; one more waits. Who executes blocks never waits when all
+    /// others together make fewer calls at once.
+    #[must_use]
+    pub fn parallel_calls_max(&self) -> u32 {
+        self.inner.parallel_calls_max
     }
 
     /// Calls a contract: moves the value, runs the code, undoes all but the gas on failure.

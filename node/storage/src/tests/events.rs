@@ -4,6 +4,7 @@ use kumiki_protocol::{Address, Hash};
 use tempfile::TempDir;
 
 use super::chain::TestChain;
+use crate::index::PageBudget;
 use crate::{EventCursor, EventFilter, EventPage, Storage, StorageOptions};
 
 fn open(dir: &TempDir) -> Storage {
@@ -93,6 +94,63 @@ fn every_filter_finds_its_events_in_order_however_they_are_paged() {
     check(&chain, &storage);
     drop(storage);
     check(&chain, &open(&dir));
+}
+
+#[test]
+fn a_page_that_is_large_or_took_much_reading_ends_early_and_the_next_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let storage = open(&dir);
+    let mut chain = TestChain::new(23);
+    chain.initialise(&storage).unwrap();
+    for _ in 0..40 {
+        chain.commit_next(&storage).unwrap();
+    }
+    let of_contract = EventFilter {
+        contract: Some(Address([1; 32])),
+        ..EventFilter::default()
+    };
+    // Looked for by its contract, whose every event has to be looked at.
+    let nothing_passes = EventFilter {
+        topics: vec![Some(Hash([0xff; 32]))],
+        ..of_contract.clone()
+    };
+    let looked_at = expected(&chain, &of_contract).items.len();
+    let standard = PageBudget::STANDARD;
+    let budgets = [
+        PageBudget {
+            read_bytes: 1,
+            ..standard
+        },
+        PageBudget {
+            event_bytes: 1,
+            ..standard
+        },
+        PageBudget {
+            rows: 1,
+            ..standard
+        },
+    ];
+    let head = storage.head.read().unwrap().clone().unwrap();
+    for filter in [of_contract, nothing_passes] {
+        for budget in budgets {
+            let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let page = storage.index.find(&head, &filter, after, budget).unwrap();
+                found.extend(page.items);
+                pages += 1;
+                let Some(next) = page.next else { break };
+                assert!(
+                    after < Some(next),
+                    "no page begins where the one before did"
+                );
+                after = Some(next);
+            }
+            assert_eq!(found, expected(&chain, &filter).items);
+            let by_found = budget.event_bytes == 1;
+            let stops = if by_found { found.len() } else { looked_at };
+            assert!(pages > stops / 2, "{pages} pages, {stops} places to stop");
+        }
+    }
 }
 
 #[test]

@@ -7,12 +7,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use kumiki_protocol::Hash;
 
-/// Modules kept; the least recently used goes first.
-const MODULES_MAX: usize = 512;
+/// Modules kept of what the chain runs.
+pub(super) const MODULES_MAX: usize = 512;
 
+/// At most so many modules; the least recently used goes first.
 pub(super) struct Modules<M> {
     state: Mutex<State<M>>,
     changed: Condvar,
+    count_max: usize,
 }
 
 struct State<M> {
@@ -22,8 +24,9 @@ struct State<M> {
 }
 
 impl<M> Modules<M> {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(count_max: usize) -> Self {
         Self {
+            count_max,
             state: Mutex::new(State {
                 ready: BTreeMap::new(),
                 in_work: BTreeSet::new(),
@@ -33,11 +36,22 @@ impl<M> Modules<M> {
         }
     }
 
+    /// The module of `hash`, if it is kept.
+    #[cfg(feature = "wasmtime")]
+    pub(super) fn kept(&self, hash: &Hash) -> Option<Arc<M>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.uses += 1;
+        let now = state.uses;
+        let (module, used) = state.ready.get_mut(hash)?;
+        *used = now;
+        Some(Arc::clone(module))
+    }
+
     /// The module of `hash`: kept, or in work on another thread (waits), or made by `make`.
     pub(super) fn obtain<E>(
         &self,
         hash: &Hash,
-        make: impl FnOnce() -> Result<M, E>,
+        make: impl FnOnce() -> Result<Arc<M>, E>,
     ) -> Result<Arc<M>, E> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -61,9 +75,9 @@ impl<M> Modules<M> {
             modules: self,
             hash,
         };
-        let module = Arc::new(make()?);
+        let module = make()?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.ready.len() >= MODULES_MAX
+        if state.ready.len() >= self.count_max
             && let Some(oldest) = state
                 .ready
                 .iter()

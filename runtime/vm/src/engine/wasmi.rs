@@ -6,7 +6,7 @@ use kumiki_abi::{EXPORT_MEMORY, IMPORT_MODULE};
 use kumiki_protocol::{Hash, ResultCode};
 use wasmi::{Caller, Config, Global, Linker, Memory, Module, Store, TrapCode, Val};
 
-use super::modules::Modules;
+use super::modules::{MODULES_MAX, Modules};
 use super::{Ran, Stop, host};
 use crate::error::Refusal;
 use crate::frame::{Ended, Frame};
@@ -64,7 +64,7 @@ impl WasmiEngine {
         Ok(Self {
             engine,
             linker: Arc::new(linker),
-            modules: Modules::new(),
+            modules: Modules::new(MODULES_MAX),
         })
     }
 
@@ -79,12 +79,12 @@ impl WasmiEngine {
                 instrument(&code()?).map_err(|_invalid| Refusal::Code(ResultCode::InvalidCode))?;
             check_instrumented(&instrumented.wasm).map_err(engine_failure)?;
             let module = self.translate(&instrumented.wasm).map_err(engine_failure)?;
-            Ok(WasmiModule {
+            Ok(Arc::new(WasmiModule {
                 module,
                 linker: Arc::clone(&self.linker),
                 entries: instrumented.info.entries,
                 instance_gas: instrumented.info.instance_gas,
-            })
+            }))
         })
     }
 

@@ -15,8 +15,8 @@ use wasmtime::{
     Trap, Val, WasmFeatures,
 };
 
-use super::modules::Modules;
-use super::{Ran, Stop, host};
+use super::modules::{MODULES_MAX, Modules};
+use super::{Kept, Ran, Stop, host};
 use crate::error::Refusal;
 use crate::execution_stack::WASM_STACK_BYTES;
 use crate::frame::{Ended, Frame};
@@ -30,11 +30,17 @@ use disk_cache::DiskCache;
 const MEMORY_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 
+/// Modules kept of code that only simulations brought: more than one transaction brings (`ACTIONS_MAX`), so that
+/// no simulation compiles one twice, and few enough that simulating costs no memory.
+const TRIAL_MODULES_MAX: usize = 64;
+
 /// One engine, and the modules compiled for it.
 pub(crate) struct WasmtimeEngine {
     engine: wasmtime::Engine,
     linker: Linker<HostState>,
     modules: Modules<WasmtimeModule>,
+    /// Apart, so that simulations push out nothing that blocks need.
+    trials: Modules<WasmtimeModule>,
     disk: Option<DiskCache>,
     trap_offsets: bool,
 }
@@ -167,13 +173,14 @@ impl WasmtimeEngine {
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(engine_failure)?;
         let disk = match &config.cache_dir {
-            Some(path) => Some(DiskCache::open(path, &engine)?),
+            Some(path) => Some(DiskCache::open(path, config.cache_bytes_max, &engine)?),
             None => None,
         };
         Ok(Self {
             engine,
             linker,
-            modules: Modules::new(),
+            modules: Modules::new(MODULES_MAX),
+            trials: Modules::new(TRIAL_MODULES_MAX),
             disk,
             trap_offsets: config.trap_offsets,
         })
@@ -183,43 +190,69 @@ impl WasmtimeEngine {
     pub(super) fn module(
         &self,
         hash: &Hash,
+        kept: Kept,
         code: impl FnOnce() -> Result<Arc<[u8]>, Refusal>,
     ) -> Result<Arc<WasmtimeModule>, Refusal> {
-        self.modules.obtain(hash, || {
-            let code = code()?;
-            let invalid = |_error| Refusal::Code(kumiki_protocol::ResultCode::InvalidCode);
-            let kept = self.disk.as_ref().and_then(|disk| disk.load(hash));
-            let (module, info, offsets) = match kept {
-                Some(module) if !self.trap_offsets => {
-                    (module, check_code(&code).map_err(invalid)?, None)
+        match kept {
+            Kept::Chain => self.modules.obtain(hash, || {
+                // A simulation may have compiled it before it came to the chain.
+                if let Some(module) = self.trials.kept(hash) {
+                    self.store(hash, module.instance.module());
+                    return Ok(module);
                 }
-                kept => {
-                    let Instrumented {
-                        wasm,
-                        info,
-                        offsets,
-                    } = instrument(&code).map_err(invalid)?;
-                    let module = match kept {
-                        Some(module) => module,
-                        None => self.compile(hash, &wasm)?,
-                    };
-                    (module, info, self.trap_offsets.then_some(offsets))
-                }
-            };
-            let mut module = self
-                .resolve(module, info.instance_gas)
-                .map_err(|error| Refusal::Failed(engine_failure(error)))?;
-            module.offsets = offsets;
-            Ok(module)
-        })
+                self.make(hash, kept, code)
+            }),
+            Kept::Trial => match self.modules.kept(hash) {
+                Some(module) => Ok(module),
+                None => self.trials.obtain(hash, || self.make(hash, kept, code)),
+            },
+        }
     }
 
-    fn compile(&self, hash: &Hash, wasm: &[u8]) -> Result<Module, VmFailure> {
-        let module = Module::new(&self.engine, wasm).map_err(engine_failure)?;
+    fn make(
+        &self,
+        hash: &Hash,
+        kept: Kept,
+        code: impl FnOnce() -> Result<Arc<[u8]>, Refusal>,
+    ) -> Result<Arc<WasmtimeModule>, Refusal> {
+        let code = code()?;
+        let invalid = |_error| Refusal::Code(kumiki_protocol::ResultCode::InvalidCode);
+        let loaded = self.disk.as_ref().and_then(|disk| disk.load(hash));
+        let (module, info, offsets) = match loaded {
+            Some(module) if !self.trap_offsets => {
+                (module, check_code(&code).map_err(invalid)?, None)
+            }
+            loaded => {
+                let Instrumented {
+                    wasm,
+                    info,
+                    offsets,
+                } = instrument(&code).map_err(invalid)?;
+                let module = match loaded {
+                    Some(module) => module,
+                    None => {
+                        let module = Module::new(&self.engine, &wasm)
+                            .map_err(|error| Refusal::Failed(engine_failure(error)))?;
+                        if kept == Kept::Chain {
+                            self.store(hash, &module);
+                        }
+                        module
+                    }
+                };
+                (module, info, self.trap_offsets.then_some(offsets))
+            }
+        };
+        let mut module = self
+            .resolve(module, info.instance_gas)
+            .map_err(|error| Refusal::Failed(engine_failure(error)))?;
+        module.offsets = offsets;
+        Ok(Arc::new(module))
+    }
+
+    fn store(&self, hash: &Hash, module: &Module) {
         if let Some(disk) = &self.disk {
-            disk.store(hash, &module);
+            disk.store(hash, module);
         }
-        Ok(module)
     }
 
     fn resolve(&self, module: Module, instance_gas: u64) -> wasmtime::Result<WasmtimeModule> {

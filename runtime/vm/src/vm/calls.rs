@@ -220,6 +220,7 @@ impl Vm {
         let size = u32::try_from(code.len()).unwrap_or(u32::MAX);
         session.journal.set(key, CodeRecord { size }.encode());
         session.journal.add_code(hash, code);
+        session.brought_code(hash);
         Ok(())
     }
 

@@ -2,13 +2,16 @@
 //!
 //! Loading turns bytes into machine code, so each file begins with a keyed digest over its name and content. The
 //! key lies in the same folder, which only this user can read. A file that does not match is removed and the
-//! contract compiled again; failing to write one only costs time.
+//! contract compiled again; failing to write one only costs time. The folder's bytes are bounded: the modules written
+//! first go first, and whoever needs one of them compiles it again.
 
 use std::fs;
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use kumiki_protocol::{Hash, sha3_256};
 use wasmtime::{Engine, Module};
@@ -24,6 +27,9 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 
 pub(super) struct DiskCache {
     folder: PathBuf,
+    bytes_max: u64,
+    /// Bytes in the folder, as far as this process knows; counted anew when they are too many.
+    bytes: Mutex<u64>,
     key: [u8; 32],
     engine: Engine,
     /// Hash of all settings and versions that machine code depends on.
@@ -45,7 +51,7 @@ impl Hasher for Collector {
 }
 
 impl DiskCache {
-    pub(super) fn open(folder: &Path, engine: &Engine) -> Result<Self, VmFailure> {
+    pub(super) fn open(folder: &Path, bytes_max: u64, engine: &Engine) -> Result<Self, VmFailure> {
         let failure = |error: io::Error| VmFailure::Cache {
             path: folder.display().to_string(),
             reason: error.to_string(),
@@ -61,6 +67,8 @@ impl DiskCache {
         engine.precompile_compatibility_hash().hash(&mut collector);
         Ok(Self {
             folder: folder.to_owned(),
+            bytes_max,
+            bytes: Mutex::new(make_room(folder, bytes_max)),
             key,
             engine: engine.clone(),
             compatibility: sha3_256(&[&collector.0]),
@@ -106,6 +114,13 @@ impl DiskCache {
         });
         if written.and_then(|()| fs::rename(&partial, &path)).is_err() {
             self.discard(&partial);
+            return;
+        }
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let file_bytes = DIGEST_BYTES.saturating_add(compiled.len());
+        *bytes = bytes.saturating_add(u64::try_from(file_bytes).unwrap_or(u64::MAX));
+        if *bytes > self.bytes_max {
+            *bytes = make_room(&self.folder, self.bytes_max);
         }
     }
 
@@ -133,6 +148,33 @@ impl DiskCache {
         ]);
         self.folder.join(format!("{name}.cwasm"))
     }
+}
+
+/// Removes what was written first until the folder's modules have at most `bytes_max` bytes, and returns how many
+/// they have. What an earlier process left half-written counts too.
+fn make_room(folder: &Path, bytes_max: u64) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    let mut files: Vec<(SystemTime, PathBuf, u64)> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name() != KEY_FILE)
+        .filter_map(|entry| {
+            let known = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+            Some((known.modified().ok()?, entry.path(), known.len()))
+        })
+        .collect();
+    files.sort();
+    let mut bytes = files.iter().map(|(_, _, size)| size).sum::<u64>();
+    for (_, path, size) in files {
+        if bytes <= bytes_max {
+            break;
+        }
+        if fs::remove_file(path).is_ok() {
+            bytes = bytes.saturating_sub(size);
+        }
+    }
+    bytes
 }
 
 fn private_file(path: &Path) -> io::Result<fs::File> {

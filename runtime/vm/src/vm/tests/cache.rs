@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kumiki_protocol::ResultCode;
 
 use super::harness::{ALICE, PLENTY, World, contract};
-use crate::{EngineKind, Entry, Message, Outcome, Vm, VmConfig};
+use crate::{CodeSource, Deployment, EngineKind, Entry, Message, Outcome, Session, Vm, VmConfig};
 
 const BODY: &str = r#"(func (export "call") (param i32)
     (i32.store (i32.const 0) (i32.const 0x2a)) (call $ret (i32.const 0) (i32.const 4)))"#;
@@ -106,6 +106,73 @@ fn folder_key_and_modules_are_private() {
     assert_eq!(mode(&folder), 0o700);
     assert_eq!(mode(&folder.join("key")), 0o600);
     assert_eq!(mode(&compiled(&folder)[0]), 0o600);
+}
+
+/// The body of a contract that answers `number`, so that each is another contract.
+fn numbered(number: u32) -> String {
+    BODY.replace("0x2a", &format!("{number:#x}"))
+}
+
+fn deploy(vm: &Vm, session: Session, body: &str) -> (Session, Outcome) {
+    let deployment = Deployment {
+        deployer: ALICE,
+        admin: None,
+        code: CodeSource::Bytes(super::harness::wasm(&contract(body)).into()),
+        salt: [0; 32],
+        input: Vec::new(),
+        value: 0,
+        gas: PLENTY,
+    };
+    let (session, outcome, _) = vm.deploy(session, deployment).unwrap();
+    (session, outcome)
+}
+
+#[test]
+fn code_that_only_a_simulation_brought_is_not_kept_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let vm = vm(folder.path());
+    let session = World::new().session().simulated();
+    let (_, simulated) = deploy(&vm, session, BODY);
+    assert_eq!(simulated.code, ResultCode::Ok);
+    assert_eq!(compiled(folder.path()), Vec::<PathBuf>::new());
+    let (_, deployed) = deploy(&vm, World::new().session(), BODY);
+    assert_eq!(deployed, simulated);
+    assert_eq!(compiled(folder.path()).len(), 1, "kept once it is paid for");
+}
+
+#[test]
+fn the_folder_stays_within_its_bytes_and_the_first_written_go_first() {
+    let folder = tempfile::tempdir().unwrap();
+    deploy(&vm(folder.path()), World::new().session(), &numbered(0));
+    let first = compiled(folder.path()).remove(0);
+    let size = fs::metadata(&first).unwrap().len();
+    let long_ago = std::time::UNIX_EPOCH;
+    fs::File::options()
+        .write(true)
+        .open(&first)
+        .unwrap()
+        .set_modified(long_ago)
+        .unwrap();
+    let bytes_max = size * 3 + size / 2;
+    let config = VmConfig {
+        cache_dir: Some(folder.path().to_owned()),
+        cache_bytes_max: bytes_max,
+        ..VmConfig::new(EngineKind::Wasmtime)
+    };
+    let small = Vm::new(config).unwrap();
+    for number in 1..3 {
+        deploy(&small, World::new().session(), &numbered(number));
+    }
+    assert!(compiled(folder.path()).contains(&first));
+    for number in 3..9 {
+        deploy(&small, World::new().session(), &numbered(number));
+        let bytes: u64 = compiled(folder.path())
+            .iter()
+            .map(|path| fs::metadata(path).unwrap().len())
+            .sum();
+        assert!(bytes <= bytes_max, "{bytes} bytes, {bytes_max} allowed");
+        assert!(!compiled(folder.path()).contains(&first));
+    }
 }
 
 #[test]
