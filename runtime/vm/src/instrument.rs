@@ -9,17 +9,17 @@ mod function;
 mod tests;
 
 use wasm_encoder::{Encode as _, ExportKind, Module, RawSection, SectionId};
-use wasmparser::{BinaryReader, MemorySectionReader, Parser, Payload};
+use wasmparser::{
+    BinaryReader, FuncValidatorAllocations, MemorySectionReader, Payload, ValidPayload,
+};
 
-#[cfg(any(feature = "wasmi", test))]
-use crate::validate::FEATURES;
-use crate::validate::{CodeInfo, InvalidCode, MEMORY_PAGES_MAX, check_code};
+use crate::validate::{CodeInfo, FEATURES, InvalidCode, MEMORY_PAGES_MAX, check_code, parser};
 use function::Accounting;
 
 /// Changes when the same contract would be instrumented or compiled differently: compiled modules on disk are
 /// kept by it.
 #[cfg(feature = "wasmtime")]
-pub(crate) const PREPARE_VERSION: u32 = 1;
+pub(crate) const PREPARE_VERSION: u32 = 2;
 /// Export of the mutable i64 global with the gas left.
 pub(crate) const EXPORT_GAS: &str = "kumiki:gas";
 /// Export of the mutable i32 global with the stack slots left.
@@ -57,8 +57,9 @@ impl OffsetMap {
 /// `InvalidCode` when `code` is no contract.
 pub(crate) fn instrument(code: &[u8]) -> Result<Instrumented, InvalidCode> {
     let info = check_code(code)?;
-    let (wasm, offsets) =
-        rewrite(code, &info).map_err(|error| InvalidCode::new(error.message()))?;
+    let refuse = |error: wasmparser::BinaryReaderError| InvalidCode::new(error.message());
+    let (wasm, offsets) = rewrite(code, &info).map_err(refuse)?;
+    check_instrumented(&wasm).map_err(refuse)?;
     #[cfg(not(feature = "wasmtime"))]
     drop(offsets);
     Ok(Instrumented {
@@ -69,12 +70,16 @@ pub(crate) fn instrument(code: &[u8]) -> Result<Instrumented, InvalidCode> {
     })
 }
 
-/// Validates what instrumentation wrote: for the engine that does not do so itself, and for tests.
-#[cfg(any(feature = "wasmi", test))]
-pub(crate) fn check_instrumented(wasm: &[u8]) -> Result<(), wasmparser::BinaryReaderError> {
-    wasmparser::Validator::new_with_features(FEATURES)
-        .validate_all(wasm)
-        .map(|_types| ())
+/// Validates what instrumentation wrote, so that no engine ever sees bytes that we would refuse.
+fn check_instrumented(wasm: &[u8]) -> Result<(), wasmparser::BinaryReaderError> {
+    let mut validator = wasmparser::Validator::new_with_features(FEATURES);
+    for payload in parser().parse_all(wasm) {
+        if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
+            let allocations = FuncValidatorAllocations::default();
+            function.into_validator(allocations).validate(&body)?;
+        }
+    }
+    Ok(())
 }
 
 fn rewrite(
@@ -87,7 +92,7 @@ fn rewrite(
     let mut accounting = Accounting { gas: 0, stack: 0 };
     let mut bodies = Vec::new();
     let mut body_count = 0;
-    for payload in Parser::new(0).parse_all(code) {
+    for payload in parser().parse_all(code) {
         let payload = payload?;
         match &payload {
             Payload::CustomSection(_) | Payload::Version { .. } | Payload::End(_) => {}

@@ -1,5 +1,6 @@
 //! Decide which Wasm is a contract, with our own rules and limits (`docs/spec/vm.md` 2).
 
+mod complexity;
 mod limits;
 mod sections;
 #[cfg(test)]
@@ -10,6 +11,8 @@ use wasmparser::{
     FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload,
     ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
+
+use complexity::Complexity;
 
 use crate::gas;
 #[cfg(any(feature = "wasmtime", feature = "wasmi"))]
@@ -29,6 +32,8 @@ pub struct CodeInfo {
     pub deploy_gas: u64,
     /// Gas that each instance of it costs.
     pub instance_gas: u64,
+    /// How much it asks of a compiler beyond its size: values times the places where control flow meets.
+    pub complexity: u64,
     /// Which of `init`, `call`, `query`, `migrate` it exports.
     pub(crate) entries: [bool; 4],
     /// By defined function.
@@ -91,6 +96,14 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::REFERENCE_TYPES);
 
+/// Reads Wasm as the features of contracts encode it. Without them it would also take encodings of other features,
+/// which engines refuse.
+pub(crate) fn parser() -> Parser {
+    let mut parser = Parser::new(0);
+    parser.set_features(FEATURES);
+    parser
+}
+
 /// Checks `code` against the rules of the chain, without an engine.
 ///
 /// # Errors
@@ -115,8 +128,8 @@ fn check_bounded(code: &[u8]) -> Result<CodeInfo, InvalidCode> {
     let mut sections = Sections::default();
     let mut allocations = FuncValidatorAllocations::default();
     let mut frames = Vec::new();
-    let mut blocks = 0_u64;
-    for payload in Parser::new(0).parse_all(code) {
+    let (mut blocks, mut complexity) = (0_u64, 0_u64);
+    for payload in parser().parse_all(code) {
         let payload = payload.map_err(|error| explain(&error))?;
         if let Payload::CodeSectionStart { count, .. } = payload {
             limits::check("functions", u64::from(count), limits::FUNCTIONS_MAX)?;
@@ -132,10 +145,11 @@ fn check_bounded(code: &[u8]) -> Result<CodeInfo, InvalidCode> {
                     error
                 };
                 let kept = std::mem::take(&mut allocations);
-                let (frame, function_blocks, kept) =
+                let (frame, shape, kept) =
                     check_function(&sections, function, &body, kept).map_err(in_function)?;
                 allocations = kept;
-                blocks += function_blocks;
+                blocks += shape.blocks();
+                complexity += shape.of(&frame);
                 frames.push(frame);
             }
             ValidPayload::Ok | ValidPayload::Parser(_) | ValidPayload::End(_) => {
@@ -156,7 +170,9 @@ fn check_bounded(code: &[u8]) -> Result<CodeInfo, InvalidCode> {
         deploy_gas: size * gas::DEPLOY_PER_NEW_BYTE
             + u64::from(functions) * gas::DEPLOY_PER_FUNCTION
             + locals * gas::DEPLOY_PER_LOCAL
-            + blocks * gas::DEPLOY_PER_BLOCK,
+            + blocks * gas::DEPLOY_PER_BLOCK
+            + complexity * gas::DEPLOY_PER_COMPLEXITY,
+        complexity,
         instance_gas: sections.instance_gas(),
         entries: sections.entries(),
         frames,
@@ -168,7 +184,7 @@ fn check_function(
     function: FuncToValidate<ValidatorResources>,
     body: &FunctionBody<'_>,
     allocations: FuncValidatorAllocations,
-) -> Result<(FunctionFrame, u64, FuncValidatorAllocations), InvalidCode> {
+) -> Result<(FunctionFrame, Complexity, FuncValidatorAllocations), InvalidCode> {
     let (params, result) = sections.signature(function.ty)?;
     let size = body.range().len();
     limits::check(
@@ -196,7 +212,7 @@ fn check_function(
         calls: false,
         has_bulk: false,
     };
-    let mut blocks = 0_u64;
+    let mut shape = Complexity::default();
     let mut operators = wasmparser::OperatorsReader::new(reader);
     while !operators.eof() {
         let (operator, offset) = operators
@@ -208,46 +224,38 @@ fn check_function(
         frame.operands_max = frame.operands_max.max(validator.operand_stack_height());
         let nesting = validator.control_stack_height();
         limits::check("nested blocks", u64::from(nesting), limits::NESTING_MAX)?;
-        blocks += note_operator(&operator, &mut frame)?;
+        note_operator(&operator, &mut frame)?;
+        shape.note(&operator);
     }
     operators.finish().map_err(|error| explain(&error))?;
-    Ok((frame, blocks, validator.into_allocations()))
+    shape.check(&frame)?;
+    Ok((frame, shape, validator.into_allocations()))
 }
 
-/// Blocks that the operator opens or aims at.
-fn note_operator(operator: &Operator<'_>, frame: &mut FunctionFrame) -> Result<u64, InvalidCode> {
-    Ok(match operator {
-        Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => 1,
-        Operator::BrTable { targets } => {
-            limits::check(
-                "targets of br_table",
-                u64::from(targets.len()),
-                limits::BR_TABLE_MAX,
-            )?;
-            // Each target is an edge that the compiler resolves.
-            1 + u64::from(targets.len()) / 8
-        }
-        Operator::Call { .. } | Operator::CallIndirect { .. } => {
-            frame.calls = true;
-            0
-        }
+/// What the operator says of its function; refuses those that the chain does not have.
+fn note_operator(operator: &Operator<'_>, frame: &mut FunctionFrame) -> Result<(), InvalidCode> {
+    match operator {
+        Operator::BrTable { targets } => limits::check(
+            "targets of br_table",
+            u64::from(targets.len()),
+            limits::BR_TABLE_MAX,
+        )?,
+        Operator::Call { .. } | Operator::CallIndirect { .. } => frame.calls = true,
         Operator::MemoryGrow { .. }
         | Operator::MemoryFill { .. }
         | Operator::MemoryCopy { .. }
         | Operator::MemoryInit { .. }
         | Operator::TableFill { .. }
         | Operator::TableCopy { .. }
-        | Operator::TableInit { .. } => {
-            frame.has_bulk = true;
-            0
-        }
+        | Operator::TableInit { .. } => frame.has_bulk = true,
         Operator::TableGrow { .. } => {
             return Err(InvalidCode::new(
                 "table.grow is not allowed: tables of contracts have a fixed size",
             ));
         }
-        _ => 0,
-    })
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What wasmparser says, with what to do about it.
@@ -280,7 +288,7 @@ fn explain(error: &wasmparser::BinaryReaderError) -> InvalidCode {
 
 /// The name that the name section gives the function.
 fn function_name(code: &[u8], wanted: u32) -> Option<String> {
-    for payload in Parser::new(0).parse_all(code) {
+    for payload in parser().parse_all(code) {
         let Payload::CustomSection(section) = payload.ok()? else {
             continue;
         };

@@ -7,30 +7,59 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use kumiki_protocol::Hash;
 
-/// Modules kept of what the chain runs.
-pub(super) const MODULES_MAX: usize = 512;
+/// Bytes kept of what the chain runs.
+pub(super) const MODULES_BYTES_MAX: usize = 1 << 30;
+/// What a module takes besides its code: tables of the engine, names, allocations.
+const MODULE_OVERHEAD_BYTES: usize = 64 << 10;
 
-/// At most so many modules; the least recently used goes first.
+/// A module that knows how much memory its code takes.
+pub(super) trait Weighed {
+    fn code_bytes(&self) -> usize;
+}
+
+/// At most so many bytes of modules; the least recently used go first.
 pub(super) struct Modules<M> {
     state: Mutex<State<M>>,
     changed: Condvar,
-    count_max: usize,
+    bytes_max: usize,
 }
 
 struct State<M> {
     ready: BTreeMap<Hash, (Arc<M>, u64)>,
     in_work: BTreeSet<Hash>,
     uses: u64,
+    bytes: usize,
 }
 
-impl<M> Modules<M> {
-    pub(super) const fn new(count_max: usize) -> Self {
+impl<M: Weighed> State<M> {
+    fn insert(&mut self, hash: Hash, module: &Arc<M>, bytes_max: usize) {
+        self.bytes += bytes_of(module.as_ref());
+        self.ready.insert(hash, (Arc::clone(module), self.uses));
+        while self.bytes > bytes_max && self.ready.len() > 1 {
+            let oldest = self.ready.iter().min_by_key(|(_, (_, used))| *used);
+            let Some(hash) = oldest.map(|(hash, _)| *hash) else {
+                break;
+            };
+            if let Some((module, _)) = self.ready.remove(&hash) {
+                self.bytes -= bytes_of(module.as_ref());
+            }
+        }
+    }
+}
+
+fn bytes_of(module: &impl Weighed) -> usize {
+    module.code_bytes().saturating_add(MODULE_OVERHEAD_BYTES)
+}
+
+impl<M: Weighed> Modules<M> {
+    pub(super) const fn new(bytes_max: usize) -> Self {
         Self {
-            count_max,
+            bytes_max,
             state: Mutex::new(State {
                 ready: BTreeMap::new(),
                 in_work: BTreeSet::new(),
                 uses: 0,
+                bytes: 0,
             }),
             changed: Condvar::new(),
         }
@@ -77,17 +106,7 @@ impl<M> Modules<M> {
         };
         let module = make()?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.ready.len() >= self.count_max
-            && let Some(oldest) = state
-                .ready
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(hash, _)| *hash)
-        {
-            state.ready.remove(&oldest);
-        }
-        let used = state.uses;
-        state.ready.insert(*hash, (Arc::clone(&module), used));
+        state.insert(*hash, &module, self.bytes_max);
         Ok(module)
     }
 }
@@ -106,5 +125,43 @@ impl<M> Drop for InWork<'_, M> {
             .in_work
             .remove(self.hash);
         self.modules.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Code(usize);
+
+    impl Weighed for Code {
+        fn code_bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    fn obtain(modules: &Modules<Code>, number: u8, bytes: usize) -> bool {
+        let mut made = false;
+        let make = || {
+            made = true;
+            Ok::<_, ()>(Arc::new(Code(bytes)))
+        };
+        drop(modules.obtain(&Hash([number; 32]), make));
+        made
+    }
+
+    #[test]
+    fn bytes_are_bounded_and_the_least_recently_used_goes_first() {
+        let modules = Modules::new(4 * MODULE_OVERHEAD_BYTES + 100);
+        assert!(obtain(&modules, 1, 40) && obtain(&modules, 2, 30) && obtain(&modules, 3, 30));
+        assert!(!obtain(&modules, 1, 40), "kept, and now the latest used");
+        assert!(obtain(&modules, 4, 30), "30 bytes too many");
+        assert!(!obtain(&modules, 1, 40) && !obtain(&modules, 3, 30) && !obtain(&modules, 4, 30));
+        assert!(obtain(&modules, 2, 30), "2 had gone");
+        assert!(
+            obtain(&modules, 5, 1 << 30),
+            "one too large for all is kept alone"
+        );
+        assert!(!obtain(&modules, 5, 1 << 30) && obtain(&modules, 4, 30));
     }
 }

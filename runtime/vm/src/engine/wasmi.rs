@@ -6,11 +6,11 @@ use kumiki_abi::{EXPORT_MEMORY, IMPORT_MODULE};
 use kumiki_protocol::{Hash, ResultCode};
 use wasmi::{Caller, Config, Global, Linker, Memory, Module, Store, TrapCode, Val};
 
-use super::modules::{MODULES_MAX, Modules};
+use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
 use super::{Ran, Stop, host};
 use crate::error::Refusal;
 use crate::frame::{Ended, Frame};
-use crate::instrument::{EXPORT_GAS, EXPORT_STACK, STACK_SLOTS, check_instrumented, instrument};
+use crate::instrument::{EXPORT_GAS, EXPORT_STACK, STACK_SLOTS, instrument};
 use crate::{Entry, VmFailure};
 
 /// One engine, and the modules translated for it.
@@ -26,6 +26,7 @@ pub(crate) struct WasmiModule {
     linker: Arc<Linker<HostState>>,
     entries: [bool; 4],
     instance_gas: u64,
+    wasm_bytes: usize,
 }
 
 struct HostState {
@@ -64,7 +65,7 @@ impl WasmiEngine {
         Ok(Self {
             engine,
             linker: Arc::new(linker),
-            modules: Modules::new(MODULES_MAX),
+            modules: Modules::new(MODULES_BYTES_MAX),
         })
     }
 
@@ -77,13 +78,13 @@ impl WasmiEngine {
         self.modules.obtain(hash, || {
             let instrumented =
                 instrument(&code()?).map_err(|_invalid| Refusal::Code(ResultCode::InvalidCode))?;
-            check_instrumented(&instrumented.wasm).map_err(engine_failure)?;
             let module = self.translate(&instrumented.wasm).map_err(engine_failure)?;
             Ok(Arc::new(WasmiModule {
                 module,
                 linker: Arc::clone(&self.linker),
                 entries: instrumented.info.entries,
                 instance_gas: instrumented.info.instance_gas,
+                wasm_bytes: instrumented.wasm.len(),
             }))
         })
     }
@@ -93,8 +94,15 @@ impl WasmiEngine {
         reason = "wasmi is built without its own validator, an older version of ours"
     )]
     fn translate(&self, checked: &[u8]) -> Result<Module, wasmi::Error> {
-        // SAFETY: the caller has validated these bytes.
+        // SAFETY: `instrument` has validated what it wrote.
         unsafe { Module::new_unchecked(&self.engine, checked) }
+    }
+}
+
+impl Weighed for WasmiModule {
+    fn code_bytes(&self) -> usize {
+        // wasmi's own code is a few times the Wasm.
+        self.wasm_bytes.saturating_mul(4)
     }
 }
 

@@ -15,13 +15,13 @@ use wasmtime::{
     Trap, Val, WasmFeatures,
 };
 
-use super::modules::{MODULES_MAX, Modules};
+use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
 use super::{Kept, Ran, Stop, host};
 use crate::error::Refusal;
 use crate::execution_stack::WASM_STACK_BYTES;
 use crate::frame::{Ended, Frame};
 use crate::instrument::{EXPORT_GAS, EXPORT_STACK, Instrumented, OffsetMap, instrument};
-use crate::validate::{MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX, check_code};
+use crate::validate::{MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX};
 use crate::{Entry, VmConfig, VmFailure};
 use disk_cache::DiskCache;
 
@@ -30,9 +30,8 @@ use disk_cache::DiskCache;
 const MEMORY_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 
-/// Modules kept of code that only simulations brought: more than one transaction brings (`ACTIONS_MAX`), so that
-/// no simulation compiles one twice, and few enough that simulating costs no memory.
-const TRIAL_MODULES_MAX: usize = 64;
+/// Bytes kept of modules that only simulations have asked for.
+const TRIAL_BYTES_MAX: usize = 64 << 20;
 
 /// One engine, and the modules compiled for it.
 pub(crate) struct WasmtimeEngine {
@@ -179,8 +178,8 @@ impl WasmtimeEngine {
         Ok(Self {
             engine,
             linker,
-            modules: Modules::new(MODULES_MAX),
-            trials: Modules::new(TRIAL_MODULES_MAX),
+            modules: Modules::new(MODULES_BYTES_MAX),
+            trials: Modules::new(TRIAL_BYTES_MAX),
             disk,
             trap_offsets: config.trap_offsets,
         })
@@ -197,7 +196,7 @@ impl WasmtimeEngine {
             Kept::Chain => self.modules.obtain(hash, || {
                 // A simulation may have compiled it before it came to the chain.
                 if let Some(module) = self.trials.kept(hash) {
-                    self.store(hash, module.instance.module());
+                    self.store(hash, module.instance.module(), module.instance_gas);
                     return Ok(module);
                 }
                 self.make(hash, kept, code)
@@ -215,43 +214,41 @@ impl WasmtimeEngine {
         kept: Kept,
         code: impl FnOnce() -> Result<Arc<[u8]>, Refusal>,
     ) -> Result<Arc<WasmtimeModule>, Refusal> {
-        let code = code()?;
-        let invalid = |_error| Refusal::Code(kumiki_protocol::ResultCode::InvalidCode);
         let loaded = self.disk.as_ref().and_then(|disk| disk.load(hash));
-        let (module, info, offsets) = match loaded {
-            Some(module) if !self.trap_offsets => {
-                (module, check_code(&code).map_err(invalid)?, None)
-            }
-            loaded => {
-                let Instrumented {
-                    wasm,
-                    info,
-                    offsets,
-                } = instrument(&code).map_err(invalid)?;
-                let module = match loaded {
-                    Some(module) => module,
-                    None => {
-                        let module = Module::new(&self.engine, &wasm)
-                            .map_err(|error| Refusal::Failed(engine_failure(error)))?;
-                        if kept == Kept::Chain {
-                            self.store(hash, &module);
-                        }
-                        module
-                    }
-                };
-                (module, info, self.trap_offsets.then_some(offsets))
+        let failed = |error| Refusal::Failed(engine_failure(error));
+        if let Some((module, instance_gas)) = &loaded
+            && !self.trap_offsets
+        {
+            let module = self.resolve(module.clone(), *instance_gas);
+            return module.map(Arc::new).map_err(failed);
+        }
+        let invalid = || Refusal::Code(kumiki_protocol::ResultCode::InvalidCode);
+        let Instrumented {
+            wasm,
+            info,
+            offsets,
+        } = instrument(&code()?).map_err(|_error| invalid())?;
+        let module = match loaded {
+            Some((module, _)) => module,
+            None => {
+                // Our own rules are narrower, so this refuses nothing that we know of. Should it ever, then the
+                // contract is refused on every node of this version, instead of stopping them all.
+                Module::validate(&self.engine, &wasm).map_err(|_error| invalid())?;
+                let module = Module::new(&self.engine, &wasm).map_err(failed)?;
+                if kept == Kept::Chain {
+                    self.store(hash, &module, info.instance_gas);
+                }
+                module
             }
         };
-        let mut module = self
-            .resolve(module, info.instance_gas)
-            .map_err(|error| Refusal::Failed(engine_failure(error)))?;
-        module.offsets = offsets;
+        let mut module = self.resolve(module, info.instance_gas).map_err(failed)?;
+        module.offsets = self.trap_offsets.then_some(offsets);
         Ok(Arc::new(module))
     }
 
-    fn store(&self, hash: &Hash, module: &Module) {
+    fn store(&self, hash: &Hash, module: &Module, instance_gas: u64) {
         if let Some(disk) = &self.disk {
-            disk.store(hash, module);
+            disk.store(hash, module, instance_gas);
         }
     }
 
@@ -270,6 +267,13 @@ impl WasmtimeEngine {
             instance_gas,
             offsets: None,
         })
+    }
+}
+
+impl Weighed for WasmtimeModule {
+    fn code_bytes(&self) -> usize {
+        let range = self.instance.module().image_range();
+        range.end.addr().saturating_sub(range.start.addr())
     }
 }
 

@@ -4,6 +4,8 @@ use super::InvalidCode;
 
 pub(super) const FUNCTIONS_MAX: u64 = 5_000;
 pub(super) const FUNCTION_BYTES_MAX: u64 = 64 * 1024;
+/// Values times meeting places in one function; about 5 us of compilation each at worst.
+pub(super) const COMPLEXITY_MAX: u64 = 200_000;
 pub(super) const LOCALS_MAX: u64 = 1_000;
 pub(super) const PARAMS_MAX: u64 = 32;
 pub(super) const TYPES_MAX: u64 = 1_000;

@@ -41,6 +41,11 @@ impl Sections {
             Payload::ImportSection(reader) => {
                 check("imports", u64::from(reader.count()), limits::IMPORTS_MAX)?;
                 for import in reader.clone().into_imports() {
+                    check(
+                        "imports",
+                        self.functions.len() as u64 + 1,
+                        limits::IMPORTS_MAX,
+                    )?;
                     self.read_import(&import.map_err(|error| super::explain(&error))?)?;
                 }
             }

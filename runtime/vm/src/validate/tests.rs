@@ -258,8 +258,7 @@ fn cut_and_mutated_modules_are_refused_or_valid_but_never_panic() {
         let checked = check_code(&mutated);
         #[cfg(any(feature = "wasmtime", feature = "wasmi"))]
         if checked.is_ok() {
-            let instrumented = crate::instrument::instrument(&mutated).unwrap();
-            crate::instrument::check_instrumented(&instrumented.wasm).unwrap();
+            crate::instrument::instrument(&mutated).unwrap();
         }
         #[cfg(not(any(feature = "wasmtime", feature = "wasmi")))]
         drop(checked);

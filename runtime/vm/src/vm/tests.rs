@@ -4,6 +4,7 @@ mod abi;
 mod cache;
 mod calls;
 mod deploy;
+mod encodings;
 mod exhaustion;
 mod faults;
 mod harness;
