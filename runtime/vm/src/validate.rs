@@ -173,7 +173,7 @@ fn check_bounded(code: &[u8]) -> Result<CodeInfo, InvalidCode> {
             + blocks * gas::DEPLOY_PER_BLOCK
             + complexity * gas::DEPLOY_PER_COMPLEXITY,
         complexity,
-        instance_gas: sections.instance_gas(),
+        instance_gas: sections.instance_gas() + size / 16 * gas::INSTANCE_CODE_PER_16_BYTES,
         entries: sections.entries(),
         frames,
     })

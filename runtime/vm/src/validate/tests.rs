@@ -25,7 +25,8 @@ fn refused(code: &[u8], expected: &str) {
 #[test]
 fn a_minimal_contract_is_valid() {
     let info = check_code(&module("")).unwrap();
-    assert_eq!((info.functions, info.instance_gas), (1, 0));
+    let code_gas = u64::try_from(info.size).unwrap() / 16;
+    assert_eq!((info.functions, info.instance_gas), (1, code_gas));
     assert_eq!(info.entries, [false, true, false, false]);
 }
 
@@ -263,4 +264,24 @@ fn cut_and_mutated_modules_are_refused_or_valid_but_never_panic() {
         #[cfg(not(any(feature = "wasmtime", feature = "wasmi")))]
         drop(checked);
     }
+}
+
+#[test]
+fn functions_that_take_a_compiler_long_are_refused() {
+    let body = |loops: usize, locals: usize| {
+        let (open, close) = (
+            "(loop ".repeat(loops),
+            "(br_if 0 (local.get 0)))".repeat(loops),
+        );
+        let locals = "(local i32)".repeat(locals);
+        module(&format!("(func (param i32) {locals} {open} {close})"))
+    };
+    assert!(check_code(&body(20, 500)).is_ok());
+    // 4 KB each; they took 14 s and 58 s.
+    refused(&body(100, 500), "complexity of a function");
+    refused(&body(200, 500), "complexity of a function");
+    let targets = " 0".repeat(4_096);
+    let locals = "(local i32)".repeat(900);
+    let table = format!("(func (param i32) {locals} (loop (br_table {targets} (local.get 0))))");
+    refused(&module(&table), "complexity of a function");
 }
