@@ -41,7 +41,7 @@ pub struct VmConfig {
     pub cache_dir: Option<PathBuf>,
     /// Bytes that the folder may hold; the files written first go first.
     pub cache_bytes_max: u64,
-    /// Threads that compile ahead of execution.
+    /// Threads that compile, whoever asks: one contract ahead of execution, and what execution misses.
     pub compile_threads: usize,
     /// Calls from outside that run at the same time; more wait.
     pub parallel_calls_max: u32,
@@ -57,7 +57,7 @@ impl VmConfig {
             engine,
             cache_dir: None,
             cache_bytes_max: 2 << 30,
-            compile_threads: 1,
+            compile_threads: 2,
             parallel_calls_max: 8,
             trap_offsets: false,
         }
@@ -88,7 +88,7 @@ impl Vm {
     /// `VmFailure` when the engine or the folder of compiled modules cannot be used.
     pub fn new(config: VmConfig) -> Result<Self, VmFailure> {
         let engine = Arc::new(Engine::new(&config)?);
-        let prepare = PrepareQueue::start(&engine, config.compile_threads)?;
+        let prepare = PrepareQueue::start(&engine)?;
         Ok(Self {
             inner: Arc::new(VmInner {
                 engine,

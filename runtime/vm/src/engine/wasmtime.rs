@@ -33,6 +33,9 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 /// Bytes kept of modules that only simulations have asked for.
 const TRIAL_BYTES_MAX: usize = 64 << 20;
 
+/// Compilers recurse over deeply nested code.
+const COMPILER_STACK_BYTES: usize = 16 << 20;
+
 /// One engine, and the modules compiled for it.
 pub(crate) struct WasmtimeEngine {
     engine: wasmtime::Engine,
@@ -41,6 +44,8 @@ pub(crate) struct WasmtimeEngine {
     /// Apart, so that simulations push out nothing that blocks need.
     trials: Modules<WasmtimeModule>,
     disk: Option<DiskCache>,
+    /// wasmtime compiles the functions of a module side by side on the pool it is called in.
+    compilers: rayon::ThreadPool,
     trap_offsets: bool,
 }
 
@@ -181,6 +186,12 @@ impl WasmtimeEngine {
             modules: Modules::new(MODULES_BYTES_MAX),
             trials: Modules::new(TRIAL_BYTES_MAX),
             disk,
+            compilers: rayon::ThreadPoolBuilder::new()
+                .num_threads(config.compile_threads.max(1))
+                .stack_size(COMPILER_STACK_BYTES)
+                .thread_name(|_| "kumiki-compile".to_owned())
+                .build()
+                .map_err(engine_failure)?,
             trap_offsets: config.trap_offsets,
         })
     }
@@ -234,7 +245,8 @@ impl WasmtimeEngine {
                 // Our own rules are narrower, so this refuses nothing that we know of. Should it ever, then the
                 // contract is refused on every node of this version, instead of stopping them all.
                 Module::validate(&self.engine, &wasm).map_err(|_error| invalid())?;
-                let module = Module::new(&self.engine, &wasm).map_err(failed)?;
+                let compile = || Module::new(&self.engine, &wasm);
+                let module = self.compilers.install(compile).map_err(failed)?;
                 if kept == Kept::Chain {
                     self.store(hash, &module, info.instance_gas);
                 }

@@ -34,12 +34,7 @@ impl Complexity {
                 self.meetings += 1;
                 self.open.push(false);
             }
-            Operator::End => {
-                // The last one closes the function, which is not among the open blocks.
-                if self.open.pop() == Some(true) {
-                    self.loop_depth -= 1;
-                }
-            }
+            Operator::End => self.close(),
             Operator::Br { .. } | Operator::BrIf { .. } => {
                 self.blocks += 1;
                 self.meetings += 1;
@@ -50,6 +45,12 @@ impl Complexity {
             }
             _ => {}
         }
+    }
+
+    /// The last `end` closes the function, which is not among the open blocks.
+    fn close(&mut self) {
+        let is_loop = self.open.pop().unwrap_or(false);
+        self.loop_depth -= u64::from(is_loop);
     }
 
     pub(super) const fn blocks(&self) -> u64 {
