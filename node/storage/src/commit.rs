@@ -230,8 +230,8 @@ fn write_chain(
     let certificate = input.certificate.map(Encode::encode);
     let rows = [
         (schema::HEADERS, Some(input.block.header.encode())),
-        (schema::BODIES, Some(pack(&transactions))),
-        (schema::RECEIPTS, Some(pack(&receipts))),
+        (schema::BODIES, Some(pack(&transactions)?)),
+        (schema::RECEIPTS, Some(pack(&receipts)?)),
         (schema::CERTIFICATES, certificate),
         (schema::ROOTS, Some(root)),
     ];

@@ -34,6 +34,12 @@ pub enum StorageError {
         /// What the database says.
         source: Box<redb::Error>,
     },
+    /// A block has more than one row can hold.
+    #[error("a row of {bytes} bytes is larger than the store allows")]
+    RowTooLarge {
+        /// Its bytes.
+        bytes: usize,
+    },
     /// What is stored contradicts itself. Nothing of it is served.
     #[error(
         "the stored chain is damaged: {found}; restore the data folder from a backup, or remove it and sync again"

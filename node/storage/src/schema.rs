@@ -100,22 +100,25 @@ pub(crate) fn stored_value(value: &[u8], row: &mut Vec<u8>) -> bool {
 }
 
 /// Puts items into one row from which each can be read alone: their count, their ends, their bytes.
-pub(crate) fn pack(items: &[Vec<u8>]) -> Vec<u8> {
+///
+/// # Errors
+/// `StorageError::RowTooLarge` from 4 GiB on, which the limits of the protocol rule out.
+pub(crate) fn pack(items: &[Vec<u8>]) -> Result<Vec<u8>, StorageError> {
     let number = |size: usize| {
-        u32::try_from(size)
-            .expect("a block has at most 64 MiB")
-            .to_le_bytes()
+        let size =
+            u32::try_from(size).map_err(|_over| StorageError::RowTooLarge { bytes: size })?;
+        Ok::<_, StorageError>(size.to_le_bytes())
     };
-    let mut row = number(items.len()).to_vec();
-    let mut end = 0;
+    let mut row = number(items.len())?.to_vec();
+    let mut end = 0_usize;
     for item in items {
-        end += item.len();
-        row.extend(number(end));
+        end = end.saturating_add(item.len());
+        row.extend(number(end)?);
     }
     for item in items {
         row.extend_from_slice(item);
     }
-    row
+    Ok(row)
 }
 
 /// How many items a [`pack`] holds.
@@ -170,12 +173,12 @@ mod tests {
     #[test]
     fn packed_items_are_read_alone() {
         let items = [vec![1, 2], vec![], vec![3; 300]];
-        let row = pack(&items);
+        let row = pack(&items).unwrap();
         for (index, item) in items.iter().enumerate() {
             assert_eq!(unpack(&row, index), Some(item.as_slice()));
         }
         assert_eq!(unpack(&row, 3), None);
-        assert_eq!(unpack(&pack(&[]), 0), None);
+        assert_eq!(unpack(&pack(&[]).unwrap(), 0), None);
         for cut in 0..row.len() {
             assert_eq!(unpack(&row[..cut], 2), None);
         }

@@ -164,6 +164,7 @@ fn run_actions(
     for (index, action) in body.actions.iter().enumerate() {
         let gas_left = body.gas_limit.saturating_sub(gas_used);
         let (after, outcome) = run_action(rules.vm, session, sender, action, gas_left)?;
+        let outcome = pay_for_output(outcome, gas_left, &outputs);
         session = after;
         gas_used = gas_used
             .saturating_add(outcome.gas_used)
@@ -259,6 +260,32 @@ fn run_action(
                 sender: Some(*sender),
             },
         )?),
+    }
+}
+
+/// Charges for what the receipt will keep. Data that is not paid for, or that is too much beside what earlier actions
+/// returned, fails the action.
+fn pay_for_output(outcome: Outcome, gas_left: Gas, earlier: &[Vec<u8>]) -> Outcome {
+    let kept = outcome.data.len();
+    let bytes = u64::try_from(kept).unwrap_or(u64::MAX);
+    let gas_used = outcome
+        .gas_used
+        .saturating_add(bytes.saturating_mul(gas::OUTPUT_PER_BYTE));
+    let together = earlier.iter().map(Vec::len).sum::<usize>();
+    let refused = |code, gas_used| Outcome {
+        code,
+        data: Vec::new(),
+        gas_used,
+    };
+    if gas_used > gas_left {
+        refused(ResultCode::OutOfGas, gas_left)
+    } else if together.saturating_add(kept) > limits::OUTPUT_BYTES_MAX {
+        refused(ResultCode::Limit, gas_used)
+    } else {
+        Outcome {
+            gas_used,
+            ..outcome
+        }
     }
 }
 

@@ -134,7 +134,7 @@ impl Genesis {
             ("gas_price_min", parameters.gas_price_min > 0),
             (
                 "block_gas_max",
-                (10_000_000..=limits::JSON_INTEGER_MAX).contains(&parameters.block_gas_max),
+                (10_000_000..=limits::BLOCK_GAS_MAX).contains(&parameters.block_gas_max),
             ),
             (
                 "block_bytes_max",

@@ -8,6 +8,11 @@ pub const ACTIONS_MAX: usize = 32;
 pub const CODE_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of input to one call, and of data returned from it.
 pub const CALL_DATA_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that the actions of one transaction return together: receipts keep them.
+pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// Gas of one block that genesis may allow. What a block writes is paid for by the byte, so this also bounds its
+/// receipts to what a store can hold in one row.
+pub const BLOCK_GAS_MAX: u64 = 20_000_000_000;
 /// Bytes of one contract storage key.
 pub const STORAGE_KEY_BYTES_MAX: usize = 128;
 /// Bytes of one contract storage value.

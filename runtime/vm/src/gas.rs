@@ -18,6 +18,9 @@ pub const SIGNATURE: Gas = 60_000;
 /// Moving native tokens: two records read and written, the tree above them hashed anew.
 pub const TRANSFER: Gas = 10_000;
 
+/// Each byte that an action returns or reverts with, which its receipt keeps: as a byte written to storage.
+pub const OUTPUT_PER_BYTE: Gas = 20;
+
 // Calls.
 
 /// Any call, from outside or from a contract: a fresh instance (3 to 5 us), two records read.
@@ -77,8 +80,8 @@ pub const STORAGE_SCAN_ENTRY: Gas = 500;
 pub const EVENT: Gas = 2_000;
 /// Each topic of an event: an index entry on every node.
 pub const EVENT_TOPIC: Gas = 1_000;
-/// Each byte of an event's data.
-pub const EVENT_PER_BYTE: Gas = 10;
+/// Each byte of an event's data, as a byte written to storage.
+pub const EVENT_PER_BYTE: Gas = 20;
 
 // Host functions that touch no state.
 

@@ -1,135 +1,14 @@
 //! Holds the executor to the rules of `docs/spec/transaction.md` with real transactions over an in-memory state.
 
-#![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
-
-use std::sync::Arc;
-
-use kumiki_executor::{
-    BlockInput, ExecutedBlock, Executor, Selection, Signatures, genesis_changes,
-};
+use kumiki_executor::Selection;
 use kumiki_protocol::{
-    AccountRecord, Action, Address, Amount, ChainKind, Decode, Genesis, GenesisAccount, Hash,
-    Parameters, Rejection, ResultCode, SecretKey, Status, Transaction, TransactionBody, limits,
+    Action, Address, Hash, Rejection, ResultCode, Status, Transaction, TransactionBody, limits,
     state_key,
 };
-use kumiki_state::MemoryState;
-use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
+use kumiki_vm::gas;
 use proptest::prelude::*;
 
-const FUNDS: Amount = 1_000_000_000_000;
-const GAS_PRICE: u64 = 3;
-
-fn account(state: &MemoryState, address: &Address) -> AccountRecord {
-    state
-        .entries
-        .get(&state_key::account(address))
-        .map_or_else(AccountRecord::default, |bytes| {
-            AccountRecord::decode(&mut bytes.as_slice()).unwrap()
-        })
-}
-
-fn supply(state: &MemoryState) -> Amount {
-    let accounts = state.entries.iter().filter(|(key, _)| key[0] == 0x01);
-    accounts
-        .map(|(_, bytes)| {
-            AccountRecord::decode(&mut bytes.as_slice())
-                .unwrap()
-                .balance
-        })
-        .sum()
-}
-
-struct Chain {
-    executor: Executor,
-    genesis: Genesis,
-    state: MemoryState,
-    height: u64,
-}
-
-fn key(number: u8) -> SecretKey {
-    SecretKey::from_seed([number; 32])
-}
-
-fn address(number: u8) -> Address {
-    Address::of_account(&key(number).public_key())
-}
-
-impl Chain {
-    fn new() -> Self {
-        let genesis = Genesis {
-            chain_id: "executor-test".to_owned(),
-            kind: ChainKind::Dev,
-            time_ms: 1_000,
-            certificate_scheme: "ed25519".to_owned(),
-            validators: vec![key(9).public_key()],
-            accounts: (1..4)
-                .map(|number| GenesisAccount {
-                    address: address(number),
-                    balance: FUNDS,
-                })
-                .collect(),
-            parameters: Parameters {
-                execution_lag: 0,
-                gas_price_min: GAS_PRICE,
-                block_gas_max: 10_000_000_000,
-                block_bytes_max: 1 << 20,
-            },
-        };
-        genesis.check().unwrap();
-        let vm = Vm::new(VmConfig::new(EngineKind::Wasmi)).unwrap();
-        let mut state = MemoryState::default();
-        state.apply(&genesis_changes(&genesis));
-        Self {
-            executor: Executor::new(vm, &genesis),
-            genesis,
-            state,
-            height: 0,
-        }
-    }
-
-    fn body(&self, from: u8, nonce: u64, actions: Vec<Action>) -> TransactionBody {
-        TransactionBody {
-            version: TransactionBody::current_version(),
-            genesis_hash: self.genesis.hash(),
-            sender: key(from).public_key(),
-            nonce,
-            gas_limit: 5_000_000,
-            gas_price: GAS_PRICE,
-            valid_until: self.height + 100,
-            actions,
-        }
-    }
-
-    fn transfer(&self, from: u8, nonce: u64, to: u8, amount: Amount) -> Transaction {
-        let actions = vec![Action::Transfer {
-            to: address(to),
-            amount,
-        }];
-        self.body(from, nonce, actions).sign(&key(from))
-    }
-
-    fn run(&mut self, transactions: Vec<Transaction>, selection: Selection) -> ExecutedBlock {
-        self.height += 1;
-        let input = BlockInput {
-            height: self.height,
-            time_ms: 1_000 + self.height,
-            proposer: key(9).public_key(),
-        };
-        let base = Arc::new(self.state.clone());
-        let executed = self
-            .executor
-            .execute_block(base, &input, transactions, selection, Signatures::Verify)
-            .unwrap();
-        self.state.apply(&executed.changes);
-        executed
-    }
-
-    fn run_one(&mut self, transaction: Transaction) -> kumiki_protocol::Receipt {
-        self.run(vec![transaction], Selection::KeepRejected)
-            .receipts
-            .remove(0)
-    }
-}
+use crate::chain::{Chain, FUNDS, GAS_PRICE, account, address, key, supply};
 
 #[test]
 fn transfer_moves_tokens_and_pays_the_proposer() {
