@@ -64,8 +64,6 @@ pub(crate) enum Stored<'a> {
     Blob {
         /// SHA-256 of it.
         hash: Hash,
-        /// Bytes of it.
-        length: usize,
     },
 }
 
@@ -75,9 +73,8 @@ impl<'a> Stored<'a> {
         match row.split_first() {
             Some((&INLINE, value)) => Ok(Self::Inline(value)),
             Some((&BLOB, rest)) => {
-                let (hash, length) = exact::<(Hash, u32)>(rest, "state row")?;
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                Ok(Self::Blob { hash, length })
+                let (hash, _length) = exact::<(Hash, u32)>(rest, "state row")?;
+                Ok(Self::Blob { hash })
             }
             _ => Err(damaged("a state row has an unknown form")),
         }

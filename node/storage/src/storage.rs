@@ -344,7 +344,8 @@ fn prepare_on(
     })
 }
 
-/// Holds what is to be written against what the header and the certificate commit to.
+/// Holds what is to be written against what the header and the certificate commit to, as far as that takes no hashing
+/// of transactions and receipts: who made the header from them has just done so.
 fn check_result(
     block: &Block,
     certificate: Option<&Certificate>,
@@ -357,7 +358,9 @@ fn check_result(
         && (executed.state_root != prepared.state_root
             || executed.state_entries != prepared.state_entries);
     let other_receipts = receipts.len() != block.transactions.len();
-    let other_block = certificate.is_some_and(|certificate| certificate.block != block.hash());
+    let other_block = certificate.is_some_and(|certificate| {
+        certificate.block != block.hash() || certificate.height != header.height
+    });
     if wrong_state || other_receipts || other_block {
         return Err(StorageError::WrongResult {
             height: header.height,

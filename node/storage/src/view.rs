@@ -3,7 +3,9 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use kumiki_protocol::{Block, Certificate, Decode, Hash, Header, Height, Receipt, TransactionHash};
+use kumiki_protocol::{
+    Block, Certificate, Decode, Hash, Header, Height, Receipt, TransactionHash, sha2_256,
+};
 use kumiki_state::{ScanDirection, StateError, StateReader, is_empty_range};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _};
 
@@ -138,11 +140,12 @@ impl View {
             .map(|row| row.value()))
     }
 
-    fn blob(&self, key: &[u8], length: usize) -> Result<Vec<u8>, StorageError> {
+    /// The large value, as its row of `state` says: what rotted on disk is never read as if it were right.
+    fn blob(&self, key: &[u8], hash: &Hash) -> Result<Vec<u8>, StorageError> {
         let row = self.blobs.get(key).map_err(failed("read a large value"))?;
         row.map(|row| row.value().to_vec())
-            .filter(|value| value.len() == length)
-            .ok_or_else(|| damaged("a large value is missing or has another length"))
+            .filter(|value| sha2_256(&[value]) == *hash)
+            .ok_or_else(|| damaged("a large value is missing or is another one"))
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
@@ -151,7 +154,7 @@ impl View {
         };
         match Stored::read(row.value())? {
             Stored::Inline(value) => Ok(Some(value.to_vec())),
-            Stored::Blob { length, .. } => self.blob(key, length).map(Some),
+            Stored::Blob { hash } => self.blob(key, &hash).map(Some),
         }
     }
 
@@ -231,7 +234,7 @@ impl StateReader for View {
     ) -> Result<(), StateError> {
         self.scan_rows(range, direction, &mut |key, stored| match stored {
             Stored::Inline(value) => Ok(visit(key, value)),
-            Stored::Blob { length, .. } => Ok(visit(key, &self.blob(key, length)?)),
+            Stored::Blob { hash } => Ok(visit(key, &self.blob(key, &hash)?)),
         })
         .map_err(|error| unreadable(&error))
     }
@@ -254,7 +257,7 @@ impl StateReader for View {
         self.scan_rows(range, ScanDirection::Ascending, &mut |key, stored| {
             match stored {
                 Stored::Inline(value) => visit(key, &kumiki_protocol::sha2_256(&[value])),
-                Stored::Blob { hash, .. } => visit(key, &hash),
+                Stored::Blob { hash } => visit(key, &hash),
             }
             Ok(ControlFlow::Continue(()))
         })

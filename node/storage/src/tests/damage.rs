@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use kumiki_state::StateReader as _;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 use tempfile::TempDir;
 
 use super::chain::{Random, TestChain};
-use crate::schema::{META, META_SCHEMA, STATE, TREE};
-use crate::{Storage, StorageError, StorageOptions};
+use crate::schema::{BLOBS, META, META_SCHEMA, STATE, TREE};
+use crate::{OpenCheck, Storage, StorageError, StorageOptions};
 
 fn open(dir: &Path) -> Result<Storage, StorageError> {
     Storage::open(dir, StorageOptions::default())
@@ -148,6 +149,30 @@ fn entry_changed_behind_the_tree_stops_the_next_block_that_touches_it() {
     changes.entries.insert(touched.clone(), Some(vec![5]));
     assert!(storage.prepare(&changes).is_err());
     assert!(storage.snapshot().unwrap().prove(&touched).is_err());
+}
+
+#[test]
+fn large_value_that_changed_on_disk_is_never_read() {
+    let dir = TempDir::new().unwrap();
+    drop(stored_chain(dir.path(), 12));
+    let mut changed = Vec::new();
+    edit(dir.path(), |transaction| {
+        let mut blobs = transaction.open_table(BLOBS).unwrap();
+        let (key, mut value) = {
+            let (key, value) = blobs.first().unwrap().expect("the chain has large values");
+            (key.value().to_vec(), value.value().to_vec())
+        };
+        value[0] ^= 1;
+        blobs.insert(key.as_slice(), value.as_slice()).unwrap();
+        changed = key;
+    });
+    let options = StorageOptions {
+        check: OpenCheck::Quick,
+        ..StorageOptions::default()
+    };
+    let storage = Storage::open(dir.path(), options).unwrap();
+    let error = storage.snapshot().unwrap().get(&changed).unwrap_err();
+    assert!(error.to_string().contains("large value"), "{error}");
 }
 
 #[test]
