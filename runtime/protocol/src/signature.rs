@@ -1,10 +1,13 @@
 //! Sign and verify with ed25519 under ZIP-215 rules, one verdict in single and batch verification.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
 use parity_scale_codec::{Decode, Encode, MaxEncodedLen};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Hash, sha2_256};
 
 /// An ed25519 public key, shown as `0x` and 64 hex digits. Any 32 bytes decode; verification judges them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, MaxEncodedLen)]
@@ -78,8 +81,9 @@ impl SecretKey {
 /// Verifies many signatures in about half the time of one by one.
 ///
 /// Verdicts equal those of [`PublicKey::verify`]: ZIP-215 is the rule set under which batch and single
-/// verification cannot differ. Randomness only blinds the batch equation and never changes a verdict
-/// (except with probability 2^-128).
+/// verification cannot differ. The batch equation is a sum with coefficients of 128 bits, which whoever made the
+/// signatures must not be able to choose. They are hashes of all keys, messages and signatures of the batch (the
+/// Fiat-Shamir transform), so no randomness is asked of the system, and a forgery takes 2^128 hashes.
 #[derive(Debug, Default)]
 pub struct BatchVerifier;
 
@@ -106,11 +110,60 @@ impl BatchVerifier {
             let signature = ed25519_zebra::Signature::from(item.signature.0);
             batch.queue((key, signature, item.message));
         }
-        batch
-            .verify(rand_core::UnwrapErr(getrandom::SysRng))
-            .is_ok()
+        batch.verify(Coefficients::of(items)).is_ok()
     }
 }
+
+/// Numbers that follow from the items of a batch, and from nothing else.
+struct Coefficients {
+    seed: Hash,
+    count: u64,
+}
+
+impl Coefficients {
+    fn of(items: &[SignatureItem<'_>]) -> Self {
+        let mut parts: Vec<u8> = b"kumiki/batch/v1".to_vec();
+        for item in items {
+            parts.extend_from_slice(&item.key.0);
+            parts.extend_from_slice(&item.signature.0);
+            parts.extend_from_slice(&sha2_256(&[item.message]).0);
+        }
+        Self {
+            seed: sha2_256(&[&parts]),
+            count: 0,
+        }
+    }
+
+    fn next(&mut self) -> [u8; 32] {
+        self.count += 1;
+        sha2_256(&[&self.seed.0, &self.count.to_le_bytes()]).0
+    }
+}
+
+impl rand_core::TryRng for Coefficients {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let [a, b, c, d, ..] = self.next();
+        Ok(u32::from_le_bytes([a, b, c, d]))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let [a, b, c, d, e, f, g, h, ..] = self.next();
+        Ok(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
+        for part in target.chunks_mut(32) {
+            for (byte, next) in part.iter_mut().zip(self.next()) {
+                *byte = next;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Coefficients {}
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -218,19 +218,43 @@ fn programs_end_and_cost_as_ever() {
     golden.compare();
 }
 
-/// The price list as written: a constant that is added, removed or changed is seen here.
+/// The price list as written: a constant or an instruction's price that is added, removed or changed is seen here.
 #[test]
 fn the_gas_schedule_is_as_ever() {
     let source = include_str!("../../../../runtime/vm/src/gas.rs");
     let mut golden = Golden::new("gas.txt");
+    let (mut operators, mut in_operators) = (String::new(), false);
     for line in source.lines() {
-        if let Some((name, rest)) = line
+        let line = line.trim();
+        if line.starts_with("match operator {") {
+            in_operators = true;
+            continue;
+        }
+        if in_operators && !line.starts_with("//") {
+            operators.extend(line.split_whitespace());
+        }
+        // Each group of instructions up to its price is one line, in the order of the file.
+        if in_operators && line.starts_with("_ =>") {
+            break;
+        }
+        let constant = line
             .strip_prefix("pub const ")
-            .and_then(|one| one.split_once(':'))
-        {
+            .or_else(|| line.strip_prefix("pub(crate) const "))
+            .filter(|rest| !rest.starts_with("fn "));
+        if let Some((name, rest)) = constant.and_then(|one| one.split_once(':')) {
             let value = rest.split_once("= ").map_or(rest, |(_, value)| value);
             golden.add(name, value.trim_end_matches(';'));
         }
+    }
+    for group in operators.split_inclusive(',') {
+        let (names, price) = group.split_once("=>").expect("a price for each group");
+        golden.add(
+            format!(
+                "operators {}",
+                names.replace("Operator::", "").replace("{..}", "")
+            ),
+            price.trim_end_matches(','),
+        );
     }
     golden.compare();
 }
