@@ -313,9 +313,7 @@ async fn supervise(
     stop_driver.send_replace(true);
     // With the driver goes the last sender of tasks, which ends the executor thread.
     let driver_panicked = driver.await.is_err();
-    let threads = parts.threads;
-    let joined = tokio::task::spawn_blocking(move || join(threads)).await;
-    let result = joined.unwrap_or(Err(Fatal::Panicked { thread: "join" }));
+    let result = joined_threads(parts.threads).await;
     if result.is_err() {
         parts.status.send_replace(HealthStatus::Failed);
     }
@@ -326,6 +324,23 @@ async fn supervise(
     }
     .inspect_err(|fatal| tracing::error!(error = %fatal, "node stopped"))
     .map_err(NodeError::Fatal)
+}
+
+/// Waits for the threads on a thread of its own: those that the runtime keeps for blocking may all be taken by what
+/// callers asked for.
+async fn joined_threads(threads: Threads) -> Result<(), Fatal> {
+    let panicked = Fatal::Panicked { thread: "join" };
+    let (joined, result) = tokio::sync::oneshot::channel();
+    let joining = std::thread::Builder::new()
+        .name("kumiki-join".to_owned())
+        .spawn(move || drop(joined.send(join(threads))));
+    match joining {
+        Ok(_joining) => result.await.unwrap_or(Err(panicked)),
+        Err(error) => {
+            tracing::error!(%error, "no thread to wait for the others on");
+            Err(panicked)
+        }
+    }
 }
 
 fn join(threads: Threads) -> Result<(), Fatal> {
