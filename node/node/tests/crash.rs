@@ -3,6 +3,12 @@
 //!
 //! `KUMIKI_CRASH_ROUNDS` sets how often (3 by default), `KUMIKI_CRASH_SEED` repeats a run.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "set-up that fails should fail the test"
+)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

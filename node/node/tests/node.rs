@@ -1,5 +1,7 @@
 //! Run whole nodes in this process: what they seal, keep, and refuse to start with.
 
+#![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -56,7 +56,7 @@ fn wrong_messages() -> Vec<(String, ProtocolError)> {
         ),
         (call("rpc.discover", "{}"), ProtocolError::AnswerTooLarge),
         (
-            format!("[{}]", vec![limits.as_str(); 11].join(",")),
+            format!("[{}]", [limits.as_str(); 11].join(",")),
             ProtocolError::BatchTooLong,
         ),
         (

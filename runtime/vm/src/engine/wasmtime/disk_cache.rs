@@ -8,10 +8,11 @@
 use std::fs;
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use kumiki_protocol::{Hash, sha3_256};
 use wasmtime::{Engine, Module};
@@ -156,12 +157,13 @@ fn make_room(folder: &Path, bytes_max: u64) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else {
         return 0;
     };
-    let mut files: Vec<(SystemTime, PathBuf, u64)> = entries
+    let mut files: Vec<((i64, i64), PathBuf, u64)> = entries
         .filter_map(Result::ok)
         .filter(|entry| entry.file_name() != KEY_FILE)
         .filter_map(|entry| {
             let known = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-            Some((known.modified().ok()?, entry.path(), known.len()))
+            let written = (known.mtime(), known.mtime_nsec());
+            Some((written, entry.path(), known.len()))
         })
         .collect();
     files.sort();
