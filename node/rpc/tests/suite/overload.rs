@@ -132,13 +132,13 @@ async fn a_batch_stops_when_its_answers_become_too_large() {
 
 #[tokio::test]
 async fn a_client_that_calls_and_never_reads_is_not_read_from_and_then_cut() {
-    let mut node = LiveNode::start_with(|limits| limits.slow_reader_ms = 100).await;
+    let mut node = LiveNode::start_with(|limits| limits.slow_reader_ms = 500).await;
     seal_large_block(&mut node);
     let mut socket = RawWs::open(&node).await;
-    // A server that reads on takes all of these, some 250 MB.
+    // A server that reads on has taken all of these, some 64 MB, before it cuts the connection.
     let padded = frame(&(" ".repeat(128 << 10) + FULL_BLOCK));
     let flood = async {
-        for _call in 0..2_000 {
+        for _call in 0..512 {
             socket.socket.write_all(&padded).await?;
         }
         Ok::<(), std::io::Error>(())
@@ -177,7 +177,7 @@ async fn a_page_of_large_events_is_short_and_the_next_goes_on() {
 
 #[tokio::test]
 async fn a_stopped_server_uses_the_store_no_more_whatever_its_connections_do() {
-    let mut node = LiveNode::start().await;
+    let mut node = LiveNode::start_with(|limits| limits.request_timeout_ms = 600_000).await;
     let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
     // One sends half a request, one follows heads, one waits for a receipt that never comes.
     let mut half = TcpStream::connect(node.address()).await.unwrap();
