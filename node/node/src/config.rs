@@ -10,6 +10,9 @@ use kumiki_protocol::{Genesis, SecretKey};
 use kumiki_rpc::ServerConfig;
 use kumiki_storage::StorageOptions;
 
+/// Pages that come from a program on their reader's own machine.
+const LOOPBACK_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
+
 /// Which chain a node runs.
 #[derive(Debug, Clone)]
 pub enum GenesisSource {
@@ -55,7 +58,7 @@ impl std::fmt::Debug for NodeConfig {
 
 impl NodeConfig {
     /// A dev chain in `data_dir`, sealed as soon as a transaction waits, answering on loopback at `rpc_port`
-    /// (0: any free port).
+    /// (0: any free port), also pages that this machine serves itself: all a dev chain holds is published.
     #[must_use]
     pub fn dev(data_dir: PathBuf, genesis: Genesis, rpc_port: u16) -> Self {
         Self {
@@ -68,7 +71,10 @@ impl NodeConfig {
             admission_threads: 1,
             trap_offsets: true,
             clock: system_clock(),
-            rpc: ServerConfig::loopback(rpc_port),
+            rpc: ServerConfig {
+                origins: LOOPBACK_ORIGINS.map(str::to_owned).into(),
+                ..ServerConfig::loopback(rpc_port)
+            },
         }
     }
 }

@@ -14,6 +14,7 @@ mod executor_thread;
 mod genesis;
 mod metrics;
 mod node;
+mod threads;
 mod verify;
 
 pub use chain::Chain;

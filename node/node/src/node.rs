@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
 
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
@@ -12,14 +11,14 @@ use kumiki_protocol::{Action, Genesis, Transaction, ValidatorSet};
 use kumiki_rpc::{RpcContext, ServerHandle};
 use kumiki_rpc_api::HealthStatus;
 use kumiki_storage::{Snapshot, Storage, StorageError, Tip};
-use kumiki_vm::{EngineKind, Vm, VmConfig, gas, spawn_execution_thread};
+use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use crate::chain::Task;
 use crate::executor_thread::ExecutorThread;
 use crate::genesis::genesis_block;
 use crate::metrics::MempoolCollector;
+use crate::threads::{self, Alarm, Threads, spawn_admission, spawn_executor};
 use crate::{Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics};
 
 /// Starts nodes.
@@ -46,26 +45,12 @@ impl std::fmt::Debug for NodeHandle {
     }
 }
 
-/// Tells the supervisor that a thread has ended, however it did.
-struct Alarm(watch::Sender<bool>);
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        self.0.send_replace(true);
-    }
-}
-
 /// What a supervisor ends when the node does.
 struct Parts {
     mempool: Arc<SharedMempool>,
     threads: Threads,
     rpc: ServerHandle,
     status: watch::Sender<HealthStatus>,
-}
-
-struct Threads {
-    executor: JoinHandle<Result<(), Fatal>>,
-    admission: Vec<JoinHandle<()>>,
 }
 
 impl Node {
@@ -229,9 +214,9 @@ impl Opened {
             built: None,
         };
         let threads = Threads {
-            executor: spawn_executor(executor_thread, task_queue, Alarm(alarm.clone()))?,
+            executor: spawn_executor(executor_thread, task_queue, Alarm::of(&alarm))?,
             admission: (0..self.config.admission_threads.max(1))
-                .map(|_| spawn_admission(&mempool, Alarm(alarm.clone())))
+                .map(|_| spawn_admission(&mempool, Alarm::of(&alarm)))
                 .collect::<Result<_, _>>()?,
         };
         let solo = Solo {
@@ -313,9 +298,7 @@ async fn supervise(
     stop_driver.send_replace(true);
     // With the driver goes the last sender of tasks, which ends the executor thread.
     let driver_panicked = driver.await.is_err();
-    let threads = parts.threads;
-    let joined = tokio::task::spawn_blocking(move || join(threads)).await;
-    let result = joined.unwrap_or(Err(Fatal::Panicked { thread: "join" }));
+    let result = threads::joined(parts.threads).await;
     if result.is_err() {
         parts.status.send_replace(HealthStatus::Failed);
     }
@@ -326,48 +309,6 @@ async fn supervise(
     }
     .inspect_err(|fatal| tracing::error!(error = %fatal, "node stopped"))
     .map_err(NodeError::Fatal)
-}
-
-fn join(threads: Threads) -> Result<(), Fatal> {
-    let executor = threads.executor.join();
-    for thread in threads.admission {
-        thread.join().map_err(|_panic| Fatal::Panicked {
-            thread: "admission",
-        })?;
-    }
-    executor.unwrap_or(Err(Fatal::Panicked { thread: "executor" }))
-}
-
-fn spawn_executor(
-    thread: ExecutorThread,
-    tasks: mpsc::Receiver<Task>,
-    alarm: Alarm,
-) -> Result<JoinHandle<Result<(), Fatal>>, NodeError> {
-    spawn_execution_thread("kumiki-executor", move || {
-        let _alarm = alarm;
-        thread.run(&tasks)
-    })
-    .map_err(|source| NodeError::Io {
-        operation: "start the executor thread",
-        source,
-    })
-}
-
-fn spawn_admission(
-    mempool: &Arc<SharedMempool>,
-    alarm: Alarm,
-) -> Result<JoinHandle<()>, NodeError> {
-    let mempool = Arc::clone(mempool);
-    std::thread::Builder::new()
-        .name("kumiki-admit".to_owned())
-        .spawn(move || {
-            let _alarm = alarm;
-            mempool.run_admission();
-        })
-        .map_err(|source| NodeError::Io {
-            operation: "start an admission thread",
-            source,
-        })
 }
 
 fn open_vm(data_dir: &Path, trap_offsets: bool) -> Result<Vm, NodeError> {

@@ -3,20 +3,32 @@
 //!
 //! `KUMIKI_CRASH_ROUNDS` sets how often (3 by default), `KUMIKI_CRASH_SEED` repeats a run.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "set-up that fails should fail the test"
+)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
 use kumiki_node::{Node, NodeConfig, NodeHandle, dev_genesis, verify_chain};
 use kumiki_protocol::{Hash, TransactionHash};
 use kumiki_storage::{Storage, StorageOptions};
 use kumiki_testkit::{Draft, account};
 use kumiki_vm::{EngineKind, Vm, VmConfig};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Set for the child process: the data folder of the node it runs.
 const CHILD_DIR: &str = "KUMIKI_CRASH_CHILD_DIR";
+/// How long nothing may be heard, of a sender by its node or of a node by the test.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// Accounts that send, each with its transactions in flight.
 const SENDERS: u8 = 6;
 const IN_FLIGHT: u64 = 5;
@@ -58,11 +70,12 @@ async fn run_under_load(dir: PathBuf) {
     let node = Arc::new(node);
     let tip = *node.heads().borrow();
     say(&format!("start {} {}", tip.height, tip.state_root));
-    let senders: Vec<_> = (0..SENDERS)
-        .map(|number| tokio::spawn(send_for_ever(Arc::clone(&node), number)))
+    let mut senders: JoinSet<()> = (0..SENDERS)
+        .map(|number| send_for_ever(Arc::clone(&node), number))
         .collect();
-    for sender in senders {
-        sender.await.unwrap();
+    // None ends but by failing, and the first that does ends this process.
+    while let Some(ended) = senders.join_next().await {
+        ended.unwrap();
     }
 }
 
@@ -88,7 +101,10 @@ async fn send_for_ever(node: Arc<NodeHandle>, number: u8) {
             hashes.push(node.mempool().submit(transaction).await.unwrap());
         }
         for hash in hashes {
-            let height = wait_until_final(&node, &hash).await;
+            let final_in_time = timeout(SILENCE_MAX, wait_until_final(&node, &hash));
+            let height = final_in_time
+                .await
+                .unwrap_or_else(|_elapsed| panic!("sender {number} waits for {hash} in vain"));
             say(&format!("ack {hash} {height}"));
         }
     }
@@ -121,17 +137,39 @@ struct Heard {
     acknowledged: Vec<(TransactionHash, u64)>,
 }
 
+/// The whole lines that come from `out`, read on a thread of its own so that waiting for one can end.
+fn lines_of(out: ChildStdout) -> Receiver<String> {
+    let (lines, read) = channel();
+    std::thread::spawn(move || {
+        let mut out = BufReader::new(out);
+        let mut line = String::new();
+        while out.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+            // A line cut off by the kill says nothing.
+            let whole = line.strip_suffix('\n').unwrap_or_default().to_owned();
+            line.clear();
+            if lines.send(whole).is_err() {
+                return;
+            }
+        }
+    });
+    read
+}
+
 /// Runs a node under load, kills it right after it acknowledged `acks` transactions, and returns all it said.
 fn run_and_kill(dir: &Path, acks: u64) -> Heard {
     let mut child = start_child(dir);
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let lines = lines_of(child.stdout.take().unwrap());
     let mut heard = Heard::default();
     let mut seen = 0;
-    let mut line = String::new();
-    while lines.read_line(&mut line).unwrap() > 0 {
-        // A line cut off by the kill says nothing.
-        let whole = line.strip_suffix('\n').unwrap_or_default().to_owned();
-        line.clear();
+    loop {
+        let whole = match lines.recv_timeout(SILENCE_MAX) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                panic!("the node said nothing for {SILENCE_MAX:?}, after {seen} acknowledgements");
+            }
+        };
         let words: Vec<&str> = whole.split(' ').collect();
         match words.as_slice() {
             ["start", height, root] => {

@@ -1,5 +1,7 @@
 //! Run whole nodes in this process: what they seal, keep, and refuse to start with.
 
+#![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,10 +117,9 @@ async fn a_block_time_makes_blocks_without_transactions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_that_cannot_be_executed_is_left_out_and_the_next_go_on() {
+async fn a_transaction_that_its_sender_can_no_longer_pay_is_refused_and_the_next_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let node = start(dir.path()).await;
-    // Covered when it is admitted; the first takes what the second needs.
     let balance = 1_u128 << 80;
     let spend = |nonce, amount| {
         Draft::new(node.genesis(), &account(2), nonce)
@@ -133,6 +134,25 @@ async fn a_transaction_that_cannot_be_executed_is_left_out_and_the_next_go_on() 
     let next = node.mempool().submit(spend(1, 1)).await.unwrap();
     place(&node, &next).await;
     node.stop().await.unwrap();
+}
+
+#[test]
+fn a_node_stops_while_every_thread_for_blocking_work_is_taken() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let node = runtime.block_on(start(dir.path()));
+    let (end, may_end) = std::sync::mpsc::channel::<()>();
+    let taken = runtime.spawn_blocking(move || may_end.recv().is_err());
+    let stopped = async { tokio::time::timeout(Duration::from_secs(60), node.stop()).await };
+    let stopped = runtime.block_on(stopped);
+    drop(end);
+    assert!(runtime.block_on(taken).unwrap());
+    stopped.expect("it waits for a thread").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,13 @@
 //! Number every way a request can fail, in one table: code, name, meaning, retry and next step.
 //!
 //! The codes of JSON-RPC itself (-32700 to -32600) and of the server library (-32005 to -32011) keep their
-//! meaning; ours are positive and never change theirs. `docs/spec/rpc.md` holds the same table, by test.
+//! meaning; ours are positive and never change theirs. `docs/spec/rpc.md` holds the same tables, by test.
 
-use jsonrpsee::types::{ErrorObjectOwned, error::INVALID_PARAMS_CODE};
+mod protocol;
+
+pub use protocol::{ProtocolError, invalid_params};
+
+use jsonrpsee::types::ErrorObjectOwned;
 use kumiki_protocol::{Rejection, ResultCode, TransactionHash};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -219,6 +223,12 @@ error_table! {
     4008 WaitersTooMany "waitersTooMany" Later
         "As many requests wait for receipts as this node allows at once.",
         "Use tx_submit and chain_subscribeHeads.";
+    4009 CallsTooMany "callsTooMany" Later
+        "As many calls of this connection wait for their answers as this node allows at once.",
+        "Wait for answers before sending more, or use HTTP.";
+    4010 SubscriptionInBatch "subscriptionInBatch" AfterFix
+        "A subscription cannot be part of a batch.",
+        "Subscribe in a message of its own.";
 }
 
 impl ErrorCode {
@@ -261,7 +271,7 @@ impl From<Rejection> for ErrorCode {
     }
 }
 
-/// The `data` of every error that has a code of ours, or that is about parameters.
+/// The `data` of every error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorData {
@@ -337,17 +347,6 @@ impl From<ApiError> for ErrorObjectOwned {
     fn from(error: ApiError) -> Self {
         Self::owned(error.code.number(), error.code.meaning(), Some(error.data))
     }
-}
-
-/// The standard error -32602 with the same `data` as errors of ours: parameters that contradict each other.
-#[must_use]
-pub fn invalid_params(detail: impl Into<String>) -> ErrorObjectOwned {
-    let data = ErrorData {
-        name: "invalidParams".to_owned(),
-        hint: "See rpc.discover for what the method takes.".to_owned(),
-        ..*ApiError::new(ErrorCode::ParametersTooDeep, detail).data
-    };
-    ErrorObjectOwned::owned(INVALID_PARAMS_CODE, "Invalid params", Some(data))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod wire;
 pub use bytes::Bytes;
 pub use cursor::{Cursor, CursorError};
 pub use decimal::Decimal;
-pub use error::{ApiError, ErrorCode, ErrorData, Retry, invalid_params};
+pub use error::{ApiError, ErrorCode, ErrorData, ProtocolError, Retry, invalid_params};
 pub use openrpc::{MethodSpec, OPENRPC_VERSION, ParamSpec, document, method_specs};
 pub use wire::*;
 

@@ -6,6 +6,7 @@
 use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
 use kumiki_protocol::{Address, Gas, Hash, Height, TransactionHash};
+use serde_json::value::RawValue;
 
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
@@ -20,7 +21,7 @@ use crate::{Bytes, Cursor};
 pub trait RpcApi {
     /// The OpenRPC document of this node.
     #[method(name = "rpc.discover")]
-    fn discover(&self) -> RpcResult<serde_json::Value>;
+    fn discover(&self) -> RpcResult<Box<RawValue>>;
 
     /// Version of the methods and types.
     #[method(name = "rpc_version")]
@@ -76,7 +77,7 @@ pub trait TransactionApi {
     async fn submit(&self, transaction: Bytes) -> RpcResult<Submitted>;
 
     /// Hands in a signed transaction and answers when it is executed and on disk.
-    #[method(name = "submitAndWait", param_kind = map)]
+    #[method(name = "submitAndWait", param_kind = map, with_extensions)]
     async fn submit_and_wait(
         &self,
         transaction: Bytes,

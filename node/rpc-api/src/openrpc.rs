@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::{API_VERSION, ErrorCode, ErrorData};
+use crate::{API_VERSION, ErrorCode, ErrorData, ProtocolError};
 
 pub use registry::method_specs;
 
@@ -28,7 +28,7 @@ pub struct MethodSpec {
     pub result: (&'static str, SchemaOf),
     /// The unsubscribe method and the schema of an item, where this is a subscription.
     pub subscription: Option<(&'static str, SchemaOf)>,
-    /// Codes it can answer with besides `notReady` and `nodeFault`.
+    /// Codes it can answer with besides `notReady`, `nodeFault`, `callsTooMany` and those of JSON-RPC itself.
     pub errors: &'static [ErrorCode],
 }
 
@@ -66,10 +66,13 @@ pub fn document() -> Value {
         .map(|spec| describe(spec, examples.get(spec.name), &mut generator))
         .collect();
     let _error_data = generator.subschema_for::<ErrorData>();
-    let errors: Map<String, Value> = ErrorCode::ALL
+    let ours = ErrorCode::ALL
         .iter()
-        .map(|code| (code.name().to_owned(), describe_error(*code)))
-        .collect();
+        .map(|code| (code.name().to_owned(), describe_error(*code)));
+    let of_protocol = ProtocolError::ALL
+        .iter()
+        .map(|one| (one.name().to_owned(), describe_protocol_error(*one)));
+    let errors: Map<String, Value> = ours.chain(of_protocol).collect();
     json!({
         "openrpc": OPENRPC_VERSION,
         "info": {
@@ -98,7 +101,12 @@ fn describe(spec: &MethodSpec, examples: Option<&Value>, generator: &mut SchemaG
             })
         })
         .collect();
-    let errors: Vec<Value> = [ErrorCode::NotReady, ErrorCode::NodeFault]
+    let any_method = [
+        ErrorCode::NotReady,
+        ErrorCode::NodeFault,
+        ErrorCode::CallsTooMany,
+    ];
+    let errors: Vec<Value> = any_method
         .iter()
         .chain(spec.errors)
         .map(|code| json!({ "$ref": format!("#/components/errors/{}", code.name()) }))
@@ -124,6 +132,14 @@ fn describe_error(code: ErrorCode) -> Value {
         "code": code.number(),
         "message": code.meaning(),
         "data": { "name": code.name(), "hint": code.hint(), "retry": code.retry() },
+    })
+}
+
+fn describe_protocol_error(error: ProtocolError) -> Value {
+    json!({
+        "code": error.number(),
+        "message": error.message(),
+        "data": { "name": error.name(), "hint": error.hint(), "retry": error.retry() },
     })
 }
 

@@ -1,10 +1,13 @@
 //! Decide by Host and Origin whom to answer, so that no web page reaches a node through its reader's browser.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
+
+/// Names of this machine that no other machine has.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// Whom to answer.
 #[derive(Clone, Debug)]
@@ -38,31 +41,24 @@ impl Refused {
 }
 
 impl Gate {
-    /// Answers for loopback names, the address `local`, `hosts`, and pages of these or of `origins`.
-    pub(crate) fn new(local: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
-        let mut names: Vec<String> = ["localhost", "127.0.0.1", "[::1]"]
-            .map(str::to_owned)
-            .into();
-        if !local.ip().is_unspecified() {
-            names.push(match local.ip() {
-                IpAddr::V4(v4) => v4.to_string(),
-                IpAddr::V6(v6) => format!("[{v6}]"),
-            });
-        }
-        names.extend(hosts.iter().map(|host| host.to_ascii_lowercase()));
+    /// Answers for loopback names, the address that a connection came to, `hosts`, and pages of these or of
+    /// `origins`.
+    pub(crate) fn new(hosts: &[String], origins: &[String]) -> Self {
         Self {
-            hosts: names,
+            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             origins: origins.iter().map(|one| one.to_ascii_lowercase()).collect(),
         }
     }
 
-    /// The request's Origin when it is a page's that may read the answer; `None` when no page asks.
+    /// The request's Origin when it is a page's that may read the answer; `None` when no page asks. `local` is the
+    /// address that the request's connection came to.
     pub(crate) fn check<'a>(
         &self,
+        local: IpAddr,
         uri: &Uri,
         headers: &'a HeaderMap,
     ) -> Result<Option<&'a str>, Refused> {
-        let host = self.check_host(uri, headers)?;
+        let host = self.check_host(local, uri, headers)?;
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else {
             return Ok(None);
@@ -74,7 +70,12 @@ impl Gate {
         Ok(Some(origin))
     }
 
-    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<Authority, Refused> {
+    fn check_host(
+        &self,
+        local: IpAddr,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Authority, Refused> {
         let mut hosts = headers.get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return Err(Refused::Host);
@@ -87,7 +88,11 @@ impl Gate {
         // A request line with another server than its Host header is an attack on one of the two.
         let agrees = uri.authority().is_none_or(|authority| *authority == host);
         let name = host.host().to_ascii_lowercase();
-        if agrees && !host.as_str().contains('@') && self.hosts.contains(&name) {
+        // An address cannot be a name that an attacker's name server points here.
+        let known = LOOPBACK.contains(&name.as_str())
+            || is_address(&name, local)
+            || self.hosts.contains(&name);
+        if agrees && !host.as_str().contains('@') && known {
             Ok(host)
         } else {
             Err(Refused::Host)
@@ -113,13 +118,24 @@ impl Gate {
     }
 }
 
+/// Whether `name`, of a Host header, is the address `ip`.
+fn is_address(name: &str, ip: IpAddr) -> bool {
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(name);
+    let named: Result<IpAddr, _> = bare.parse();
+    named.is_ok_and(|named| named.to_canonical() == ip.to_canonical())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 7, 9));
+
     fn verdict(host: &str, origin: Option<&str>) -> Result<bool, Refused> {
         let gate = Gate::new(
-            "127.0.0.1:8080".parse().unwrap(),
             &["node.example".to_owned()],
             &[
                 "https://app.example".to_owned(),
@@ -131,7 +147,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(ORIGIN, origin.parse().unwrap());
         }
-        gate.check(&Uri::from_static("/"), &headers)
+        gate.check(LOCAL, &Uri::from_static("/"), &headers)
             .map(|origin| origin.is_some())
     }
 
@@ -142,6 +158,8 @@ mod tests {
             "LOCALHOST:1",
             "[::1]:8080",
             "node.example",
+            "192.168.7.9:8080",
+            "[::ffff:192.168.7.9]",
         ] {
             assert_eq!(verdict(host, None), Ok(false), "{host}");
         }
@@ -151,6 +169,9 @@ mod tests {
             "a@localhost",
             "localhost.",
             "10.0.0.1",
+            "192.168.7.10",
+            "192.168.7.9.evil.example",
+            "0.0.0.0",
         ];
         for host in foreign {
             assert_eq!(verdict(host, None), Err(Refused::Host), "{host}");
@@ -193,11 +214,15 @@ mod tests {
 
     #[test]
     fn a_request_line_for_another_server_is_refused() {
-        let gate = Gate::new("127.0.0.1:8080".parse().unwrap(), &[], &[]);
+        let gate = Gate::new(&[], &[]);
         let mut headers = HeaderMap::new();
         let uri = Uri::from_static("http://evil.example/");
-        assert_eq!(gate.check(&uri, &headers), Err(Refused::Host), "no Host");
+        assert_eq!(
+            gate.check(LOCAL, &uri, &headers),
+            Err(Refused::Host),
+            "no Host"
+        );
         headers.insert(HOST, "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(gate.check(&uri, &headers), Err(Refused::Host));
+        assert_eq!(gate.check(LOCAL, &uri, &headers), Err(Refused::Host));
     }
 }

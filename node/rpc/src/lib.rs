@@ -5,13 +5,14 @@
 //! caller sends is hostile: bounded first, answered with an error, never a panic. `docs/spec/rpc.md` is the
 //! prose.
 
+mod blocking;
 mod calls;
 mod config;
-mod connections;
 mod context;
 mod gate;
 mod methods;
 mod metrics;
+mod places;
 mod server;
 mod text;
 mod timed_io;

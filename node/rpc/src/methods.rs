@@ -12,21 +12,29 @@ mod transaction;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use jsonrpsee::server::Methods;
+use jsonrpsee::Methods;
 use kumiki_protocol::{AccountRecord, Address, Decode, Hash, Height, TransactionHash, state_key};
 use kumiki_rpc_api::methods::{
     AccountApiServer, ChainApiServer, ContractApiServer, EventsApiServer, FeeApiServer,
-    NodeApiServer, RpcApiServer, SimulationApiServer, StateApiServer, TransactionApiServer,
+    NodeApiServer, RpcApiServer, SimulationApiServer, StateApiServer,
 };
-use kumiki_rpc_api::{ApiError, ErrorCode, HealthStatus, Limits};
+use kumiki_rpc_api::{ApiError, ErrorCode, HealthStatus, Limits, document};
 use kumiki_state::StateReader;
 use kumiki_storage::{Snapshot, StorageError, Tip};
-use tokio::sync::Semaphore;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::{Semaphore, watch};
 
 use crate::RpcContext;
+use crate::blocking::Threads;
+use crate::metrics::Metrics;
+use crate::places::Places;
 
 /// Simulations that wait for their turn, per one that runs.
 const SIMULATIONS_QUEUED: usize = 32;
+/// Calls that read from the store at once.
+const READS: usize = 4;
+/// Pages that subscriptions read at once: apart from calls, so that neither waits for many of the other.
+const STREAM_READS: usize = 2;
 
 /// What the methods share.
 #[derive(Debug)]
@@ -34,17 +42,41 @@ pub(crate) struct Node {
     pub(crate) context: RpcContext,
     pub(crate) limits: Limits,
     pub(crate) genesis_hash: Hash,
-    /// Turns to simulate.
-    pub(crate) simulations: Semaphore,
-    /// Places to wait for a turn in.
-    pub(crate) simulations_queued: Semaphore,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The OpenRPC document, made once.
+    pub(crate) document: Box<RawValue>,
+    /// Where calls read from the store.
+    pub(crate) reads: Threads,
+    /// Where subscriptions do.
+    pub(crate) stream_reads: Threads,
+    /// Where contracts run.
+    pub(crate) simulations: Threads,
+    /// Places to wait for a turn to simulate in.
+    pub(crate) simulations_queued: Arc<Semaphore>,
+    /// The right to simulate with code that is not on the chain: one compiles it, and nobody has paid for that.
+    pub(crate) simulated_code: Arc<Semaphore>,
     /// Places to wait for a receipt in.
-    pub(crate) waiters: Semaphore,
+    pub(crate) waiters: Arc<Places>,
+    /// Closed when the last user of this is gone, and with it the server's hold on the store.
+    _in_use: watch::Receiver<()>,
 }
 
 /// The node, in a type of this crate so that it can have the methods' traits.
 #[derive(Clone, Debug)]
 pub(crate) struct Rpc(Arc<Node>);
+
+impl Rpc {
+    /// Reads from the store on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        threads: &Threads,
+        work: impl FnOnce(&Node) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let node = Arc::clone(&self.0);
+        let read = threads.run(move || work(&node)).await;
+        read.map_err(|error| fault(&error))?
+    }
+}
 
 impl Deref for Rpc {
     type Target = Node;
@@ -62,7 +94,7 @@ pub(crate) fn all_methods(node: &Arc<Node>) -> Methods {
         RpcApiServer::into_rpc(rpc.clone()).into(),
         ChainApiServer::into_rpc(rpc.clone()).into(),
         AccountApiServer::into_rpc(rpc.clone()).into(),
-        TransactionApiServer::into_rpc(rpc.clone()).into(),
+        transaction::methods(rpc.clone()),
         SimulationApiServer::into_rpc(rpc.clone()).into(),
         ContractApiServer::into_rpc(rpc.clone()).into(),
         StateApiServer::into_rpc(rpc.clone()).into(),
@@ -78,16 +110,26 @@ pub(crate) fn all_methods(node: &Arc<Node>) -> Methods {
 }
 
 impl Node {
-    pub(crate) fn new(context: RpcContext, limits: Limits) -> Self {
+    /// `in_use` is open as long as this is in use.
+    pub(crate) fn new(
+        mut context: RpcContext,
+        limits: Limits,
+        in_use: watch::Receiver<()>,
+    ) -> Self {
         let running = usize::try_from(limits.simulations).unwrap_or(1);
-        let waiting = usize::try_from(limits.waiters).unwrap_or(1);
         Self {
+            metrics: Metrics::new(std::mem::take(&mut context.metrics)),
             genesis_hash: context.genesis.hash(),
             context,
             limits,
-            simulations: Semaphore::new(running),
-            simulations_queued: Semaphore::new(running * (SIMULATIONS_QUEUED + 1)),
-            waiters: Semaphore::new(waiting),
+            document: to_raw_value(&document()).expect("a JSON value is written as JSON"),
+            reads: Threads::new(READS),
+            stream_reads: Threads::new(STREAM_READS),
+            simulations: Threads::new(running),
+            simulations_queued: Arc::new(Semaphore::new(running * (SIMULATIONS_QUEUED + 1))),
+            simulated_code: Arc::new(Semaphore::new(1)),
+            waiters: Places::new(limits.waiters, limits.waiters_per_ip),
+            _in_use: in_use,
         }
     }
 

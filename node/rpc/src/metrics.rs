@@ -31,7 +31,10 @@ pub(crate) struct Metrics {
     calls: Family<CallLabels, Counter>,
     call_seconds: Histogram,
     refusals: Family<RefusalLabels, Counter>,
+    slow_readers: Counter,
     connections: Gauge,
+    simulations: Gauge,
+    waiters: Gauge,
     head_height: Gauge,
     pending_transactions: Gauge,
 }
@@ -39,6 +42,8 @@ pub(crate) struct Metrics {
 /// What is read at the time of a scrape.
 pub(crate) struct Readings {
     pub(crate) connections: u32,
+    pub(crate) simulations: usize,
+    pub(crate) waiters: u32,
     pub(crate) head_height: u64,
     pub(crate) pending_transactions: usize,
 }
@@ -49,7 +54,10 @@ impl Metrics {
         let calls = Family::default();
         let call_seconds = Histogram::new([0.0001, 0.001, 0.01, 0.1, 1.0, 10.0]);
         let refusals = Family::default();
+        let slow_readers = Counter::default();
         let connections = Gauge::default();
+        let simulations = Gauge::default();
+        let waiters = Gauge::default();
         let head_height = Gauge::default();
         let pending_transactions = Gauge::default();
         registry.register(
@@ -66,6 +74,21 @@ impl Metrics {
             "kumiki_rpc_refusals",
             "Connections and requests refused before any call",
             refusals.clone(),
+        );
+        registry.register(
+            "kumiki_rpc_slow_readers",
+            "Subscriptions closed because their reader did not keep up",
+            slow_readers.clone(),
+        );
+        registry.register(
+            "kumiki_rpc_simulations",
+            "Simulations that run",
+            simulations.clone(),
+        );
+        registry.register(
+            "kumiki_rpc_waiters",
+            "Requests that wait for a receipt",
+            waiters.clone(),
         );
         registry.register(
             "kumiki_rpc_connections",
@@ -87,7 +110,10 @@ impl Metrics {
             calls,
             call_seconds,
             refusals,
+            slow_readers,
             connections,
+            simulations,
+            waiters,
             head_height,
             pending_transactions,
         })
@@ -99,6 +125,10 @@ impl Metrics {
         self.call_seconds.observe(took.as_secs_f64());
     }
 
+    pub(crate) fn count_slow_reader(&self) {
+        self.slow_readers.inc();
+    }
+
     pub(crate) fn count_refusal(&self, reason: &'static str) {
         self.refusals.get_or_create(&RefusalLabels { reason }).inc();
     }
@@ -107,6 +137,8 @@ impl Metrics {
     pub(crate) fn text(&self, readings: &Readings) -> String {
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.connections.set(readings.connections.into());
+        self.waiters.set(readings.waiters.into());
+        self.simulations.set(gauge(readings.simulations as u64));
         self.head_height.set(gauge(readings.head_height));
         self.pending_transactions
             .set(gauge(readings.pending_transactions as u64));

@@ -1,6 +1,7 @@
 //! Own the listener: accept, count and time connections, and route requests.
 
 mod routes;
+mod websocket;
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,8 +16,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::connections::{Connections, Place};
-use crate::metrics::Metrics;
+use crate::methods::Node;
+use crate::places::Places;
 use crate::timed_io::TimedIo;
 use crate::{ConfigError, RpcContext, ServerConfig};
 use routes::Routes;
@@ -25,9 +26,11 @@ use routes::Routes;
 const DRAIN_MAX: Duration = Duration::from_secs(3);
 /// Pause after the system refused a connection: it is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long it then waits for what is still running, such as a simulation whose caller has gone.
+const END_MAX: Duration = Duration::from_secs(30);
 /// How often a write that the other end does not take is given the time of a slow reader, before the
 /// connection is cut. More than once, so that a closed subscription can still say why.
-const STALLS_MAX: u32 = 2;
+const STALLS_MAX: u32 = 4;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,13 +51,17 @@ pub enum ServeError {
     },
 }
 
-/// A running server. It stops when this is dropped.
+/// A running server. It stops at once when this is dropped.
 #[derive(Debug)]
 pub struct ServerHandle {
     address: SocketAddr,
+    /// Says that no more is taken on.
     stop: watch::Sender<bool>,
-    rpc_stop: jsonrpsee::server::ServerHandle,
-    connections: Arc<Connections>,
+    /// Says that connections end where they are.
+    cut: watch::Sender<bool>,
+    /// Closed when nothing of the server uses the store any more.
+    in_use: watch::Sender<()>,
+    connections: Arc<Places>,
     accepting: JoinHandle<()>,
     method_names: Vec<&'static str>,
 }
@@ -71,20 +78,22 @@ impl ServerHandle {
         self.address
     }
 
-    /// Takes no more connections, lets requests under way finish for up to three seconds, and closes.
+    /// Takes no more connections, lets requests under way finish for up to three seconds, and ends the rest. On
+    /// return nothing of the server uses the store any more, so that it can be opened again.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        if let Err(stopped) = self.rpc_stop.stop() {
-            tracing::debug!(%stopped, "rpc server stopped twice");
-        }
-        if timeout(DRAIN_MAX, self.connections.all_closed())
+        if timeout(DRAIN_MAX, self.connections.all_free())
             .await
             .is_err()
         {
             let left = self.connections.total();
-            tracing::warn!(left, "rpc connections did not close in time");
+            tracing::warn!(left, "rpc connections did not close in time and are cut");
         }
+        self.cut.send_replace(true);
         self.accepting.abort();
+        if timeout(END_MAX, self.in_use.closed()).await.is_err() {
+            tracing::error!("rpc work did not end in time; the store stays open");
+        }
     }
 }
 
@@ -93,7 +102,7 @@ impl ServerHandle {
 /// # Errors
 /// When the configuration makes no sense, the chain is not initialised, or the address is taken.
 pub async fn serve(context: RpcContext, config: ServerConfig) -> Result<ServerHandle, ServeError> {
-    config.check()?;
+    config.check(context.executor.vm().parallel_calls_max())?;
     if context.storage.tip().is_none() {
         return Err(ServeError::NotInitialised);
     }
@@ -106,42 +115,50 @@ pub async fn serve(context: RpcContext, config: ServerConfig) -> Result<ServerHa
         .map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
     let limits = &config.limits;
-    let connections = Connections::new(limits.connections, limits.connections_per_ip);
-    let (rpc_stopped, rpc_stop) = jsonrpsee::server::stop_channel();
+    let connections = Places::new(limits.connections, limits.connections_per_ip);
     let (stop, stopped) = watch::channel(false);
-    let routes = Routes::new(
-        context,
-        &config,
-        address,
-        Arc::clone(&connections),
-        rpc_stopped,
-    );
+    let (cut, cut_off) = watch::channel(false);
+    let (in_use, used) = watch::channel(());
+    let node = Arc::new(Node::new(context, config.limits, used));
+    let signals = Signals { stopped, cut_off };
+    let routes = Routes::new(&node, &config, Arc::clone(&connections), signals.clone());
+    drop(node);
     let method_names = routes.method_names();
     let acceptor = Acceptor {
         routes,
         connections: Arc::clone(&connections),
         header_timeout: Duration::from_millis(limits.header_timeout_ms),
         stall_max: Duration::from_millis(limits.slow_reader_ms) * STALLS_MAX,
-        stopped,
+        signals,
     };
     let accepting = tokio::spawn(acceptor.run(listener));
     tracing::info!(%address, "rpc server started");
     Ok(ServerHandle {
         address,
         stop,
-        rpc_stop,
+        cut,
+        in_use,
         connections,
         accepting,
         method_names,
     })
 }
 
+/// What tells connections to end.
+#[derive(Clone, Debug)]
+struct Signals {
+    /// With what they are doing.
+    stopped: watch::Receiver<bool>,
+    /// At once.
+    cut_off: watch::Receiver<bool>,
+}
+
 struct Acceptor {
     routes: Routes,
-    connections: Arc<Connections>,
+    connections: Arc<Places>,
     header_timeout: Duration,
     stall_max: Duration,
-    stopped: watch::Receiver<bool>,
+    signals: Signals,
 }
 
 impl Acceptor {
@@ -149,7 +166,7 @@ impl Acceptor {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _stopped = self.stopped.changed() => return,
+                _stopped = self.signals.stopped.changed() => return,
             };
             match accepted {
                 Ok((socket, from)) => self.admit(socket, from),
@@ -163,18 +180,22 @@ impl Acceptor {
 
     fn admit(&self, socket: TcpStream, from: SocketAddr) {
         let Some(place) = self.connections.enter(from.ip()) else {
-            self.metrics().count_refusal("connections");
+            self.routes.metrics().count_refusal("connections");
             refuse(&socket);
             return;
         };
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "socket closed at once");
-            return;
-        }
+        let local = match socket.set_nodelay(true).and_then(|()| socket.local_addr()) {
+            Ok(local) => local.ip(),
+            Err(error) => {
+                tracing::debug!(%error, "socket closed at once");
+                return;
+            }
+        };
         let io = TokioIo::new(TimedIo::new(socket, self.stall_max));
         let place = Arc::new(place);
         let routes = self.routes.clone();
-        let answer = service_fn(move |request| routes.clone().answer(request, Arc::clone(&place)));
+        let answer =
+            service_fn(move |request| routes.clone().answer(request, local, Arc::clone(&place)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
@@ -182,24 +203,27 @@ impl Acceptor {
             .max_buf_size(64 << 10)
             .serve_connection(io, answer)
             .with_upgrades();
-        let mut stopped = self.stopped.clone();
+        let Signals {
+            mut stopped,
+            mut cut_off,
+        } = self.signals.clone();
         tokio::spawn(async move {
             let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                _stopped = stopped.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            let serving = async {
+                tokio::select! {
+                    ended = connection.as_mut() => return ended,
+                    _stopped = stopped.changed() => {}
                 }
+                connection.as_mut().graceful_shutdown();
+                connection.await
             };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "rpc connection ended");
+            tokio::select! {
+                ended = serving => if let Err(error) = ended {
+                    tracing::debug!(%error, "rpc connection ended");
+                },
+                _cut = cut_off.wait_for(|cut| *cut) => {}
             }
         });
-    }
-
-    fn metrics(&self) -> &Metrics {
-        self.routes.metrics()
     }
 }
 
@@ -211,6 +235,3 @@ fn refuse(socket: &TcpStream) {
         tracing::debug!(%error, "refused connection did not take its answer");
     }
 }
-
-/// What every connection's requests are answered with; here so that the place outlives its WebSocket.
-pub(crate) type HeldPlace = Arc<Place>;

@@ -8,6 +8,7 @@ use kumiki_protocol::{Address, Decode, Encode, Event, Hash, Height, Receipt};
 use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 
 use crate::head::Head;
+use crate::interface::PageBudget;
 use crate::schema::{damaged, exact, failed};
 use crate::{EventCursor, EventFilter, EventPage, OpenCheck, StorageError, Tip};
 
@@ -35,29 +36,6 @@ struct Mark {
 pub(crate) struct EventIndex {
     database: Database,
     failed: AtomicBool,
-}
-
-/// What one page may come to: whoever asks goes on with the next.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PageBudget {
-    /// Events found.
-    pub(crate) events: usize,
-    /// Bytes of their data.
-    pub(crate) event_bytes: usize,
-    /// Rows looked at.
-    pub(crate) rows: usize,
-    /// Bytes read from the store to look at them.
-    pub(crate) read_bytes: usize,
-}
-
-impl PageBudget {
-    /// Some milliseconds of work.
-    pub(crate) const STANDARD: Self = Self {
-        events: 256,
-        event_bytes: 1 << 20,
-        rows: 4_096,
-        read_bytes: 4 << 20,
-    };
 }
 
 /// Rows to be looked at, by one property that all of them share.

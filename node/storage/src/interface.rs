@@ -89,6 +89,29 @@ pub struct EventFilter {
     pub to_height: Option<Height>,
 }
 
+/// What one page may come to: whoever asks goes on with the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageBudget {
+    /// Events found.
+    pub(crate) events: usize,
+    /// Bytes of their data.
+    pub(crate) event_bytes: usize,
+    /// Rows looked at.
+    pub(crate) rows: usize,
+    /// Bytes read from the store to look at them.
+    pub(crate) read_bytes: usize,
+}
+
+impl PageBudget {
+    /// Some milliseconds of work.
+    pub(crate) const STANDARD: Self = Self {
+        events: 256,
+        event_bytes: 1 << 20,
+        rows: 4_096,
+        read_bytes: 4 << 20,
+    };
+}
+
 /// One page of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPage {

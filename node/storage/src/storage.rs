@@ -12,7 +12,8 @@ use redb::Database;
 
 use crate::commit::{BlockWrite, Writes, write_block};
 use crate::head::Head;
-use crate::index::{EventIndex, PageBudget};
+use crate::index::EventIndex;
+use crate::interface::PageBudget;
 use crate::schema::{META_GENESIS, damaged};
 use crate::view::View;
 use crate::{

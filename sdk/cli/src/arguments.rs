@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Test(TestArguments),
     /// Run a chain with the project's contracts and redeploy when a file is saved.
     #[command(
-        after_help = "Examples:\n  kumiki dev\n  kumiki dev examples/token --port 9000\n  kumiki dev --json --data-dir /tmp/chain"
+        after_help = "Examples:\n  kumiki dev\n  kumiki dev examples/token --port 9000\n  kumiki dev --json --data-dir /tmp/chain\n  kumiki dev --unsafe-expose --allow-host dev.example --allow-origin https://app.example"
     )]
     Dev(DevArguments),
     /// Build and deploy a contract of the project, or a Wasm file.
@@ -202,12 +202,21 @@ pub(crate) struct DevArguments {
     /// Where the chain is kept; by default in the project's .kumiki folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Also make a block every so many milliseconds; by default only when a transaction waits.
+    /// Make a block every so many milliseconds, with or without transactions; by default one is made as soon as a
+    /// transaction waits, and only then.
     #[arg(long, value_name = "MS")]
     pub(crate) block_time: Option<u64>,
     /// Listen on all addresses. Anyone who reaches this machine can spend from the published accounts.
     #[arg(long)]
     pub(crate) unsafe_expose: bool,
+    /// Also answer requests for this host name; may be given several times. Addresses of this machine and localhost
+    /// are answered anyway.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// Also answer web pages of this origin: https://app.example, or with :* for any port; may be given several
+    /// times. Pages of localhost are answered anyway.
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
     /// Do not watch files.
     #[arg(long)]
     pub(crate) no_watch: bool,

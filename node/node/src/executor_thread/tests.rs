@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use kumiki_executor::genesis_changes;
-use kumiki_mempool::{ChainRules, MempoolLimits};
-use kumiki_protocol::Certificate;
+use kumiki_mempool::{ChainRules, MempoolLimits, Removal};
+use kumiki_protocol::{Certificate, Rejection};
 use kumiki_storage::StorageOptions;
 use kumiki_testkit::{Draft, account};
 use kumiki_vm::{EngineKind, Vm, VmConfig};
@@ -14,9 +14,12 @@ use super::*;
 use crate::genesis::genesis_block;
 use crate::{dev_genesis, dev_validator_key};
 
+/// What account 0 has.
+const BALANCE: u128 = 1 << 80;
+
 /// An executor thread over a new chain, to be driven by hand.
 fn thread(dir: &Path) -> ExecutorThread {
-    let genesis = dev_genesis(&[account(0).address], 1 << 80, 1_000);
+    let genesis = dev_genesis(&[account(0).address], BALANCE, 1_000);
     let validators = genesis.validator_set().unwrap();
     let storage = Storage::open(dir, StorageOptions::default()).unwrap();
     let changes = genesis_changes(&genesis);
@@ -75,11 +78,19 @@ fn decide(thread: &ExecutorThread, block: Arc<Block>) -> Decided {
     Decided { block, certificate }
 }
 
+fn transfer(thread: &ExecutorThread, nonce: u64, amount: u128) -> Transaction {
+    Draft::new(&thread.genesis, &account(0), nonce)
+        .transfer(&account(1).address, amount)
+        .sign()
+}
+
 /// The next block with one transfer in it, as another node would make it.
 fn foreign_block(thread: &mut ExecutorThread) -> Block {
-    let transfer = Draft::new(&thread.genesis, &account(0), 0)
-        .transfer(&account(1).address, 1)
-        .sign();
+    let transaction = transfer(thread, 0, 1);
+    foreign_block_with(thread, transaction)
+}
+
+fn foreign_block_with(thread: &mut ExecutorThread, transaction: Transaction) -> Block {
     let outline = Outline {
         height: thread.tip.height + 1,
         time_ms: 2_000,
@@ -88,7 +99,7 @@ fn foreign_block(thread: &mut ExecutorThread) -> Block {
     let executed = thread
         .execute(
             &outline,
-            vec![transfer],
+            vec![transaction],
             Selection::DropRejected,
             Signatures::Verify,
         )
@@ -112,6 +123,51 @@ fn nothing_to_put_in_makes_no_block_unless_an_empty_one_is_wanted() {
     let mut request = request(&thread);
     request.allow_empty = false;
     assert_eq!(thread.build(&request).unwrap(), None);
+}
+
+/// Hands `transaction` in while an admission thread runs.
+fn submit(thread: &ExecutorThread, transaction: Transaction) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let mempool = Arc::clone(&thread.mempool);
+    std::thread::spawn(move || mempool.run_admission());
+    runtime
+        .block_on(thread.mempool.submit(transaction))
+        .unwrap();
+}
+
+#[test]
+fn what_the_executor_rejects_is_left_out_of_the_block_and_of_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    // Its sender can pay it when it is handed in. Then a block from elsewhere has an earlier one that takes what
+    // this one needs, and which this node's pool never saw.
+    let late = transfer(&thread, 1, BALANCE / 2);
+    submit(&thread, late.clone());
+    let early = transfer(&thread, 0, BALANCE / 2 + 1);
+    let block = Arc::new(foreign_block_with(&mut thread, early));
+    let decided = decide(&thread, block);
+    thread.commit(&decided).unwrap();
+    assert!(
+        thread.mempool.contains(&late.hash()),
+        "it is next in the pool"
+    );
+    let mut wanted = request(&thread);
+    wanted.allow_empty = false;
+    assert_eq!(thread.build(&wanted).unwrap(), None);
+    assert_eq!(thread.metrics.dropped.get(), 1);
+    let removal = thread.mempool.removal(&late.hash());
+    assert_eq!(
+        removal,
+        Some(Removal::Rejected(Rejection::InsufficientFunds))
+    );
+    // The sender's nonce is free again, and a block has what can be paid.
+    let small = transfer(&thread, 1, 1);
+    submit(&thread, small.clone());
+    let block = thread.build(&wanted).unwrap().unwrap();
+    assert_eq!(block.transactions, [small]);
+    thread.mempool.close();
 }
 
 #[test]

@@ -164,6 +164,7 @@ const STREAMS: &[E] = &[
     E::HeightUnknown,
     E::HeightPruned,
     E::NeedsWebSocket,
+    E::SubscriptionInBatch,
     E::ReaderTooSlow,
 ];
 

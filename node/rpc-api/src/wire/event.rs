@@ -70,7 +70,8 @@ impl EventView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventPage {
-    /// The events, in chain order.
+    /// The events, in chain order. Fewer than `limit`, even none, may be followed by more: the work for one page is
+    /// bounded.
     pub events: Vec<EventView>,
     /// Where the next page begins: give it as `after`; absent when this was the last.
     pub next: Option<Cursor>,

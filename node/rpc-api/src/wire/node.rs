@@ -72,6 +72,8 @@ pub struct Limits {
     pub connections_per_ip: u32,
     /// Subscriptions of a connection.
     pub subscriptions_per_connection: u32,
+    /// Calls of a WebSocket connection that wait for their answers at once; a batch counts as 16.
+    pub calls_per_connection: u32,
     /// Bytes of one encoded transaction.
     pub transaction_bytes: u32,
     /// Entries in a page of state.
@@ -86,14 +88,17 @@ pub struct Limits {
     pub simulations: u32,
     /// Requests of `tx_submitAndWait` at once.
     pub waiters: u32,
+    /// Of these, from one IP address.
+    pub waiters_per_ip: u32,
     /// The longest `timeoutMs` of `tx_submitAndWait`; also what holds when none is given.
     pub wait_ms: u64,
     /// Milliseconds to send the head of a request.
     pub header_timeout_ms: u64,
-    /// Milliseconds to send the body of a request, and to answer it.
+    /// Milliseconds to send the body of a request.
     pub request_timeout_ms: u64,
     /// Milliseconds between pings of a WebSocket connection; one that answers none is closed.
     pub ping_interval_ms: u64,
-    /// Milliseconds a subscription waits for its reader before it is closed.
+    /// Milliseconds a subscription waits for its reader before it is closed. A connection that has waited four
+    /// times as long while its reader took less than 32 KiB a second is cut.
     pub slow_reader_ms: u64,
 }

@@ -9,7 +9,7 @@ use kumiki_rpc_api::{
     ErrorCode, HeadView, HeaderView, NextNonce, SignedHeader, TransactionView, TransactionsIn,
     invalid_params,
 };
-use kumiki_storage::{StorageError, Tip};
+use kumiki_storage::Tip;
 
 use super::{Node, Rpc, account_in, fault, lost, stream};
 
@@ -50,15 +50,6 @@ impl Node {
             .map_err(|_not_yet| unknown())?)
     }
 
-    /// The lowest height whose state is kept.
-    fn earliest_state_height(&self) -> Result<Height, ApiError> {
-        match self.context.storage.snapshot_at(0) {
-            Ok(_) => Ok(0),
-            Err(StorageError::HeightUnavailable { oldest, .. }) => Ok(oldest),
-            Err(other) => Err(fault(&other)),
-        }
-    }
-
     /// The header at `height`, for a subscription.
     pub(super) fn header(&self, height: Height) -> Result<Header, ApiError> {
         let header = self.context.storage.header(height);
@@ -75,6 +66,7 @@ impl ChainApiServer for Rpc {
         let validators = genesis
             .validator_set()
             .ok_or_else(|| lost("validator set of the genesis"))?;
+        let earliest_state = self.context.storage.oldest_state();
         Ok(ChainInfo {
             chain_id: genesis.chain_id.clone(),
             genesis_hash: self.genesis_hash,
@@ -85,7 +77,7 @@ impl ChainApiServer for Rpc {
             parameters: ChainParameters::from(genesis.as_ref()),
             head: head_view(&self.head()),
             earliest_height: 0,
-            earliest_state_height: self.earliest_state_height()?,
+            earliest_state_height: earliest_state.map_err(|error| fault(&error))?,
         })
     }
 

@@ -5,15 +5,15 @@ use kumiki_protocol::PROTOCOL_VERSION;
 use kumiki_rpc_api::methods::{FeeApiServer, NodeApiServer, RpcApiServer};
 use kumiki_rpc_api::{
     API_VERSION, ApiVersion, Decimal, FeePrice, Health, Limits, NodeVersion, OPENRPC_VERSION,
-    document,
 };
+use serde_json::value::RawValue;
 
 use super::Rpc;
 
 #[async_trait]
 impl RpcApiServer for Rpc {
-    fn discover(&self) -> RpcResult<serde_json::Value> {
-        Ok(document())
+    fn discover(&self) -> RpcResult<Box<RawValue>> {
+        Ok(self.document.clone())
     }
 
     fn api_version(&self) -> RpcResult<ApiVersion> {

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonrpsee::core::{RpcResult, async_trait};
-use kumiki_executor::{BlockInput, ExecutionFailure, Executor, View};
-use kumiki_protocol::{Address, Gas, Height, Status, TransactionBody, decode_bounded, limits};
+use kumiki_executor::{BlockInput, View};
+use kumiki_protocol::{
+    Action, Address, Gas, Height, Status, TransactionBody, decode_bounded, limits,
+};
 use kumiki_rpc_api::methods::SimulationApiServer;
 use kumiki_rpc_api::{
     ApiError, Bytes, CallSimulation, DiagnosticKind as Kind, DiagnosticView, ErrorCode,
@@ -18,34 +20,44 @@ use tokio::time::timeout;
 
 use super::contract::contract_in;
 use super::{Node, Rpc, fault};
+use crate::blocking::run_holding;
 use crate::text::{plain, plain_lines};
 
 /// How long a simulation waits for its turn.
 const TURN_MAX: Duration = Duration::from_secs(5);
 
-impl Node {
-    /// Runs `work` on a thread that may block, when it is its turn.
+impl Rpc {
+    /// Runs `work` on a thread that may block, when it is its turn. The turn is over when the work is, not when the
+    /// caller is gone: blocks share the machine with no more simulations than may run.
     async fn simulate<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Executor) -> Result<T, ExecutionFailure> + Send + 'static,
+        brings_code: bool,
+        work: impl FnOnce(&Node) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let busy = |what: &str| ApiError::new(ErrorCode::SimulationsTooMany, what);
-        let _queued = self
-            .simulations_queued
-            .try_acquire()
+        let queued = Arc::clone(&self.simulations_queued)
+            .try_acquire_owned()
             .map_err(|_full| busy("too many simulations wait already"))?;
-        let _turn = timeout(TURN_MAX, self.simulations.acquire())
+        let turn = async {
+            // First the right that is rarer, so that nobody waits for it in a turn.
+            let code = match brings_code {
+                true => Some(Arc::clone(&self.simulated_code).acquire_owned().await),
+                false => None,
+            };
+            (code, self.simulations.turn().await)
+        };
+        let (code, turn) = timeout(TURN_MAX, turn)
             .await
-            .map_err(|_elapsed| busy("other simulations took too long"))?
-            .map_err(|error| fault(&error))?;
-        let executor = Arc::clone(&self.context.executor);
-        let running = tokio::task::spawn_blocking(move || work(&executor));
-        running
-            .await
-            .map_err(|error| fault(&error))?
-            .map_err(|error| fault(&error))
+            .map_err(|_elapsed| busy("other simulations took too long"))?;
+        let code = code.transpose().map_err(|error| fault(&error))?;
+        let turn = turn.map_err(|error| fault(&error))?;
+        let node = Arc::clone(&self.0);
+        let ran = run_holding((queued, code, turn), move || work(&node)).await;
+        ran.map_err(|error| fault(&error))?
     }
+}
 
+impl Node {
     fn check_gas(&self, gas: Gas) -> Result<Gas, ApiError> {
         let max = self.limits.simulation_gas;
         if gas == 0 || gas > max {
@@ -81,19 +93,21 @@ impl SimulationApiServer for Rpc {
             let detail = format!("{} bytes of input", input.0.len());
             return Err(ApiError::new(ErrorCode::Limit, detail).into());
         }
-        let state = self.state_at(at)?;
-        let height = state.height();
-        contract_in(&state, &contract)?;
-        let block = self.next_block(&state)?;
-        let view = View {
-            caller: caller.unwrap_or_default(),
-            contract,
-            input: input.0,
-            gas,
-        };
-        let viewed = self
-            .simulate(move |executor| executor.view(Arc::new(state), &block, view))
-            .await?;
+        let answer = self.simulate(false, move |node| {
+            let state = node.state_at(at)?;
+            let height = state.height();
+            contract_in(&state, &contract)?;
+            let block = node.next_block(&state)?;
+            let view = View {
+                caller: caller.unwrap_or_default(),
+                contract,
+                input: input.0,
+                gas,
+            };
+            let viewed = node.context.executor.view(Arc::new(state), &block, view);
+            Ok((height, viewed.map_err(|error| fault(&error))?))
+        });
+        let (height, viewed) = answer.await?;
         let diagnostics = shown_diagnostics(&viewed.diagnostics);
         if let Some(code) = ErrorCode::of_result(viewed.outcome.code) {
             let detail = format!(
@@ -121,12 +135,21 @@ impl SimulationApiServer for Rpc {
         body.check_form()
             .map_err(|error| malformed(error.to_string()))?;
         let gas_limit = self.check_gas(body.gas_limit)?;
-        let state = self.state_at(None)?;
-        let height = state.height();
-        let block = self.next_block(&state)?;
-        let simulation = self
-            .simulate(move |executor| executor.simulate(Arc::new(state), &block, &body))
-            .await?;
+        let brings_code = body
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::Deploy { .. } | Action::Upgrade { .. }));
+        let answer = self.simulate(brings_code, move |node| {
+            let state = node.state_at(None)?;
+            let height = state.height();
+            let block = node.next_block(&state)?;
+            let simulation = node
+                .context
+                .executor
+                .simulate(Arc::new(state), &block, &body);
+            Ok((height, simulation.map_err(|error| fault(&error))?))
+        });
+        let (height, simulation) = answer.await?;
         if let Status::Rejected(rejection) = simulation.receipt.status {
             let detail = "the transaction would not be executed on top of the head";
             return Err(ApiError::new(rejection.into(), detail)

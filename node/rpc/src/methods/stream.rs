@@ -3,6 +3,7 @@
 //! Nothing is buffered for a subscriber besides its connection's few messages: what it has not been sent yet is
 //! read from the store when it can take it. One that takes nothing for too long is closed with its last cursor.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonrpsee::core::{SubscriptionError, SubscriptionResult};
@@ -12,10 +13,12 @@ use kumiki_rpc_api::{ApiError, Cursor, ErrorCode, EventFilter, HeaderView, inval
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
-use super::Rpc;
+use super::{Node, Rpc};
 
 /// Events read at once.
 const PAGE_EVENTS: usize = 64;
+/// Headers read at once.
+const PAGE_HEADERS: u64 = 64;
 
 /// Why a stream ends.
 enum Ended {
@@ -55,9 +58,16 @@ pub(super) async fn heads(
         loop {
             let head = heads.borrow_and_update().height;
             while next <= head {
-                let header = HeaderView::from(&rpc.header(next)?);
-                send(&rpc, &sink, &header, None).await?;
-                next = next.saturating_add(1);
+                let last = head.min(next.saturating_add(PAGE_HEADERS - 1));
+                let heights = next..=last;
+                let page = read(&rpc, &sink, move |node| {
+                    let headers = heights.map(|height| node.header(height));
+                    headers.collect::<Result<Vec<_>, _>>()
+                });
+                for header in page.await? {
+                    send(&rpc, &sink, &HeaderView::from(&header), None).await?;
+                    next = next.saturating_add(1);
+                }
             }
             await_head(&sink, &mut heads).await?;
         }
@@ -88,12 +98,17 @@ pub(super) async fn events(
     let Ok(sink) = pending.accept().await else {
         return Ok(());
     };
+    let filter = Arc::new(filter);
     let stream = async {
         let (mut after, mut last_sent) = (after, after);
         loop {
             let head = heads.borrow_and_update().height;
             while next <= head {
-                let (page, more) = rpc.event_page(&filter, (next, head), after, PAGE_EVENTS)?;
+                let (filter, range) = (Arc::clone(&filter), (next, head));
+                let page = read(&rpc, &sink, move |node| {
+                    node.event_page(&filter, range, after, PAGE_EVENTS)
+                });
+                let (page, more) = page.await?;
                 for event in &page {
                     send(&rpc, &sink, event, last_sent).await?;
                     last_sent = event.cursor;
@@ -108,6 +123,19 @@ pub(super) async fn events(
         }
     };
     finish(stream.await)
+}
+
+/// Reads a page from the store, unless nobody wants it any more: a page may be empty and the next one too.
+async fn read<T: Send + 'static>(
+    rpc: &Rpc,
+    sink: &SubscriptionSink,
+    work: impl FnOnce(&Node) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, Ended> {
+    tokio::select! {
+        biased;
+        () = sink.closed() => Err(Ended::Gone),
+        page = rpc.read(&rpc.stream_reads, work) => Ok(page?),
+    }
 }
 
 async fn await_head<T>(
@@ -132,6 +160,7 @@ async fn send(
         Ok(()) => Ok(()),
         Err(_closed) if sink.is_closed() => Err(Ended::Gone),
         Err(_full) => {
+            rpc.metrics.count_slow_reader();
             let detail = format!("nothing was read for {} ms", patience.as_millis());
             let mut error = ApiError::new(ErrorCode::ReaderTooSlow, detail);
             error.data.last_cursor = last_sent;

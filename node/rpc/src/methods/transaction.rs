@@ -1,8 +1,10 @@
 //! Take transactions in, and answer what became of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonrpsee::core::{RpcResult, async_trait};
+use jsonrpsee::{Extensions, Methods};
 use kumiki_mempool::{Refusal, Removal};
 use kumiki_protocol::{DecodeError, Encode, Height, Receipt, Transaction, TransactionHash, merkle};
 use kumiki_rpc_api::methods::TransactionApiServer;
@@ -10,17 +12,21 @@ use kumiki_rpc_api::{
     ApiError, Bytes, ErrorCode, ReceiptProof, ReceiptView, SubmitStatus, Submitted,
     TransactionReceipt, TransactionState, TransactionStatus, TransactionView,
 };
+use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Node, Rpc, fault, lost};
+use crate::places::Place;
 use crate::text::plain;
 
 /// How often one who waits looks whether the transaction has left the pool without a block.
 const REMOVAL_CHECK: Duration = Duration::from_millis(250);
 
 impl Node {
-    async fn take_in(&self, encoded: &Bytes) -> Result<Submitted, ApiError> {
-        let transaction = decode(encoded)?;
+    async fn take_in(&self, encoded: Bytes) -> Result<Submitted, ApiError> {
+        let transaction = decode(&encoded)?;
+        // While it is verified and waited for, the pool has it.
+        drop(encoded);
         let hash = transaction.hash();
         match self.context.mempool.submit(transaction).await {
             Ok(hash) => Ok(Submitted {
@@ -101,6 +107,7 @@ impl Node {
         Some(ApiError::new(code, detail).about(*hash))
     }
 
+    /// Looks up one row of the store at each head: too little to hand to another thread.
     async fn await_final(
         &self,
         hash: TransactionHash,
@@ -134,24 +141,65 @@ impl Node {
     }
 }
 
+/// The methods about transactions.
+pub(super) fn methods(rpc: Rpc) -> Methods {
+    const WAIT: &str = "tx_submitAndWait";
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct SubmitAndWait {
+        transaction: Bytes,
+        #[serde(default)]
+        timeout_ms: Option<u64>,
+    }
+
+    let mut module = TransactionApiServer::into_rpc(rpc);
+    // As generated, it would keep the text of the transaction, which can have more than a megabyte, for as long as
+    // it waits. This one has read it when the waiting begins.
+    module.remove_method(WAIT);
+    module
+        .register_async_method(WAIT, |params, rpc, extensions| {
+            let wanted = params.parse::<SubmitAndWait>();
+            async move {
+                let SubmitAndWait {
+                    transaction,
+                    timeout_ms,
+                } = wanted?;
+                rpc.submit_and_wait(&extensions, transaction, timeout_ms)
+                    .await
+            }
+        })
+        .expect("the name was just freed");
+    module.into()
+}
+
 #[async_trait]
 impl TransactionApiServer for Rpc {
     async fn submit(&self, transaction: Bytes) -> RpcResult<Submitted> {
-        Ok(self.take_in(&transaction).await?)
+        Ok(self.take_in(transaction).await?)
     }
 
     async fn submit_and_wait(
         &self,
+        extensions: &Extensions,
         transaction: Bytes,
         timeout_ms: Option<u64>,
     ) -> RpcResult<TransactionReceipt> {
-        let _place = self.waiters.try_acquire().map_err(|_full| {
-            let detail = format!("{} requests wait already", self.limits.waiters);
+        let caller = extensions.get::<Arc<Place>>();
+        let ip = caller
+            .ok_or_else(|| lost("the place of a connection"))?
+            .ip();
+        let _place = self.waiters.enter(ip).ok_or_else(|| {
+            let limits = &self.limits;
+            let detail = format!(
+                "{} requests wait already, or {} from this address",
+                limits.waiters, limits.waiters_per_ip
+            );
             ApiError::new(ErrorCode::WaitersTooMany, detail)
         })?;
         let wait_ms = timeout_ms.unwrap_or(u64::MAX).min(self.limits.wait_ms);
         let deadline = Instant::now() + Duration::from_millis(wait_ms);
-        let hash = match timeout_at(deadline, self.take_in(&transaction)).await {
+        let hash = match timeout_at(deadline, self.take_in(transaction)).await {
             Ok(taken) => taken?.hash,
             Err(_elapsed) => {
                 let detail = "the time was over before the transaction was taken in";
@@ -159,7 +207,8 @@ impl TransactionApiServer for Rpc {
             }
         };
         let location = self.await_final(hash, deadline).await?;
-        Ok(self.receipt_at(location, false)?)
+        let receipt = self.read(&self.reads, move |node| node.receipt_at(location, false));
+        Ok(receipt.await?)
     }
 
     fn transaction(

@@ -1,41 +1,32 @@
 //! Route a request by its path, after the gate, with body and time bounded.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, VARY,
 };
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::{any, get};
+use axum::routing::get;
 use hyper::body::Incoming;
-use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
-use jsonrpsee::server::ws::is_upgrade_request;
-use jsonrpsee::server::{
-    BatchRequestConfig, Methods, PingConfig, ServerConfig as RpcConfig, StopHandle,
-    TowerServiceBuilder,
-};
-use kumiki_rpc_api::{HealthStatus, Limits};
+use kumiki_rpc_api::HealthStatus;
+use soketto::handshake::http::is_upgrade_request;
 use tokio::time::timeout;
-use tower::layer::util::{Identity, Stack};
-use tower::{Layer, Service, ServiceExt};
+use tower::ServiceExt;
 
-use super::HeldPlace;
-use crate::calls::{Calls, Transport};
-use crate::connections::Connections;
+use super::{Signals, websocket};
+use crate::ServerConfig;
+use crate::calls::{Caller, Calls, read};
 use crate::gate::Gate;
 use crate::methods::{Node, all_methods};
 use crate::metrics::{Metrics, Readings};
-use crate::{RpcContext, ServerConfig};
-
-/// Messages that wait for a WebSocket to take them, per connection.
-const MESSAGE_BUFFER: u32 = 64;
+use crate::places::{Place, Places};
 
 /// All that requests are answered with.
 #[derive(Clone)]
@@ -46,66 +37,28 @@ pub(super) struct Routes {
 
 struct Shared {
     gate: Gate,
-    limits: Limits,
-    methods: Methods,
-    service: TowerServiceBuilder<Stack<CallsLayer, Identity>, Identity>,
-    rpc_stopped: StopHandle,
-    node: Arc<Node>,
-    metrics: Arc<Metrics>,
-    connections: Arc<Connections>,
-    document: String,
-}
-
-#[derive(Clone)]
-struct CallsLayer {
-    metrics: Arc<Metrics>,
-    limits: Limits,
-}
-
-impl<S> Layer<S> for CallsLayer {
-    type Service = Calls<S>;
-
-    fn layer(&self, inner: S) -> Calls<S> {
-        Calls {
-            inner,
-            metrics: Arc::clone(&self.metrics),
-            depth_max: self.limits.parameter_depth,
-            response_bytes_max: usize::try_from(self.limits.response_bytes).unwrap_or(usize::MAX),
-        }
-    }
+    calls: Arc<Calls>,
+    connections: Arc<Places>,
+    signals: Signals,
 }
 
 impl Routes {
     pub(super) fn new(
-        mut context: RpcContext,
+        node: &Arc<Node>,
         config: &ServerConfig,
-        address: SocketAddr,
-        connections: Arc<Connections>,
-        rpc_stopped: StopHandle,
+        connections: Arc<Places>,
+        signals: Signals,
     ) -> Self {
-        let metrics = Metrics::new(std::mem::take(&mut context.metrics));
-        let node = Arc::new(Node::new(context, config.limits));
-        let layer = CallsLayer {
-            metrics: Arc::clone(&metrics),
-            limits: config.limits,
-        };
-        let service = jsonrpsee::server::Server::builder()
-            .set_config(rpc_config(&config.limits))
-            .set_rpc_middleware(RpcServiceBuilder::new().layer(layer))
-            .to_service_builder();
         let shared = Arc::new(Shared {
-            gate: Gate::new(address, &config.hosts, &config.origins),
-            limits: config.limits,
-            methods: all_methods(&node),
-            service,
-            rpc_stopped,
-            node,
-            metrics,
+            gate: Gate::new(&config.hosts, &config.origins),
+            calls: Arc::new(Calls {
+                methods: all_methods(node),
+                node: Arc::clone(node),
+            }),
             connections,
-            document: kumiki_rpc_api::document().to_string(),
+            signals,
         });
         let router = Router::new()
-            .route("/", any(answer_call))
             .route("/health", get(|| async { "ok\n" }))
             .route("/ready", get(answer_ready))
             .route("/metrics", get(answer_metrics))
@@ -115,20 +68,22 @@ impl Routes {
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.shared.metrics
+        &self.shared.calls.node.metrics
     }
 
     pub(super) fn method_names(&self) -> Vec<&'static str> {
-        self.shared.methods.method_names().collect()
+        self.shared.calls.methods.method_names().collect()
     }
 
-    /// Answers one request of the connection that holds `place`.
+    /// Answers one request of the connection that holds `place` and came to the address `local`.
     pub(super) async fn answer(
         self,
         request: Request<Incoming>,
-        place: HeldPlace,
+        local: IpAddr,
+        place: Arc<Place>,
     ) -> Result<Response<Body>, Infallible> {
-        let origin = match self.shared.gate.check(request.uri(), request.headers()) {
+        let gate = &self.shared.gate;
+        let origin = match gate.check(local, request.uri(), request.headers()) {
             Ok(origin) => origin.and_then(|origin| HeaderValue::from_str(origin).ok()),
             Err(refused) => {
                 self.metrics().count_refusal("gate");
@@ -152,41 +107,51 @@ impl Routes {
         Ok(response)
     }
 
-    async fn route(&self, request: Request<Incoming>, place: HeldPlace) -> Response<Body> {
-        let upgrade = is_upgrade_request(&request);
-        let (mut parts, body) = request.into_parts();
-        let body = if upgrade {
-            Body::empty()
-        } else {
-            match self.read(body).await {
-                Ok(body) => body,
-                Err(refused) => {
-                    self.metrics().count_refusal("body");
-                    return refused.into_response();
-                }
+    async fn route(&self, request: Request<Incoming>, place: Arc<Place>) -> Response<Body> {
+        if request.uri().path() != "/" {
+            let request = request.map(|_unread| Body::empty());
+            return match self.router.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+        }
+        let calls = &self.shared.calls;
+        if is_upgrade_request(&request) {
+            let request = request.map(|_unread| Body::empty());
+            let signals = self.shared.signals.clone();
+            return websocket::upgrade(request, Arc::clone(calls), place, signals);
+        }
+        if request.method() != Method::POST {
+            let text = "405: calls are sent by POST, or over a WebSocket.\n";
+            return (StatusCode::METHOD_NOT_ALLOWED, text).into_response();
+        }
+        if !is_json(request.headers()) {
+            let text = "415: calls are sent as application/json.\n";
+            return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
+        }
+        let message = match self.body_of(request.into_body()).await {
+            Ok(body) => read(&body, calls.node.limits.batch_calls),
+            Err(refused) => {
+                self.metrics().count_refusal("body");
+                return refused.into_response();
             }
         };
-        // A WebSocket keeps the extensions of its request, and with them the connection's place.
-        parts.extensions.insert(place);
-        parts.extensions.insert(if upgrade {
-            Transport::WebSocket
-        } else {
-            Transport::Http
-        });
-        let request = Request::from_parts(parts, body);
-        match self.router.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        match calls.answer(&Caller::http(place), message).await {
+            Some(answer) => {
+                let text = String::from(Box::<str>::from(answer.json));
+                ([(CONTENT_TYPE, "application/json")], text).into_response()
+            }
+            None => StatusCode::OK.into_response(),
         }
     }
 
     /// The whole body, before any of it is parsed.
-    async fn read(&self, body: Incoming) -> Result<Body, (StatusCode, &'static str)> {
-        let limits = &self.shared.limits;
+    async fn body_of(&self, body: Incoming) -> Result<Bytes, (StatusCode, &'static str)> {
+        let limits = &self.shared.calls.node.limits;
         let bytes_max = usize::try_from(limits.request_bytes).unwrap_or(usize::MAX);
         let time_max = Duration::from_millis(limits.request_timeout_ms);
         match timeout(time_max, to_bytes(Body::new(body), bytes_max)).await {
-            Ok(Ok(bytes)) => Ok(Body::from(bytes)),
+            Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(_too_long_or_cut)) => Err((
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "413: the body is larger than requestBytes of rpc_limits, or was cut off.\n",
@@ -199,41 +164,19 @@ impl Routes {
     }
 }
 
-fn rpc_config(limits: &Limits) -> RpcConfig {
-    let ping = Duration::from_millis(limits.ping_interval_ms);
-    RpcConfig::builder()
-        .max_request_body_size(limits.request_bytes)
-        .max_response_body_size(limits.response_bytes)
-        // Connections are counted before they come here; a request more per connection never waits.
-        .max_connections(limits.connections.saturating_mul(2))
-        .max_subscriptions_per_connection(limits.subscriptions_per_connection)
-        .set_batch_request_config(BatchRequestConfig::Limit(limits.batch_calls))
-        .set_message_buffer_capacity(MESSAGE_BUFFER)
-        .enable_ws_ping(
-            PingConfig::new()
-                .ping_interval(ping)
-                .inactive_limit(ping.saturating_mul(2))
-                .max_failures(1),
-        )
-        .build()
-}
-
-async fn answer_call(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
-    let mut service = shared
-        .service
-        .clone()
-        .build(shared.methods.clone(), shared.rpc_stopped.clone());
-    match service.call(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(error) => {
-            tracing::error!(%error, "rpc service failed");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+/// Whether the body is said to be JSON. A web page elsewhere can send other types without being asked whether it may.
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let media_type = content_type.and_then(|text| text.split(|byte| *byte == b';').next());
+    media_type.is_some_and(|text| {
+        let text = text.trim_ascii();
+        text.eq_ignore_ascii_case(b"application/json")
+            || text.eq_ignore_ascii_case(b"application/json-rpc")
+    })
 }
 
 async fn answer_ready(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    match shared.node.status() {
+    match shared.calls.node.status() {
         HealthStatus::Ready => (StatusCode::OK, "ready\n"),
         HealthStatus::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         HealthStatus::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
@@ -242,18 +185,21 @@ async fn answer_ready(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn answer_metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    let node = &shared.calls.node;
     let readings = Readings {
         connections: shared.connections.total(),
-        head_height: shared.node.head().height,
-        pending_transactions: shared.node.context.mempool.size().count,
+        simulations: node.simulations.busy(),
+        waiters: node.waiters.total(),
+        head_height: node.head().height,
+        pending_transactions: node.context.mempool.size().count,
     };
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, TYPE)], shared.metrics.text(&readings))
+    ([(CONTENT_TYPE, TYPE)], node.metrics.text(&readings))
 }
 
 async fn answer_document(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     (
         [(CONTENT_TYPE, "application/json")],
-        shared.document.clone(),
+        shared.calls.node.document.get().to_owned(),
     )
 }

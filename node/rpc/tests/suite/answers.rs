@@ -140,6 +140,8 @@ async fn waiting_for_a_receipt_ends_with_it_or_in_time_or_with_the_reason() {
         let (client, second) = (client.clone(), encoded(&second));
         async move { client.submit_and_wait(second, None).await }
     });
+    // Whoever waits has handed in before.
+    node.until_metrics_show("kumiki_rpc_waiters 1\n").await;
     let better = node.draft(0, 1).gas_price(1_000).sign();
     client.submit(encoded(&better)).await.unwrap();
     assert_eq!(code_of(waiting.await.unwrap()), ErrorCode::Replaced);

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::live_node::{LiveNode, encoded};
+use crate::raw_ws::RawWs;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"node_getVersion"}"#;
 
@@ -105,9 +106,14 @@ async fn connections_over_the_limit_are_told_so_and_come_in_later() {
     assert_eq!(node.post("", CALL).await.0, 429);
     drop(one);
     // The place is free when the server has seen the close; each try waits for an answer.
-    while node.post("", CALL).await.0 == 429 {
-        tokio::task::yield_now().await;
-    }
+    let let_in = async {
+        while node.post("", CALL).await.0 == 429 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), let_in)
+        .await
+        .expect("the place never comes back");
 }
 
 #[tokio::test]
@@ -197,55 +203,78 @@ async fn hostile_texts_are_repeated_harmless_and_short() {
     still_serves(&node).await;
 }
 
-#[tokio::test]
-async fn a_reader_that_never_reads_loses_its_connection_and_nothing_else() {
-    let mut node = LiveNode::start_with(|limits| limits.slow_reader_ms = 100).await;
+/// A chain with more events than sockets and a connection's messages hold, and a reader of all of them that was
+/// accepted and has read none.
+async fn slow_reader(node: &mut LiveNode) -> RawWs {
     let contract = node.deploy();
-    // More events than sockets and the connection's messages hold.
     for nonce in 0..100 {
         let calls = (0..32).fold(node.draft(1, nonce).gas_limit(300_000_000), |draft, _| {
             draft.call(&contract, &[7; 4_096])
         });
         node.seal(vec![calls.sign()]);
     }
-    let mut socket = TcpStream::connect(node.address()).await.unwrap();
-    let upgrade = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    socket.write_all(upgrade.as_bytes()).await.unwrap();
-    let subscribe = br#"{"jsonrpc":"2.0","id":1,"method":"events_subscribe","params":{"from":0}}"#;
-    let mut frame = vec![
-        0x81,
-        0x80 | u8::try_from(subscribe.len()).unwrap(),
-        0,
-        0,
-        0,
-        0,
-    ];
-    frame.extend_from_slice(subscribe);
-    socket.write_all(&frame).await.unwrap();
-    // Not reading, the connection's place comes back: `all_closed` is what `stop` waits for.
-    let server = node.server.take().unwrap();
-    let address = server.address();
-    let open = || async move {
-        let metrics = scrape(address).await;
-        metrics.contains("kumiki_rpc_connections 1\n")
-    };
-    tokio::time::timeout(Duration::from_secs(30), async {
-        while !open().await {
-            tokio::task::yield_now().await;
+    let mut socket = RawWs::open(node).await;
+    let subscribe = r#"{"jsonrpc":"2.0","id":1,"method":"events_subscribe","params":{"from":0}}"#;
+    socket.send(subscribe).await.unwrap();
+    let accepted = socket.next().await;
+    assert!(accepted["result"].is_u64(), "{accepted}");
+    socket
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_keep_up_is_told_where_to_resume() {
+    let mut node = LiveNode::start_with(|limits| limits.slow_reader_ms = 500).await;
+    let mut socket = slow_reader(&mut node).await;
+    node.until_metrics_show("kumiki_rpc_slow_readers_total 1\n")
+        .await;
+    let mut last_cursor = serde_json::Value::Null;
+    let error = loop {
+        let params = socket.next().await["params"].take();
+        if params["error"].is_object() {
+            break params["error"].clone();
         }
-    })
-    .await
-    .unwrap();
-    server.stop().await;
+        last_cursor = params["result"]["cursor"].clone();
+    };
+    assert_eq!(
+        (&error["code"], &error["data"]["name"]),
+        (&4005.into(), &"readerTooSlow".into())
+    );
+    assert!(last_cursor.is_string());
+    assert_eq!(error["data"]["lastCursor"], last_cursor);
+}
+
+#[tokio::test]
+async fn a_reader_that_never_reads_loses_its_connection_and_nothing_else() {
+    let mut node = LiveNode::start_with(|limits| limits.slow_reader_ms = 100).await;
+    let socket = slow_reader(&mut node).await;
+    // The only connection left is the one that asks.
+    node.until_metrics_show("kumiki_rpc_connections 1\n").await;
+    still_serves(&node).await;
     drop(socket);
 }
 
-async fn scrape(address: std::net::SocketAddr) -> String {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    answer
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_on_all_addresses_answers_for_the_one_a_connection_came_to() {
+    let node = LiveNode::configured(|config| {
+        config.listen = (std::net::Ipv4Addr::UNSPECIFIED, 0).into();
+        config.hosts = vec!["node.example".to_owned()];
+    })
+    .await;
+    let address = format!("127.0.0.2:{}", node.address().port());
+    let cases = [
+        (address.as_str(), "HTTP/1.1 200"),
+        ("node.example", "HTTP/1.1 200"),
+        ("127.0.0.3", "HTTP/1.1 403"),
+        ("0.0.0.0", "HTTP/1.1 403"),
+        ("evil.example", "HTTP/1.1 403"),
+    ];
+    for (host, expected) in cases {
+        let mut socket = TcpStream::connect(&address).await.unwrap();
+        let request = format!("GET /health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(expected), "{host}: {answer}");
+    }
 }

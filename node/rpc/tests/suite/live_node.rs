@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
@@ -50,7 +51,7 @@ pub(crate) struct LiveNode {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) storage: Arc<Storage>,
     pub(crate) server: Option<ServerHandle>,
-    executor: Arc<Executor>,
+    pub(crate) executor: Arc<Executor>,
     mempool: Arc<SharedMempool>,
     heads: watch::Sender<Tip>,
     pub(crate) status: watch::Sender<HealthStatus>,
@@ -67,6 +68,11 @@ impl LiveNode {
 
     /// A node whose limits `adjust` has changed.
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut Limits)) -> Self {
+        Self::configured(|config| adjust(&mut config.limits)).await
+    }
+
+    /// A node whose server `adjust` has configured.
+    pub(crate) async fn configured(adjust: impl FnOnce(&mut ServerConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = StorageOptions {
             check: OpenCheck::Quick,
@@ -100,7 +106,7 @@ impl LiveNode {
         };
         let mut config = ServerConfig::loopback(0);
         config.limits.wait_ms = 20_000;
-        adjust(&mut config.limits);
+        adjust(&mut config);
         let server = serve(context, config).await.unwrap();
         Self {
             genesis,
@@ -175,8 +181,9 @@ impl LiveNode {
             height: input.height,
             state: Arc::new(self.storage.snapshot().unwrap()),
         };
-        self.mempool.advance(head, &block.transactions).unwrap();
+        // As the executor thread does: first the head.
         self.heads.send_replace(self.storage.tip().unwrap());
+        self.mempool.advance(head, &block.transactions).unwrap();
     }
 
     /// Seals what waits in the pool, once `count` transactions wait.
@@ -233,6 +240,17 @@ impl LiveNode {
         split(&answer)
     }
 
+    /// Returns once the metrics have this line.
+    pub(crate) async fn until_metrics_show(&self, line: &str) {
+        let shown = async {
+            while !self.get("/metrics").await.1.contains(line) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), shown).await;
+        waited.unwrap_or_else(|_elapsed| panic!("the metrics never show {line}"));
+    }
+
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let host = self.address();
         let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
@@ -251,6 +269,16 @@ impl Drop for LiveNode {
 
 pub(crate) fn code() -> Vec<u8> {
     wat::parse_str(CONTRACT).unwrap()
+}
+
+/// A contract with at least so many bytes.
+pub(crate) fn code_of_bytes(count: usize) -> Vec<u8> {
+    let padding = "x".repeat(count);
+    let padded = CONTRACT.replace(
+        "(data (i32.const 0) \"k\")",
+        &format!("(data (i32.const 0) \"k{padding}\")"),
+    );
+    wat::parse_str(padded).unwrap()
 }
 
 pub(crate) fn contract_address(deployer: &Account) -> Address {

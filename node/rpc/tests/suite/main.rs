@@ -9,5 +9,9 @@
 mod answers;
 mod attacks;
 mod document;
+mod errors;
+mod held_code;
 mod live_node;
+mod overload;
+mod raw_ws;
 mod streams;

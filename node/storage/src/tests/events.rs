@@ -4,7 +4,7 @@ use kumiki_protocol::{Address, Hash};
 use tempfile::TempDir;
 
 use super::chain::TestChain;
-use crate::index::PageBudget;
+use crate::interface::PageBudget;
 use crate::{EventCursor, EventFilter, EventPage, Storage, StorageOptions};
 
 fn open(dir: &TempDir) -> Storage {

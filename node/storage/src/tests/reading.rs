@@ -22,6 +22,7 @@ fn chain_of(disk: &Disk, blocks: usize) -> (TestChain, Storage) {
 
 fn check_past_states(chain: &TestChain, storage: &Storage) {
     let tip = storage.tip().unwrap().height;
+    assert_eq!(storage.oldest_state().unwrap(), tip - 64);
     for height in tip - 64..=tip {
         let made = &chain.made[usize::try_from(height).unwrap()];
         let snapshot = storage.snapshot_at(height).unwrap();

@@ -3,6 +3,7 @@
 //! The settings are consensus-relevant where they say so; `docs/spec/vm.md` 5 gives the reasons.
 
 mod disk_cache;
+mod growth;
 
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use kumiki_protocol::Hash;
 use kumiki_protocol::limits::CALL_DEPTH_MAX;
 use wasmtime::{
     Caller, Config, Enabled, Global, InstanceAllocationStrategy, InstancePre, Linker, Memory,
-    Module, ModuleExport, OptLevel, PoolingAllocationConfig, ResourceLimiter, Store, Strategy,
-    Trap, Val, WasmFeatures,
+    Module, ModuleExport, OptLevel, PoolingAllocationConfig, Store, Strategy, Trap, Val,
+    WasmFeatures,
 };
 
 use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
@@ -24,6 +25,7 @@ use crate::instrument::{EXPORT_GAS, EXPORT_STACK, Instrumented, OffsetMap, instr
 use crate::validate::{MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX};
 use crate::{Entry, VmConfig, VmFailure};
 use disk_cache::DiskCache;
+use growth::{GrowthLimits, LocalFailure};
 
 /// Memory of a slot in the pool that stays resident and is zeroed between calls: the page that small contracts
 /// have. What a call touched beyond goes back to the system.
@@ -67,42 +69,6 @@ struct HostState {
     exports: Option<(Memory, Global)>,
     limits: GrowthLimits,
 }
-
-/// Growth past the declared maximum is the contract's problem (it sees -1); growth that the system refuses is
-/// this node's, and stops it.
-struct GrowthLimits;
-
-impl ResourceLimiter for GrowthLimits {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(maximum.is_none_or(|maximum| desired <= maximum))
-    }
-
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        Err(error.context(LocalFailure))
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(maximum.is_none_or(|maximum| desired <= maximum))
-    }
-
-    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        Err(error.context(LocalFailure))
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the system refused memory")]
-struct LocalFailure;
 
 fn engine_failure(error: impl std::fmt::Display) -> VmFailure {
     VmFailure::Engine {

@@ -38,6 +38,8 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
         port,
         block_time_ms: arguments.block_time.or(project.config.dev.block_time_ms),
         expose: arguments.unsafe_expose,
+        hosts: arguments.allow_host.clone(),
+        origins: arguments.allow_origin.clone(),
     };
     // The chain starts while contracts build.
     let build = build_in_background(project.clone(), home.clone(), output);

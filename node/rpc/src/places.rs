@@ -1,4 +1,4 @@
-//! Count connections, in total and by IP address.
+//! Count who is here, in total and by IP address: connections, and those of them that wait.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,23 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// How many connections there are.
+/// A bounded number of places.
 #[derive(Debug)]
-pub(crate) struct Connections {
+pub(crate) struct Places {
     total_max: u32,
     per_ip_max: u32,
     by_ip: Mutex<BTreeMap<IpAddr, u32>>,
     total: watch::Sender<u32>,
 }
 
-/// One connection's place; dropping it frees the place.
+/// A taken place; dropping it frees it.
 #[derive(Debug)]
 pub(crate) struct Place {
-    connections: Arc<Connections>,
+    places: Arc<Places>,
     ip: IpAddr,
 }
 
-impl Connections {
+impl Places {
     pub(crate) fn new(total_max: u32, per_ip_max: u32) -> Arc<Self> {
         Arc::new(Self {
             total_max,
@@ -32,7 +32,7 @@ impl Connections {
         })
     }
 
-    /// A place for a connection from `ip`; `None` when all are taken.
+    /// A place for `ip`; `None` when all are taken, or its share is.
     pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
         let ip = group(ip);
         let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,31 +44,35 @@ impl Connections {
         self.total.send_modify(|total| *total += 1);
         drop(by_ip);
         Some(Place {
-            connections: Arc::clone(self),
+            places: Arc::clone(self),
             ip,
         })
     }
 
-    /// How many connections there are.
+    /// How many are taken.
     pub(crate) fn total(&self) -> u32 {
         *self.total.borrow()
     }
 
-    /// Returns once there is none.
-    pub(crate) async fn all_closed(&self) {
+    /// Returns once none is.
+    pub(crate) async fn all_free(&self) {
         let mut total = self.total.subscribe();
-        // It ends with an error only when the sender is gone, and then so is every connection.
+        // It ends with an error only when the sender is gone, and then so is every place.
         drop(total.wait_for(|total| *total == 0).await);
+    }
+}
+
+impl Place {
+    /// The group of addresses that it counts for.
+    pub(crate) const fn ip(&self) -> IpAddr {
+        self.ip
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let connections = &self.connections;
-        let mut by_ip = connections
-            .by_ip
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let places = &self.places;
+        let mut by_ip = places.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
         let left = by_ip
             .get(&self.ip)
             .map_or(0, |count| count.saturating_sub(1));
@@ -77,7 +81,7 @@ impl Drop for Place {
         } else {
             by_ip.insert(self.ip, left);
         }
-        connections
+        places
             .total
             .send_modify(|total| *total = total.saturating_sub(1));
     }
@@ -100,32 +104,26 @@ mod tests {
 
     #[test]
     fn places_are_counted_by_ip_and_in_total_and_come_back() {
-        let connections = Connections::new(3, 2);
+        let places = Places::new(3, 2);
         let one: IpAddr = "10.0.0.1".parse().unwrap();
         let other: IpAddr = "10.0.0.2".parse().unwrap();
-        let first = connections.enter(one).unwrap();
-        let _second = connections.enter(one).unwrap();
-        assert!(connections.enter(one).is_none(), "two from one address");
-        let _third = connections.enter(other).unwrap();
-        assert!(connections.enter(other).is_none(), "three in total");
+        let first = places.enter(one).unwrap();
+        let _second = places.enter(one).unwrap();
+        assert!(places.enter(one).is_none(), "two from one address");
+        let _third = places.enter(other).unwrap();
+        assert!(places.enter(other).is_none(), "three in total");
         drop(first);
-        assert!(connections.enter(one).is_some());
-        assert_eq!(connections.total(), 2);
+        assert!(places.enter(one).is_some());
+        assert_eq!(places.total(), 2);
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_count_as_one() {
-        let connections = Connections::new(8, 1);
-        let _place = connections.enter("2001:db8::1".parse().unwrap()).unwrap();
-        assert!(connections.enter("2001:db8::2".parse().unwrap()).is_none());
-        assert!(
-            connections
-                .enter("2001:db8:0:1::1".parse().unwrap())
-                .is_some()
-        );
-        let _v4 = connections
-            .enter("::ffff:10.0.0.1".parse().unwrap())
-            .unwrap();
-        assert!(connections.enter("10.0.0.1".parse().unwrap()).is_none());
+        let places = Places::new(8, 1);
+        let _place = places.enter("2001:db8::1".parse().unwrap()).unwrap();
+        assert!(places.enter("2001:db8::2".parse().unwrap()).is_none());
+        assert!(places.enter("2001:db8:0:1::1".parse().unwrap()).is_some());
+        let _v4 = places.enter("::ffff:10.0.0.1".parse().unwrap()).unwrap();
+        assert!(places.enter("10.0.0.1".parse().unwrap()).is_none());
     }
 }
