@@ -364,10 +364,9 @@ async fn send(
     lanes: Vec<Arc<Lane>>,
     prober: Prober,
 ) -> Result<Measured, BenchError> {
-    let mut page = Connection::open(&options.url).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let sent = Arc::new(AtomicU64::new(0));
-    let before = MetricsPage::parse(&page.get("/metrics").await?);
+    let before = metrics_page(&options.url).await?;
     let start = Instant::now();
     let senders: Vec<_> = lanes
         .into_iter()
@@ -379,7 +378,7 @@ async fn send(
         .collect();
     let probing = tokio::spawn(prober.measure_until(client.clone(), Arc::clone(&stop)));
     tokio::time::sleep(Duration::from_secs(options.seconds)).await;
-    let after = MetricsPage::parse(&page.get("/metrics").await?);
+    let after = metrics_page(&options.url).await?;
     let elapsed = start.elapsed();
     stop.store(true, Ordering::Relaxed);
     let mut refusals = 0;
@@ -394,6 +393,12 @@ async fn send(
         loaded,
         refusals,
     })
+}
+
+/// On a connection of its own: a node closes those that are idle as long as a load takes.
+async fn metrics_page(url: &str) -> Result<MetricsPage, BenchError> {
+    let text = Connection::open(url).await?.get("/metrics").await?;
+    Ok(MetricsPage::parse(&text))
 }
 
 /// Kinds of work and the metrics that count their seconds.
