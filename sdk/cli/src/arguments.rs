@@ -213,7 +213,7 @@ pub(crate) struct DevArguments {
     /// are answered anyway.
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
-    /// Also answer web pages of this origin: https://app.example, or with :* for any port; may be given several
+    /// Also answer web pages of this origin: `https://app.example`, or with `:*` for any port; may be given several
     /// times. Pages of localhost are answered anyway.
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
