@@ -7,6 +7,7 @@
 mod connection;
 mod load;
 mod metrics_page;
+mod probe;
 mod report;
 mod run;
 
