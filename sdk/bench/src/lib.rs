@@ -6,6 +6,7 @@
 
 mod connection;
 mod load;
+mod measured;
 mod metrics_page;
 mod probe;
 mod report;

@@ -11,9 +11,10 @@ use kumiki_protocol::{Action, SecretKey, Transaction};
 use crate::BenchError;
 use crate::connection::Connection;
 use crate::load::Terms;
+use crate::measured::FINAL_TRANSACTIONS;
 use crate::metrics_page::MetricsPage;
 use crate::report::Latency;
-use crate::run::{FINAL_TRANSACTIONS, check_receipt};
+use crate::run::check_receipt;
 
 /// Transactions measured one after the other on the idle chain.
 const IDLE_COUNT: usize = 300;

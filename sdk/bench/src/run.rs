@@ -13,15 +13,14 @@ use kumiki_protocol::{
 use crate::ConnectionError;
 use crate::connection::Connection;
 use crate::load::{Lane, Terms, send_lane, sign_lane};
+use crate::measured::Measured;
 use crate::metrics_page::MetricsPage;
 use crate::probe::{Patience, Prober};
-use crate::report::{Latency, Report, Stage};
+use crate::report::Report;
 
 /// How long a node may do nothing that this crate waits for: answer a request, or make any transaction final. Far
 /// above what an overloaded node takes for a block.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What counts the transactions that are final.
-pub(crate) const FINAL_TRANSACTIONS: &str = "kumiki_node_transactions_total";
 /// Blocks for which the load is valid; below the protocol's window.
 const VALID_FOR: u64 = limits::VALID_UNTIL_WINDOW_MAX - 10_000;
 
@@ -318,15 +317,6 @@ async fn sign(
     Ok(lanes)
 }
 
-/// What was seen of a run.
-struct Measured {
-    elapsed: Duration,
-    before: MetricsPage,
-    after: MetricsPage,
-    loaded: Latency,
-    refusals: u64,
-}
-
 async fn send(
     options: &Options,
     client: &Client,
@@ -362,67 +352,6 @@ async fn send(
         loaded,
         refusals,
     })
-}
-
-/// Kinds of work and the metrics that count their seconds.
-const STAGES: [(&str, &str); 7] = [
-    (
-        "admission: account and pool",
-        "kumiki_mempool_check_seconds_total",
-    ),
-    (
-        "admission: signatures",
-        "kumiki_mempool_verify_seconds_total",
-    ),
-    (
-        "executor: choose candidates",
-        "kumiki_node_block_select_seconds_sum",
-    ),
-    ("executor: execute", "kumiki_node_block_execute_seconds_sum"),
-    (
-        "executor: state root and header",
-        "kumiki_node_block_root_seconds_sum",
-    ),
-    (
-        "executor: durable commit",
-        "kumiki_node_block_commit_seconds_sum",
-    ),
-    ("executor: publish", "kumiki_node_block_publish_seconds_sum"),
-];
-
-impl Measured {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "counters are whole and far below 2^53"
-    )]
-    fn report(self, options: &Options, idle: Latency) -> Report {
-        let growth = |name| self.after.growth(&self.before, name);
-        let seconds = self.elapsed.as_secs_f64();
-        let transactions = growth(FINAL_TRANSACTIONS);
-        let stages = STAGES
-            .iter()
-            .map(|(name, metric)| Stage {
-                name,
-                share: growth(metric) / seconds,
-                micros_per_transaction: growth(metric) * 1e6 / transactions.max(1.0),
-            })
-            .collect();
-        Report {
-            load: match options.load {
-                Load::Native => "native transfers",
-                Load::Token { .. } => "token transfers",
-            },
-            seconds,
-            transactions: transactions as u64,
-            blocks: growth("kumiki_node_blocks_total") as u64,
-            per_second: transactions / seconds,
-            idle,
-            loaded: self.loaded,
-            refusals: self.refusals,
-            stages,
-        }
-    }
 }
 
 #[cfg(test)]
