@@ -6,7 +6,9 @@
 
 mod connection;
 mod load;
+mod measured;
 mod metrics_page;
+mod probe;
 mod report;
 mod run;
 

@@ -1,7 +1,7 @@
 //! Sign the load ahead of time and send it in batches, nonces in order on each connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kumiki_protocol::{
@@ -67,9 +67,9 @@ pub(crate) async fn send_lane(
     lane: Arc<Lane>,
     batch: usize,
     stop: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
+    patience: Duration,
 ) -> Result<u64, ConnectionError> {
-    let mut connection = Connection::open(&url).await?;
+    let mut connection = Connection::open(&url, patience).await?;
     let mut refusals = 0;
     for transactions in lane.chunks(batch.max(1)) {
         let body = batch_body(transactions);
@@ -85,8 +85,6 @@ pub(crate) async fn send_lane(
             refusals += 1;
             tokio::time::sleep(PAUSE).await;
         }
-        let count = u64::try_from(transactions.len()).unwrap_or(u64::MAX);
-        sent.fetch_add(count, Ordering::Relaxed);
     }
     Ok(refusals)
 }

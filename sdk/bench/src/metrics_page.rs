@@ -21,9 +21,14 @@ impl MetricsPage {
         Self { samples }
     }
 
+    /// The sample called `name`, if there is one.
+    pub(crate) fn sample(&self, name: &str) -> Option<f64> {
+        self.samples.get(name).copied()
+    }
+
     /// How much `name` grew from `earlier` to this page; 0 where it is missing.
     pub(crate) fn growth(&self, earlier: &Self, name: &str) -> f64 {
-        let at = |page: &Self| page.samples.get(name).copied().unwrap_or(0.0);
+        let at = |page: &Self| page.sample(name).unwrap_or(0.0);
         at(self) - at(earlier)
     }
 }

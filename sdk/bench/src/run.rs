@@ -1,25 +1,26 @@
 //! Fund the senders, sign the load, send it, and measure.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kumiki_client::rpc_api::{ReceiptStatus, TransactionReceipt};
 use kumiki_client::{Client, ClientError, Draft};
 use kumiki_protocol::{
-    Action, Address, Amount, Encode as _, SecretKey, Transaction, limits, sha3_256,
+    Action, Address, Amount, Encode as _, SecretKey, TransactionHash, limits, sha3_256,
 };
 
 use crate::ConnectionError;
 use crate::connection::Connection;
 use crate::load::{Lane, Terms, send_lane, sign_lane};
+use crate::measured::Measured;
 use crate::metrics_page::MetricsPage;
-use crate::report::{Latency, Report, Stage};
+use crate::probe::{Patience, Prober};
+use crate::report::Report;
 
-/// Transactions measured one after the other on the idle chain.
-const IDLE_COUNT: usize = 300;
-/// Time between two measured transactions beside the load.
-const PROBE_PAUSE: Duration = Duration::from_millis(100);
+/// How long a node may do nothing that this crate waits for: answer a request, or make any transaction final. Far
+/// above what an overloaded node takes for a block.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Blocks for which the load is valid; below the protocol's window.
 const VALID_FOR: u64 = limits::VALID_UNTIL_WINDOW_MAX - 10_000;
 
@@ -148,6 +149,18 @@ pub enum BenchError {
     /// A connection failed.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    /// A transaction was taken in and does not become final, and no other does.
+    #[error(
+        "the {what} {hash} never became final: no transaction did for {seconds} s. The node's log may say why"
+    )]
+    Stalled {
+        /// What it was for.
+        what: &'static str,
+        /// Which.
+        hash: TransactionHash,
+        /// How long nothing became final, in seconds.
+        seconds: u64,
+    },
     /// A task of the load panicked: a bug.
     #[error("a task of the load panicked")]
     Panicked,
@@ -171,20 +184,31 @@ pub enum BenchError {
 ///
 /// # Errors
 /// The first thing that went wrong; nothing is reported then.
-pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Report, BenchError> {
+pub async fn run(options: &Options, progress: impl FnMut(&str)) -> Result<Report, BenchError> {
+    run_with(options, PATIENCE, progress).await
+}
+
+async fn run_with(
+    options: &Options,
+    patience: Duration,
+    mut progress: impl FnMut(&str),
+) -> Result<Report, BenchError> {
     let client = Client::connect(&options.url, None).await?;
+    let patience = Patience::new(&options.url, patience);
     let keys = sender_keys(options, &client).await?;
     let steps = Steps::find_out(&options.load, &client).await?;
     progress("funding the senders");
-    fund(options, &steps, &client, &keys).await?;
+    fund(options, &steps, &client, &keys, &patience).await?;
     let terms = terms(&steps, &client, &keys[0]).await?;
     progress("measuring the idle chain");
-    let mut prober = Prober::new(&steps, &terms, &keys);
+    let receiver = address(keys.get(1).unwrap_or(&keys[0]));
+    let action = steps.transfer(&receiver);
+    let mut prober = Prober::new(&terms, &keys[0], action, patience.clone());
     let idle = prober.measure_idle(&client).await?;
     progress("signing the load");
     let lanes = sign(options, &steps, &terms, &keys[1..]).await?;
     progress("sending the load");
-    let measured = send(options, &client, lanes, prober).await?;
+    let measured = send(options, &client, lanes, prober, &patience).await?;
     Ok(measured.report(options, idle))
 }
 
@@ -216,6 +240,7 @@ async fn fund(
     steps: &Steps,
     client: &Client,
     keys: &[SecretKey],
+    patience: &Patience,
 ) -> Result<(), BenchError> {
     let funder = options.funder.public_key();
     let balance = client.account(Address::of_account(&funder), None).await?;
@@ -230,13 +255,16 @@ async fn fund(
             actions.extend(steps.mint(&to));
         }
         let prepared = client.prepare(&Draft::new(actions), &funder).await?;
-        let receipt = client.send(prepared.body, &options.funder).await?;
+        let transaction = client.sign(prepared.body, &options.funder)?;
+        let receipt = patience
+            .follow(client, &transaction, "set-up transaction")
+            .await?;
         check_receipt(&receipt)?;
     }
     Ok(())
 }
 
-fn check_receipt(receipt: &TransactionReceipt) -> Result<(), BenchError> {
+pub(crate) fn check_receipt(receipt: &TransactionReceipt) -> Result<(), BenchError> {
     let receipt = &receipt.receipt;
     if receipt.status == ReceiptStatus::Ok {
         return Ok(());
@@ -256,7 +284,7 @@ async fn terms(steps: &Steps, client: &Client, key: &SecretKey) -> Result<Terms,
         genesis_hash: client.genesis_hash(),
         gas_limit: prepared.body.gas_limit.saturating_mul(2),
         gas_price: prepared.body.gas_price,
-        valid_until: client.info().await?.head.height + VALID_FOR,
+        valid_until: client.info().await?.head.height.saturating_add(VALID_FOR),
     })
 }
 
@@ -289,96 +317,27 @@ async fn sign(
     Ok(lanes)
 }
 
-/// Submits and waits, one transaction after the other.
-struct Prober {
-    key: SecretKey,
-    terms: Terms,
-    action: Action,
-    nonce: u64,
-}
-
-impl Prober {
-    fn new(steps: &Steps, terms: &Terms, keys: &[SecretKey]) -> Self {
-        let receiver = keys.get(1).unwrap_or(&keys[0]);
-        Self {
-            key: keys[0].clone(),
-            // Beside the load it pays a little more, as somebody in a hurry does.
-            terms: Terms {
-                gas_price: terms.gas_price + 1,
-                ..terms.clone()
-            },
-            action: steps.transfer(&address(receiver)),
-            nonce: 0,
-        }
-    }
-
-    fn next(&mut self) -> Transaction {
-        let transaction = self.terms.sign(&self.key, self.nonce, self.action.clone());
-        self.nonce += 1;
-        transaction
-    }
-
-    async fn measure(&mut self, client: &Client) -> Result<Duration, BenchError> {
-        let transaction = self.next();
-        let start = Instant::now();
-        let receipt = client.submit_and_wait(&transaction).await?;
-        let elapsed = start.elapsed();
-        check_receipt(&receipt)?;
-        Ok(elapsed)
-    }
-
-    async fn measure_idle(&mut self, client: &Client) -> Result<Latency, BenchError> {
-        let mut times = Vec::with_capacity(IDLE_COUNT);
-        for _ in 0..IDLE_COUNT {
-            times.push(self.measure(client).await?);
-        }
-        Ok(Latency::of(times))
-    }
-
-    async fn measure_until(
-        mut self,
-        client: Client,
-        stop: Arc<AtomicBool>,
-    ) -> Result<Latency, BenchError> {
-        let mut times = Vec::new();
-        while !stop.load(Ordering::Relaxed) {
-            times.push(self.measure(&client).await?);
-            tokio::time::sleep(PROBE_PAUSE).await;
-        }
-        Ok(Latency::of(times))
-    }
-}
-
-/// What was seen of a run.
-struct Measured {
-    elapsed: Duration,
-    before: MetricsPage,
-    after: MetricsPage,
-    loaded: Latency,
-    refusals: u64,
-}
-
 async fn send(
     options: &Options,
     client: &Client,
     lanes: Vec<Arc<Lane>>,
     prober: Prober,
+    patience: &Patience,
 ) -> Result<Measured, BenchError> {
+    let mut page = Connection::open(&options.url, patience.limit).await?;
     let stop = Arc::new(AtomicBool::new(false));
-    let sent = Arc::new(AtomicU64::new(0));
-    let before = metrics_page(&options.url).await?;
+    let before = MetricsPage::parse(&page.get("/metrics").await?);
     let start = Instant::now();
     let senders: Vec<_> = lanes
         .into_iter()
         .map(|lane| {
-            let url = options.url.clone();
-            let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
-            tokio::spawn(send_lane(url, lane, options.batch, stop, sent))
+            let (url, stop) = (options.url.clone(), Arc::clone(&stop));
+            tokio::spawn(send_lane(url, lane, options.batch, stop, patience.limit))
         })
         .collect();
     let probing = tokio::spawn(prober.measure_until(client.clone(), Arc::clone(&stop)));
     tokio::time::sleep(Duration::from_secs(options.seconds)).await;
-    let after = metrics_page(&options.url).await?;
+    let after = MetricsPage::parse(&page.get("/metrics").await?);
     let elapsed = start.elapsed();
     stop.store(true, Ordering::Relaxed);
     let mut refusals = 0;
@@ -395,69 +354,34 @@ async fn send(
     })
 }
 
-/// On a connection of its own: a node closes those that are idle as long as a load takes.
-async fn metrics_page(url: &str) -> Result<MetricsPage, BenchError> {
-    let text = Connection::open(url).await?.get("/metrics").await?;
-    Ok(MetricsPage::parse(&text))
-}
+#[cfg(test)]
+mod tests {
+    use kumiki_consensus::Sealing;
+    use kumiki_node::{Node, NodeConfig, dev_genesis};
+    use kumiki_wallet::dev_account;
 
-/// Kinds of work and the metrics that count their seconds.
-const STAGES: [(&str, &str); 7] = [
-    (
-        "admission: account and pool",
-        "kumiki_mempool_check_seconds_total",
-    ),
-    (
-        "admission: signatures",
-        "kumiki_mempool_verify_seconds_total",
-    ),
-    (
-        "executor: choose candidates",
-        "kumiki_node_block_select_seconds_sum",
-    ),
-    ("executor: execute", "kumiki_node_block_execute_seconds_sum"),
-    (
-        "executor: state root and header",
-        "kumiki_node_block_root_seconds_sum",
-    ),
-    (
-        "executor: durable commit",
-        "kumiki_node_block_commit_seconds_sum",
-    ),
-    ("executor: publish", "kumiki_node_block_publish_seconds_sum"),
-];
+    use super::*;
 
-impl Measured {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "counters are whole and far below 2^53"
-    )]
-    fn report(self, options: &Options, idle: Latency) -> Report {
-        let growth = |name| self.after.growth(&self.before, name);
-        let seconds = self.elapsed.as_secs_f64();
-        let transactions = growth("kumiki_node_transactions_total");
-        let stages = STAGES
-            .iter()
-            .map(|(name, metric)| Stage {
-                name,
-                share: growth(metric) / seconds,
-                micros_per_transaction: growth(metric) * 1e6 / transactions.max(1.0),
-            })
-            .collect();
-        Report {
-            load: match options.load {
-                Load::Native => "native transfers",
-                Load::Token { .. } => "token transfers",
-            },
-            seconds,
-            transactions: transactions as u64,
-            blocks: growth("kumiki_node_blocks_total") as u64,
-            per_second: transactions / seconds,
-            idle,
-            loaded: self.loaded,
-            refusals: self.refusals,
-            stages,
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_transaction_that_never_becomes_final_ends_the_run_and_is_named() {
+        let alice = dev_account::find("alice").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let genesis = dev_genesis(&[alice.address], 1 << 100, 1_700_000_000_000);
+        let mut config = NodeConfig::dev(dir.path().to_owned(), genesis, 0);
+        config.sealing = Sealing::Every(Duration::from_secs(24 * 3_600));
+        let node = Node::start(config).await.unwrap();
+        let url = format!("http://{}", node.rpc_address());
+        let options = Options::standard(url, alice.key, Load::Native);
+        let patience = Duration::from_secs(1);
+        let run = run_with(&options, patience, |_doing| {});
+        let ended = tokio::time::timeout(Duration::from_secs(60), run).await;
+        match ended.expect("no end") {
+            Err(BenchError::Stalled { what, hash, .. }) => {
+                assert_eq!(what, "set-up transaction");
+                assert!(node.mempool().contains(&hash));
+            }
+            other => panic!("ended with {other:?}"),
         }
+        node.stop().await.unwrap();
     }
 }

@@ -63,20 +63,32 @@ impl Client {
             .chain_info()
             .await
             .map_err(|error| ClientError::from_rpc(url, error))?;
-        match expected {
-            Some(expected) if expected != info.genesis_hash => Err(ClientError::WrongChain {
-                url: url.to_owned(),
-                expected,
-                found: info.genesis_hash,
-            }),
-            _ => Ok(Self {
-                http,
-                url: url.to_owned(),
-                genesis_hash: info.genesis_hash,
-                kind: info.kind,
-                chain_id: info.chain_id,
-            }),
+        let client = Self {
+            http,
+            url: url.to_owned(),
+            genesis_hash: expected.unwrap_or(info.genesis_hash),
+            kind: info.kind,
+            chain_id: info.chain_id.clone(),
+        };
+        client.check_genesis(&info)?;
+        Ok(client)
+    }
+
+    /// Asks whether the node still serves the chain that we connected to.
+    pub(crate) async fn check_chain(&self) -> Result<(), ClientError> {
+        self.check_genesis(&self.info().await?)
+    }
+
+    /// Whether `info` is of the chain that we connected to.
+    pub(crate) fn check_genesis(&self, info: &ChainInfo) -> Result<(), ClientError> {
+        if info.genesis_hash == self.genesis_hash {
+            return Ok(());
         }
+        Err(ClientError::WrongChain {
+            url: self.url.clone(),
+            expected: self.genesis_hash,
+            found: info.genesis_hash,
+        })
     }
 
     /// The node's address.

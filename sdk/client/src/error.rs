@@ -1,6 +1,8 @@
 //! Tell apart what the caller can do about a failed request.
 
 use jsonrpsee::core::ClientError as RpcError;
+use jsonrpsee::core::http_helpers::HttpError;
+use jsonrpsee::http_client::transport::Error as TransportError;
 use kumiki_protocol::{Address, Amount, Hash, TransactionHash};
 use kumiki_rpc_api::ApiError;
 use kumiki_wallet::DevKeyRefused;
@@ -94,10 +96,14 @@ impl ClientError {
                 url,
                 reason: "it did not answer in time".to_owned(),
             },
-            RpcError::Transport(error) => Self::Unreachable {
-                url,
-                reason: innermost(error.as_ref()),
-            },
+            RpcError::Transport(error) => {
+                let reason = innermost(error.as_ref());
+                if is_refused_for_good(error.as_ref()) {
+                    Self::Protocol { url, reason }
+                } else {
+                    Self::Unreachable { url, reason }
+                }
+            }
             other => Self::Unreachable {
                 url,
                 reason: other.to_string(),
@@ -113,6 +119,33 @@ impl ClientError {
             Self::Api(error) => error.data.retry == kumiki_rpc_api::Retry::Later,
             _ => false,
         }
+    }
+}
+
+/// Whether `error` says that the request reached no node: no connection, or the server refused it unread.
+pub(crate) fn is_unsent(error: &RpcError) -> bool {
+    let RpcError::Transport(error) = error else {
+        return false;
+    };
+    match error.downcast_ref::<TransportError>() {
+        Some(TransportError::Http(HttpError::Stream(error))) => error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect),
+        Some(TransportError::Rejected { status_code }) => (400..500).contains(status_code),
+        Some(TransportError::Url(_) | TransportError::RequestTooLarge) => true,
+        _ => false,
+    }
+}
+
+/// Whether the same request will be refused the next time as well. A server with too many connections or with a
+/// body that came too slowly says 429 or 408, and one in trouble 5xx: those pass.
+fn is_refused_for_good(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    match error.downcast_ref::<TransportError>() {
+        Some(TransportError::Rejected { status_code }) => {
+            (400..500).contains(status_code) && ![408, 429].contains(status_code)
+        }
+        Some(TransportError::RequestTooLarge) => true,
+        _ => false,
     }
 }
 

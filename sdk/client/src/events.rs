@@ -3,15 +3,25 @@
 use std::time::Duration;
 
 use jsonrpsee::core::client::Subscription;
-use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
+use jsonrpsee::ws_client::{PingConfig, WsClient, WsClientBuilder};
 use kumiki_protocol::Height;
-use kumiki_rpc_api::methods::EventsApiClient as _;
+use kumiki_rpc_api::methods::{ChainApiClient as _, EventsApiClient as _};
 use kumiki_rpc_api::{Cursor, EventFilter, EventView};
 
 use crate::{Client, ClientError};
 
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Time between two pings.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Pings without any sign of life after which a connection counts as lost: a peer that is cut off or switched off
+/// says no goodbye, and a stream that only listens would never find out.
+const PINGS_UNANSWERED: u32 = 3;
+/// How long a node may take to accept a connection and to answer on it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests;
 
 /// Where a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +43,7 @@ pub struct EventStream {
     // The connection lives as long as its subscription.
     open: Option<(WsClient, Subscription<EventView>)>,
     pause: Duration,
+    ping_interval: Duration,
 }
 
 impl Client {
@@ -47,7 +58,7 @@ impl Client {
     ) -> Result<EventStream, ClientError> {
         // "Now" is fixed here: a connection lost before the first event must not lose events.
         let next = match start {
-            EventStart::Now => EventStart::Height(self.info().await?.head.height + 1),
+            EventStart::Now => EventStart::Height(self.info().await?.head.height.saturating_add(1)),
             given => given,
         };
         Ok(EventStream {
@@ -56,6 +67,7 @@ impl Client {
             next,
             open: None,
             pause: PAUSE_MIN,
+            ping_interval: PING_INTERVAL,
         })
     }
 }
@@ -64,7 +76,8 @@ impl EventStream {
     /// The next event; waits for it as long as it takes, reconnecting where needed.
     ///
     /// # Errors
-    /// `Api` or `Protocol` when the node answers that this stream cannot go on; a lost connection is no error.
+    /// `WrongChain` when the node serves another chain than at first; `Api` or `Protocol` when it answers that this
+    /// stream cannot go on, or what no node answers. A lost connection is no error.
     pub async fn next(&mut self) -> Result<EventView, ClientError> {
         loop {
             let Some((_connection, subscription)) = &mut self.open else {
@@ -73,39 +86,76 @@ impl EventStream {
             };
             match subscription.next().await {
                 Some(Ok(event)) => {
+                    self.step(&event)?;
                     self.pause = PAUSE_MIN;
-                    if let Some(cursor) = event.cursor {
-                        self.next = EventStart::After(cursor);
-                    }
                     return Ok(event);
                 }
+                Some(Err(error)) => {
+                    self.open = None;
+                    return Err(self.protocol(error.to_string()));
+                }
                 // The server closed it, with or without a reason: the place is known, so go on there.
-                Some(Err(_)) | None => self.open = None,
+                None => {
+                    self.open = None;
+                    self.rest().await;
+                }
             }
         }
+    }
+
+    /// Moves this stream's place past `event`, which must come after the place so far.
+    fn step(&mut self, event: &EventView) -> Result<(), ClientError> {
+        let Some(cursor) = event.cursor else {
+            return Err(self.protocol("an event without its place"));
+        };
+        let in_order = match self.next {
+            EventStart::Now => true,
+            EventStart::Height(height) => cursor.height >= height,
+            EventStart::After(last) => cursor > last,
+        };
+        if !in_order {
+            return Err(self.protocol(format!("event {cursor} again, or out of order")));
+        }
+        self.next = EventStart::After(cursor);
+        Ok(())
     }
 
     async fn reopen(&mut self) -> Result<(), ClientError> {
         match self.subscribe().await {
-            Ok(open) => {
-                self.open = Some(open);
-                Ok(())
-            }
-            Err(error) if error.can_retry() => {
-                tokio::time::sleep(self.pause).await;
-                self.pause = (self.pause * 2).min(PAUSE_MAX);
-                Ok(())
-            }
-            Err(error) => Err(error),
+            Ok(open) => self.open = Some(open),
+            Err(error) if error.can_retry() => self.rest().await,
+            Err(error) => return Err(error),
         }
+        Ok(())
+    }
+
+    /// Waits before the next try, longer each time until an event comes.
+    async fn rest(&mut self) {
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 
     async fn subscribe(&self) -> Result<(WsClient, Subscription<EventView>), ClientError> {
         let url = self.client.url().replacen("http", "ws", 1);
-        let connection = WsClientBuilder::default()
-            .build(&url)
+        let pings = PingConfig::new()
+            .ping_interval(self.ping_interval)
+            .inactive_limit(self.ping_interval * PINGS_UNANSWERED)
+            .max_failures(1);
+        let opening = WsClientBuilder::default()
+            .request_timeout(ANSWER_TIMEOUT)
+            .enable_ws_ping(pings)
+            .build(&url);
+        // The builder's own limit ends with the TCP connection; what accepts may still never answer.
+        let connection = tokio::time::timeout(ANSWER_TIMEOUT, opening)
+            .await
+            .unwrap_or(Err(jsonrpsee::core::ClientError::RequestTimeout))
+            .map_err(|error| ClientError::from_rpc(&url, error))?;
+        // On this very connection: a cursor means nothing on the chain of a node that started anew.
+        let info = connection
+            .chain_info()
             .await
             .map_err(|error| ClientError::from_rpc(&url, error))?;
+        self.client.check_genesis(&info)?;
         let (from, after) = match self.next {
             EventStart::Now => (None, None),
             EventStart::Height(height) => (Some(height), None),
@@ -116,5 +166,12 @@ impl EventStream {
             .await
             .map_err(|error| ClientError::from_rpc(&url, error))?;
         Ok((connection, subscription))
+    }
+
+    fn protocol(&self, reason: impl Into<String>) -> ClientError {
+        ClientError::Protocol {
+            url: self.client.url().to_owned(),
+            reason: reason.into(),
+        }
     }
 }

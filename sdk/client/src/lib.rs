@@ -18,6 +18,10 @@ mod client;
 mod error;
 mod events;
 mod proof;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod test_node;
 mod transaction;
 
 pub use client::Client;

@@ -119,7 +119,8 @@ impl Client {
         ProofAnchor::new(self.genesis_hash(), info.validators)
     }
 
-    /// What is under `key` (of the state, or of `contract`'s storage), checked against `anchor`.
+    /// What is under `key` (of the state, or of `contract`'s storage), checked against `anchor`. Without `at`, the
+    /// node chooses the height; `Proven` names it, and nothing shows that it is the newest.
     ///
     /// # Errors
     /// `Unproven` when the answer does not prove it; `Api`, `Unreachable`, `Protocol`.
@@ -139,6 +140,15 @@ impl Client {
             return Err(unproven("the answer is for another key"));
         }
         let proven = anchor.check(&full_key, &answer)?;
+        // A true proof of another height answers another question: an old balance, say.
+        if let Some(at) = at
+            && proven.height != at
+        {
+            return Err(unproven(format!(
+                "asked for the state after height {at}, the proof is of height {}",
+                proven.height
+            )));
+        }
         Ok((proven, answer))
     }
 }
@@ -146,5 +156,47 @@ impl Client {
 fn unproven(reason: impl Into<String>) -> ClientError {
     ClientError::Unproven {
         reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kumiki_testkit::account;
+
+    use super::*;
+    use crate::test_node::{AT_ONCE, TestNode};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_true_proof_of_another_height_or_chain_is_refused() {
+        let node = TestNode::start(1_700_000_000_000, AT_ONCE).await;
+        for nonce in 0..4 {
+            node.execute(node.transfer(nonce, 1).sign()).await;
+        }
+        let (client, proxy) = node.behind_proxy().await;
+        let anchor = client.proof_anchor().await.unwrap();
+        let key = state_key::account(&account(9).address);
+        let (proven, _) = client
+            .proven_state(&anchor, &key, None, Some(1))
+            .await
+            .unwrap();
+        assert_eq!(proven.height, 1);
+
+        let foreign = ProofAnchor {
+            genesis_hash: Hash::ZERO,
+            ..anchor.clone()
+        };
+        let refused = client.proven_state(&foreign, &key, None, Some(1)).await;
+        assert!(
+            matches!(refused, Err(ClientError::Unproven { .. })),
+            "{refused:?}"
+        );
+
+        // The node proves, truly, what was there at another time than asked for.
+        proxy.rewrite(r#""at":2"#, r#""at":1"#);
+        let refused = client.proven_state(&anchor, &key, None, Some(2)).await;
+        assert!(
+            matches!(refused, Err(ClientError::Unproven { .. })),
+            "{refused:?}"
+        );
     }
 }

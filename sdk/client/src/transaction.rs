@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kumiki_protocol::{
     Action, Address, Amount, Encode as _, Gas, Height, Nonce, PublicKey, SecretKey, Transaction,
-    TransactionBody,
+    TransactionBody, TransactionHash,
 };
 use kumiki_rpc_api::methods::{
     RpcApiClient as _, SimulationApiClient as _, TransactionApiClient as _,
@@ -14,7 +14,11 @@ use kumiki_rpc_api::{
 };
 use kumiki_wallet::dev_account;
 
+use crate::error::is_unsent;
 use crate::{Client, ClientError};
+
+#[cfg(test)]
+mod tests;
 
 /// Blocks that a transaction may wait before its fate is sealed.
 const VALID_FOR: Height = 1_000;
@@ -83,7 +87,7 @@ impl Client {
         };
         let gas_price = match draft.gas_price {
             Some(price) => price,
-            None => u64::try_from(self.fee_price().await?.gas_price.0).unwrap_or(u64::MAX),
+            None => self.suggested_gas_price().await?,
         };
         let info = self.info().await?;
         let mut body = TransactionBody {
@@ -108,6 +112,15 @@ impl Client {
             body.gas_limit = simulation.suggested_gas_limit.min(body.gas_limit);
         }
         Ok(Prepared { body, simulation })
+    }
+
+    /// What the node suggests to pay. A price that no transaction can hold is an error, not the highest price.
+    async fn suggested_gas_price(&self) -> Result<u64, ClientError> {
+        let price = self.fee_price().await?.gas_price.0;
+        u64::try_from(price).map_err(|_too_large| ClientError::Protocol {
+            url: self.url.clone(),
+            reason: format!("it asks for a gas price of {price}"),
+        })
     }
 
     /// The most gas that node and block allow and that the sender can pay.
@@ -188,11 +201,15 @@ impl Client {
     /// and restarts of the node, until its fate is certain.
     ///
     /// # Errors
-    /// `Api` when the node refuses it at first sight, `Expired` when it can never be executed any more.
+    /// `Unreachable` when nothing was handed in, because no node answers. `Api` when the node refuses it for good and
+    /// does not hold it: at first sight, or later because its nonce is used, it was replaced, or the node's chain is
+    /// another one now. `Expired` when it can never be executed any more. `Protocol` when the answer is about another
+    /// transaction.
     pub async fn submit_and_wait(
         &self,
         transaction: &Transaction,
     ) -> Result<TransactionReceipt, ClientError> {
+        let hash = transaction.hash();
         let bytes = Bytes(transaction.encode());
         let mut handed_in = false;
         loop {
@@ -200,42 +217,72 @@ impl Client {
                 .http
                 .submit_and_wait(bytes.clone(), Some(WAIT_MS))
                 .await;
-            let error = match answer {
-                Ok(receipt) => return Ok(receipt),
-                Err(error) => self.failed(error),
+            let failure = match answer {
+                Ok(receipt) => return self.checked(receipt, hash),
+                Err(failure) => failure,
             };
-            // Before the first sign of life the caller should hear that nobody is there.
-            if !error.can_retry() && !handed_in {
-                return Err(error);
-            }
-            if let ClientError::Unreachable { .. } = error
-                && !handed_in
-            {
+            let unsent = is_unsent(&failure);
+            let error = self.failed(failure);
+            // Whoever has handed in nothing yet should hear at once that nobody is there, or what is wrong. A
+            // connection lost later than that may have carried the transaction.
+            if !handed_in && (unsent || !error.can_retry()) {
                 return Err(error);
             }
             handed_in = true;
-            if let Some(receipt) = self.certain_end(transaction).await? {
+            let refusal = (!error.can_retry()).then_some(error);
+            if let Some(receipt) = self.certain_end(transaction, refusal).await? {
                 return Ok(receipt);
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 
-    /// The receipt if the transaction is final; `Expired` if it can never be; `None` if it may still be.
+    /// The receipt if the transaction is final; `Expired` if it can never be; `refusal`, which will not pass, if the
+    /// node does not hold the transaction; `None` if it may still be executed.
     async fn certain_end(
         &self,
         transaction: &Transaction,
+        refusal: Option<ClientError>,
     ) -> Result<Option<TransactionReceipt>, ClientError> {
         let hash = transaction.hash();
-        let asked = self
-            .transaction(hash, Some(transaction.body.valid_until))
-            .await;
-        match asked.map(|answer| answer.status) {
-            Ok(TransactionState::Final) => self.receipt(hash).await.map(Some),
-            Ok(TransactionState::Expired) => Err(ClientError::Expired { hash }),
-            Ok(TransactionState::Pending | TransactionState::Unknown) => Ok(None),
-            Err(error) if error.can_retry() => Ok(None),
-            Err(error) => Err(error),
+        let valid_until = transaction.body.valid_until;
+        let answer = match self.transaction(hash, Some(valid_until)).await {
+            Ok(answer) => answer,
+            Err(error) if error.can_retry() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match (answer.status, refusal) {
+            (TransactionState::Final, _) => match self.receipt(hash).await {
+                Ok(receipt) => self.checked(receipt, hash).map(Some),
+                Err(error) if error.can_retry() => Ok(None),
+                Err(error) => Err(error),
+            },
+            // The pool has not caught up with the block yet that made the node refuse it.
+            (TransactionState::Pending, _) => Ok(None),
+            // Waiting for the head to pass `valid_until` is no way out: a chain may make no more blocks.
+            (TransactionState::Unknown | TransactionState::Expired, Some(refusal)) => Err(refusal),
+            (TransactionState::Unknown, None) => Ok(None),
+            (TransactionState::Expired, None) => {
+                // Another chain's head says nothing about this transaction.
+                self.check_chain().await?;
+                Err(ClientError::Expired { hash })
+            }
         }
+    }
+
+    /// `receipt`, if it is that of the transaction asked about.
+    fn checked(
+        &self,
+        receipt: TransactionReceipt,
+        hash: TransactionHash,
+    ) -> Result<TransactionReceipt, ClientError> {
+        let found = receipt.receipt.transaction;
+        if found == hash {
+            return Ok(receipt);
+        }
+        Err(ClientError::Protocol {
+            url: self.url.clone(),
+            reason: format!("asked for the receipt of {hash}, it sent that of {found}"),
+        })
     }
 }
