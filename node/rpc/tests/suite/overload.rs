@@ -134,11 +134,15 @@ async fn a_batch_stops_when_its_answers_become_too_large() {
 async fn a_client_that_calls_and_never_reads_is_not_read_from_and_then_cut() {
     let mut node = LiveNode::start_with(|limits| limits.slow_reader_ms = 500).await;
     seal_large_block(&mut node);
-    let mut socket = RawWs::open(&node).await;
-    // A server that reads on has taken all of these, some 64 MB, before it cuts the connection.
+    let mut socket = RawWs::open_narrow(&node).await;
+    // The first answer is more than the sockets hold: all others, refusals too, wait behind it.
+    socket.send(FULL_BLOCK).await.unwrap();
+    let answered = r#"kumiki_rpc_calls_total{method="chain_getBlock",code="0"} 1"#;
+    node.until_metrics_show(answered).await;
+    // A server that reads on has taken all of these, some 100 MB, before it cuts the connection.
     let padded = frame(&(" ".repeat(128 << 10) + FULL_BLOCK));
     let flood = async {
-        for _call in 0..512 {
+        for _call in 0..768 {
             socket.socket.write_all(&padded).await?;
         }
         Ok::<(), std::io::Error>(())

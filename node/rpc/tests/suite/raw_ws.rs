@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::live_node::LiveNode;
 
@@ -13,7 +13,17 @@ pub(crate) struct RawWs {
 
 impl RawWs {
     pub(crate) async fn open(node: &LiveNode) -> Self {
-        let mut socket = TcpStream::connect(node.address()).await.unwrap();
+        Self::upgrade(TcpStream::connect(node.address()).await.unwrap()).await
+    }
+
+    /// A connection whose system takes little for a client that does not read.
+    pub(crate) async fn open_narrow(node: &LiveNode) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 << 10).unwrap();
+        Self::upgrade(socket.connect(node.address()).await.unwrap()).await
+    }
+
+    async fn upgrade(mut socket: TcpStream) -> Self {
         let upgrade = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         socket.write_all(upgrade.as_bytes()).await.unwrap();
