@@ -66,10 +66,14 @@ impl TestNode {
         }
     }
 
-    /// Returns once the transaction waits in the node.
+    /// Returns once the transaction waits in the node, which it must.
     pub(crate) async fn waits(&self, hash: &TransactionHash) {
-        while !self.node.mempool().contains(hash) {
-            tokio::task::yield_now().await;
-        }
+        let looking = async {
+            while !self.node.mempool().contains(hash) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(60), looking).await;
+        found.expect("it was not handed in");
     }
 }
