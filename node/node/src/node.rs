@@ -34,7 +34,8 @@ pub struct NodeHandle {
     heads: watch::Receiver<Tip>,
     rpc_address: SocketAddr,
     stop: watch::Sender<bool>,
-    ended: tokio::task::JoinHandle<Result<(), NodeError>>,
+    /// Until it has been waited for.
+    ended: Option<tokio::task::JoinHandle<Result<(), NodeError>>>,
 }
 
 impl std::fmt::Debug for NodeHandle {
@@ -109,16 +110,21 @@ impl NodeHandle {
     /// # Errors
     /// Why it ended.
     pub async fn wait(&mut self) -> Result<(), NodeError> {
-        joined((&mut self.ended).await)
+        let Some(ended) = &mut self.ended else {
+            return Ok(());
+        };
+        let result = joined(ended.await);
+        self.ended = None;
+        result
     }
 
     /// Stops the node: no more submissions, the block in the making is finished, threads are joined.
     ///
     /// # Errors
-    /// Why it had ended before, if it had.
-    pub async fn stop(self) -> Result<(), NodeError> {
+    /// Why it had ended before, if it had and [`Self::wait`] has not said so.
+    pub async fn stop(mut self) -> Result<(), NodeError> {
         self.stop.send_replace(true);
-        joined(self.ended.await)
+        self.wait().await
     }
 }
 
@@ -246,7 +252,7 @@ impl Opened {
             heads: heads_seen,
             rpc_address,
             stop,
-            ended: tokio::spawn(supervised),
+            ended: Some(tokio::spawn(supervised)),
         })
     }
 

@@ -219,3 +219,17 @@ async fn a_whole_chain_executes_again_to_the_same_root() {
     assert_ne!(verified.state_root, Hash::ZERO);
     node.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_node_that_fails_says_why_once_and_can_still_be_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.clock = Arc::new(|| panic!("the clock is broken"));
+    let mut node = Node::start(config).await.unwrap();
+    let transaction = transfer(&node, 0, 0);
+    node.mempool().submit(transaction).await.unwrap();
+    let why = node.wait().await.unwrap_err();
+    assert!(why.to_string().contains("ordering"), "{why}");
+    node.wait().await.unwrap();
+    node.stop().await.unwrap();
+}
