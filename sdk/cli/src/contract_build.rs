@@ -10,7 +10,7 @@ use kumiki_abi::metadata::Metadata;
 use kumiki_contract_build::{ContractBuild, TARGET};
 use kumiki_protocol::{Hash, limits, sha3_256};
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, quoted};
 use crate::home::Home;
 use crate::output::Output;
 use crate::project::{Contract, Project};
@@ -166,7 +166,7 @@ impl Builder<'_> {
             .found(format!("no {}", path.display()))
             .next(format!(
                 "printf '\\n[lib]\\ncrate-type = [\"cdylib\", \"rlib\"]\\n' >> {}",
-                contract.folder.join("Cargo.toml").display()
+                quoted(&contract.folder.join("Cargo.toml"))
             ))
         })
     }
@@ -201,7 +201,7 @@ fn build_failed(contract: &Contract, status: std::process::ExitStatus) -> Failur
     .found(format!("{status}; the compiler's messages are above"))
     .next(format!(
         "cargo check --manifest-path {} --target {TARGET}",
-        contract.folder.join("Cargo.toml").display()
+        quoted(&contract.folder.join("Cargo.toml"))
     ))
 }
 

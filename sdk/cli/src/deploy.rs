@@ -2,7 +2,7 @@
 
 use kumiki_client::abi::{Abi, ArgumentText};
 use kumiki_client::{Client, ClientError, Draft};
-use kumiki_protocol::{Action, Address, Amount, Gas, Hash, SecretKey, sha3_256};
+use kumiki_protocol::{Action, Address, Amount, Gas, Hash, Nonce, SecretKey, sha3_256};
 use kumiki_rpc_api::{ErrorCode, ReceiptStatus, TransactionReceipt};
 
 use crate::commands::call::example_arguments;
@@ -25,6 +25,7 @@ pub(crate) struct DeployRequest<'a> {
     pub(crate) value: Amount,
     pub(crate) gas: Option<Gas>,
     pub(crate) gas_price: Option<u64>,
+    pub(crate) nonce: Option<Nonce>,
 }
 
 /// A contract on the chain.
@@ -51,7 +52,8 @@ impl DeployRequest<'_> {
         ])
         .0;
         let address = Address::of_contract(&deployer, &salt, &code_hash);
-        if exists(client, address).await? {
+        if let Some(admin) = admin_of(client, address).await? {
+            self.check_admin(admin)?;
             return Ok(Deployed {
                 address,
                 code_hash,
@@ -93,6 +95,25 @@ impl DeployRequest<'_> {
         })
     }
 
+    /// Nobody is told that a contract is immutable when it is not.
+    fn check_admin(&self, admin: Option<Address>) -> Outcome<()> {
+        match admin {
+            Some(admin) if self.immutable => Err(Failure::new(
+                Exit::Refused,
+                "contractExists",
+                "this contract is there already, and it can be upgraded",
+            )
+            .at(format!("deployment of '{}'", self.name))
+            .expected("an immutable contract")
+            .found(format!("the admin {admin}"))
+            .next(format!(
+                "kumiki deploy {} --immutable --salt fixed",
+                self.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     async fn send_action(
         &self,
         client: &Client,
@@ -102,6 +123,7 @@ impl DeployRequest<'_> {
         let mut draft = Draft::new(vec![action]);
         draft.gas_limit = self.gas;
         draft.gas_price = self.gas_price;
+        draft.nonce = self.nonce;
         let prepared = client.prepare(&draft, &key.public_key()).await?;
         let simulated = &prepared.simulation;
         if let Some(failure) = &simulated.receipt.failure {
@@ -155,10 +177,11 @@ impl DeployRequest<'_> {
     }
 }
 
-async fn exists(client: &Client, address: Address) -> Outcome<bool> {
+/// Who may upgrade the contract at `address`; `None` where there is none.
+async fn admin_of(client: &Client, address: Address) -> Outcome<Option<Option<Address>>> {
     match client.contract(address).await {
-        Ok(_contract) => Ok(true),
-        Err(ClientError::Api(error)) if error.code == ErrorCode::ContractUnknown => Ok(false),
+        Ok(contract) => Ok(Some(contract.admin)),
+        Err(ClientError::Api(error)) if error.code == ErrorCode::ContractUnknown => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kumiki_protocol::{Address, Hash};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, quoted};
 use crate::project::Project;
 use crate::sdk_sources::write_if_changed;
 
@@ -31,15 +31,7 @@ pub(crate) struct Deployments {
 impl Deployments {
     pub(crate) fn load(project: &Project) -> Outcome<Self> {
         let path = project.private_folder().join("deployments.json");
-        let chains = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Failure::new(Exit::System, "deploymentsMalformed", error.to_string())
-                    .at(path.display().to_string())
-                    .next(format!("rm {}", path.display()))
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(Failure::io(&path, &error)),
-        };
+        let chains = read(&path)?;
         Ok(Self { path, chains })
     }
 
@@ -63,13 +55,15 @@ impl Deployments {
             .map(|(chain, _)| chain.as_str())
     }
 
-    /// Remembers a deployment, durable on return.
+    /// Remembers a deployment. Other commands may have remembered theirs meanwhile: those are read again and kept.
     pub(crate) fn record(
         &mut self,
         chain: &Hash,
         name: &str,
         deployment: Deployment,
     ) -> Outcome<()> {
+        let _locked = self.lock()?;
+        self.chains = read(&self.path)?;
         self.chains
             .entry(chain.to_string())
             .or_default()
@@ -77,5 +71,54 @@ impl Deployments {
         let json = serde_json::to_vec_pretty(&self.chains)
             .map_err(|error| Failure::new(Exit::System, "deployments", error.to_string()))?;
         write_if_changed(&self.path, &json)
+    }
+
+    /// Keeps other commands from writing until it is dropped.
+    fn lock(&self) -> Outcome<fs::File> {
+        let path = self.path.with_extension("lock");
+        let failed = |error: std::io::Error| Failure::io(&path, &error);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let file = fs::File::create(&path).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        Ok(file)
+    }
+}
+
+fn read(path: &Path) -> Outcome<BTreeMap<String, ByName>> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::new(Exit::System, "deploymentsMalformed", error.to_string())
+                .at(path.display().to_string())
+                .next(format!("rm {}", quoted(path)))
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(Failure::io(path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_command_remembered_meanwhile_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deployments.json");
+        let open = || Deployments {
+            path: path.clone(),
+            chains: read(&path).unwrap(),
+        };
+        let deployment = |byte| Deployment {
+            address: Address([byte; 32]),
+            code_hash: Hash([byte; 32]),
+        };
+        let chain = Hash([1; 32]);
+        let (mut watching, mut other) = (open(), open());
+        other.record(&chain, "second", deployment(2)).unwrap();
+        watching.record(&chain, "first", deployment(1)).unwrap();
+        assert_eq!(open().names(&chain), ["first", "second"]);
+        assert_eq!(watching.find(&chain, "second"), Some(&deployment(2)));
     }
 }

@@ -6,7 +6,7 @@ use kumiki_protocol::{Address, Amount};
 use kumiki_rpc_api::{ApiError, ErrorCode};
 use kumiki_wallet::{DevKeyRefused, KeystoreError, PrivateFileError, SealError};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, quoted};
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
@@ -169,7 +169,7 @@ impl From<PrivateFileError> for Failure {
             .at(path.display().to_string())
             .expected(format!("mode {expected:o}"))
             .found(format!("mode {found:o}"))
-            .next(format!("chmod {expected:o} {}", path.display())),
+            .next(format!("chmod {expected:o} {}", quoted(&path))),
             PrivateFileError::NotPlain { path, .. } => {
                 Self::new(Exit::System, "keysNotPlain", text).at(path.display().to_string())
             }

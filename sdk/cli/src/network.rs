@@ -9,7 +9,7 @@ use kumiki_wallet::dev_account;
 
 use crate::arguments::NodeArguments;
 use crate::deployments::Deployments;
-use crate::failure::{Exit, Failure, Outcome, closest};
+use crate::failure::{Exit, Failure, Outcome, closest, quoted};
 use crate::home::Home;
 use crate::project::{NetworkSection, Project, UserNetworks, read_toml};
 
@@ -220,7 +220,7 @@ fn find_network(name: &str, home: &Home, project: Option<&Project>) -> Outcome<N
             Some(meant) => failure.next(format!("kumiki chain info --network {meant}")),
             None => failure.next(format!(
                 "printf '[networks.{name}]\\nrpc = \"http://127.0.0.1:8650\"\\n' >> {}",
-                home.networks().display()
+                quoted(&home.networks())
             )),
         }
     })

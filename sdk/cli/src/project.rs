@@ -8,7 +8,7 @@ use kumiki_client::abi::ArgumentText;
 use kumiki_protocol::Hash;
 use serde::Deserialize;
 
-use crate::failure::{Exit, Failure, Outcome, closest};
+use crate::failure::{Exit, Failure, Outcome, closest, quoted};
 
 const FILE: &str = "kumiki.toml";
 
@@ -231,10 +231,10 @@ fn toml_failure(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
     .found(found);
     match closest(found, known.iter().copied()) {
         Some(meant) => failure.next(format!(
-            "sed -i '{line}s/{found}/{meant}/' {}",
-            path.display()
+            "sed -i.bak '{line}s/{found}/{meant}/' {}",
+            quoted(path)
         )),
-        None => failure.next(format!("sed -i '{line}d' {}", path.display())),
+        None => failure.next(format!("sed -i.bak '{line}d' {}", quoted(path))),
     }
 }
 
@@ -306,7 +306,7 @@ mod tests {
         let shown = config_error("[dev]\nport = 1\nblok_time_ms = 5\n");
         assert_eq!(
             shown,
-            "error: unknown key 'blok_time_ms'\n  where:    DIR/kumiki.toml:3\n  expected: one of port, block_time_ms\n  found:    blok_time_ms\n  next:     sed -i '3s/blok_time_ms/block_time_ms/' DIR/kumiki.toml"
+            "error: unknown key 'blok_time_ms'\n  where:    DIR/kumiki.toml:3\n  expected: one of port, block_time_ms\n  found:    blok_time_ms\n  next:     sed -i.bak '3s/blok_time_ms/block_time_ms/' DIR/kumiki.toml"
         );
     }
 

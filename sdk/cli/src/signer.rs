@@ -97,8 +97,17 @@ pub(crate) fn read_new_passphrase(file: Option<&Path>) -> Outcome<Passphrase> {
     Ok(first)
 }
 
+/// The seed in `file`. From a terminal it is asked for without showing what is typed.
+pub(crate) fn read_seed(file: &Path) -> Outcome<String> {
+    if file == Path::new("-") && std::io::stdin().is_terminal() {
+        return rpassword::prompt_password("Seed (64 hex digits): ")
+            .map_err(|error| Failure::new(Exit::System, "seed", error.to_string()));
+    }
+    read_secret(file)
+}
+
 /// The first line of `file`; `-` is stdin.
-pub(crate) fn read_secret(file: &Path) -> Outcome<String> {
+fn read_secret(file: &Path) -> Outcome<String> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         std::io::stdin()

@@ -9,3 +9,6 @@ pub use crate::{
     Address, Balance, Call, CallError, Contract, Decode, Deploy, Encode, Env, EnvMut, Event, Hash,
     Item, List, Map, OrderedMap, Upgrade, View, contract_ref, data,
 };
+
+// The trait's methods stay in scope also where a contract's own struct takes the name.
+pub use crate::Contract as _;

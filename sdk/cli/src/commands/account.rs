@@ -14,7 +14,7 @@ use crate::home::Home;
 use crate::network::Network;
 use crate::output::Output;
 use crate::render::{execution_failure, receipt_json, receipt_text};
-use crate::signer::{Signer, read_new_passphrase, read_secret};
+use crate::signer::{Signer, read_new_passphrase, read_seed};
 
 pub(crate) fn new(arguments: &AccountNewArguments, output: Output) -> Outcome<()> {
     check_account_name(&arguments.name)?;
@@ -28,7 +28,7 @@ pub(crate) fn new(arguments: &AccountNewArguments, output: Output) -> Outcome<()
 pub(crate) fn import(arguments: &AccountImportArguments, output: Output) -> Outcome<()> {
     check_account_name(&arguments.name)?;
     let keystore = Home::find()?.keystore()?;
-    let text = read_secret(&arguments.seed_file)?;
+    let text = read_seed(&arguments.seed_file)?;
     let mut seed = [0; 32];
     let digits = text.trim().trim_start_matches("0x");
     hex::decode_to_slice(digits, &mut seed).map_err(|_invalid| {

@@ -51,10 +51,22 @@ pub(crate) async fn call(arguments: &CallArguments, output: Output) -> Outcome<(
     };
     let command = format!("kumiki call {}", arguments.contract);
     if target.method.kind == EntryKind::View {
-        output.message(&format!(
-            "'{}' changes nothing: 'kumiki view {} {}' asks it without a transaction",
-            target.method.name, arguments.contract, target.method.name
-        ));
+        let example = example_arguments(&target.method.args);
+        return Err(Failure::new(
+            Exit::Usage,
+            "methodIsView",
+            format!(
+                "'{}' changes nothing, so it is not called in a transaction",
+                target.method.name
+            ),
+        )
+        .at(format!("contract '{}'", arguments.contract))
+        .expected("a method that takes &mut self")
+        .found("a view")
+        .next(format!(
+            "kumiki view {} {}{example}",
+            arguments.contract, target.method.name
+        )));
     }
     let signer = Signer::find(&arguments.sender, &network)?;
     let called = target.called(&arguments.contract);

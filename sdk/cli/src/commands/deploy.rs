@@ -25,6 +25,7 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
         Some(path) => Source::from_file(path, name)?,
         None => Source::from_project(&network, name, output)?,
     };
+    let is_set_up = !given.is_empty() || arguments.sender.value > 0;
     let abi = Abi::new(source.abi);
     let mut init = source.init;
     for one in given {
@@ -43,6 +44,7 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
         value: arguments.sender.value,
         gas: arguments.sender.gas,
         gas_price: arguments.sender.gas_price,
+        nonce: arguments.sender.nonce,
     };
     let deployed = request.send(&network.client, &signer.key).await?;
     // Another instance gets a name of its own; it does not take the first one's.
@@ -59,6 +61,11 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
         Deployments::load(project)?.record(&chain, &name, deployment)?;
     }
     let receipt = deployed.receipt.as_ref();
+    if receipt.is_none() && is_set_up {
+        output.message(&format!(
+            "{name} keeps its state: the arguments of init were not used; --salt NAME makes another instance"
+        ));
+    }
     let json = json!({
         "name": name,
         "address": deployed.address,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::DevArguments;
 use crate::commands::account::published;
 use crate::contract_build::{Builder, Built};
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, quoted};
 use crate::home::Home;
 use crate::network::{DEV_PORT, DEV_RPC_FILE};
 use crate::output::Output;
@@ -41,6 +41,11 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
         hosts: arguments.allow_host.clone(),
         origins: arguments.allow_origin.clone(),
     };
+    // From here on a save counts, also one during the first build.
+    let saves = match arguments.no_watch || project.contracts.is_empty() {
+        true => None,
+        false => Some(watch::Saves::of(&project)?),
+    };
     // The chain starts while contracts build.
     let build = build_in_background(project.clone(), home.clone(), output);
     let (chain, built) = tokio::select! {
@@ -51,7 +56,7 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
     let url = chain.url().to_owned();
     let rpc_file = RpcFile::write(&project, &url)?;
     let result = tokio::select! {
-        result = serve(&arguments, &project, &home, &url, built, output) => result,
+        result = serve(&arguments, &project, &home, &url, built, saves, output) => result,
         () = stop_signal() => Ok(()),
         failure = chain.failed() => Err(failure),
     };
@@ -68,15 +73,15 @@ async fn serve(
     home: &Home,
     url: &str,
     built: Outcome<Vec<Built>>,
+    saves: Option<watch::Saves>,
     output: Output,
 ) -> Outcome<()> {
     let mut deployer = Deployer::connect(project, url).await?;
     let placed = deployer.place(&built?).await?;
     print_ready(arguments, url, &placed, output);
-    if arguments.no_watch || placed.is_empty() {
+    let Some(mut saves) = saves else {
         return std::future::pending().await;
-    }
-    let mut saves = watch::Saves::of(project)?;
+    };
     loop {
         saves.next().await;
         output.message("a file was saved: building");
@@ -138,7 +143,7 @@ fn port_failure(port: u16, error: &std::io::Error, path: &Path) -> Failure {
     .found(error.to_string());
     shown.next(format!(
         "kumiki dev {} --port {}",
-        path.display(),
+        quoted(path),
         port.wrapping_add(1).max(1024)
     ))
 }
@@ -218,36 +223,58 @@ fn suggestions(arguments: &DevArguments, placed: &[Placed]) -> Vec<String> {
     let project = if arguments.path == Path::new(".") {
         String::new()
     } else {
-        format!(" --project {}", arguments.path.display())
+        format!(" --project {}", quoted(&arguments.path))
     };
+    let kumiki = program();
     match placed.first() {
         Some(one) => vec![
-            format!("kumiki view {}{project}", one.name),
-            format!("kumiki events {} --follow{project}", one.name),
-            format!("kumiki proof contract {}{project}", one.name),
+            format!("{kumiki} view {}{project}", one.name),
+            format!("{kumiki} events {} --follow{project}", one.name),
+            format!("{kumiki} proof contract {}{project}", one.name),
         ],
         None => vec![
-            format!("kumiki chain info{project}"),
-            format!("kumiki account show alice{project}"),
-            "kumiki new my-app".to_owned(),
+            format!("{kumiki} chain info{project}"),
+            format!("{kumiki} account show alice{project}"),
+            format!("{kumiki} new my-app"),
         ],
     }
 }
 
+/// How a shell finds this program: by its name where it is on the path, else by its place, as after `cargo run`.
+fn program() -> String {
+    let name = format!("kumiki{}", std::env::consts::EXE_SUFFIX);
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&folders).any(|folder| folder.join(&name).is_file()) {
+        return "kumiki".to_owned();
+    }
+    let place = std::env::current_exe().unwrap_or_else(|_unknown| PathBuf::from("kumiki"));
+    let here = std::env::current_dir().unwrap_or_default();
+    quoted(place.strip_prefix(&here).unwrap_or(&place))
+}
+
 /// Tells other commands where the project's chain runs, as long as it does.
-struct RpcFile(PathBuf);
+struct RpcFile {
+    path: PathBuf,
+    url: String,
+}
 
 impl RpcFile {
     fn write(project: &Project, url: &str) -> Outcome<Self> {
         let path = project.private_folder().join(DEV_RPC_FILE);
         write_if_changed(&path, url.as_bytes())?;
-        Ok(Self(path))
+        Ok(Self {
+            path,
+            url: url.to_owned(),
+        })
     }
 }
 
 impl Drop for RpcFile {
     fn drop(&mut self) {
-        // A file that stays names an address where nobody answers, which the next command says.
-        let _stays = std::fs::remove_file(&self.0);
+        // Another chain of this project may have put its address there since.
+        if std::fs::read_to_string(&self.path).is_ok_and(|url| url == self.url) {
+            // A file that stays names an address where nobody answers, which the next command says.
+            let _stays = std::fs::remove_file(&self.path);
+        }
     }
 }

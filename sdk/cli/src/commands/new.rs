@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::archive;
 use crate::arguments::{NewArguments, Template};
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, quoted};
 use crate::home::Home;
 use crate::output::Output;
 use crate::project::Project;
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &NewArguments, output: Output) -> Outcome<()> {
     let text = format!(
         "made {}\nnext: cd {} && kumiki dev",
         project.folder.display(),
-        folder.display()
+        quoted(&folder)
     );
     output.data(&json, &text);
     Ok(())

@@ -1,5 +1,6 @@
 //! Give a test a project, a home of its own and a dev chain, and compare with golden files.
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,6 +13,8 @@ pub(crate) struct Machine {
     project: PathBuf,
     home: PathBuf,
     chain: Option<Child>,
+    /// The next steps that answers named, as they were.
+    next_steps: RefCell<Vec<String>>,
 }
 
 impl Machine {
@@ -24,6 +27,7 @@ impl Machine {
             home: folder.path().join("home"),
             folder,
             chain: None,
+            next_steps: RefCell::default(),
         };
         // Sources of the SDK and what cargo made of them outlive one run.
         std::fs::create_dir_all(shared.join("sdk")).unwrap();
@@ -144,7 +148,48 @@ impl Machine {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
+        let next = text.lines().filter_map(|line| line.split_once("next:"));
+        let next = next.map(|(_, step)| step.trim().to_owned());
+        self.next_steps.borrow_mut().extend(next);
         self.scrub(&text)
+    }
+
+    /// Pastes every next step that answers named into a shell: none may be a wrong command line.
+    pub(crate) fn paste_next_steps(&self) {
+        let program = Path::new(env!("CARGO_BIN_EXE_kumiki")).parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        for step in self.next_steps.take() {
+            // A chain that would run on, and a passphrase that nobody would type.
+            if step.starts_with("kumiki dev") || step.starts_with("kumiki account new") {
+                continue;
+            }
+            let output = self
+                .shell(&step)
+                .env("PATH", format!("{}:{path}", program.display()))
+                .output()
+                .unwrap();
+            let code = output.status.code().unwrap();
+            assert!(
+                // 4: the address of a node that is not there.
+                matches!(code, 0 | 4),
+                "'{step}' ends with {code}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+
+    fn shell(&self, line: &str) -> Command {
+        let mut command = self.command(&[], &self.project);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(&self.project);
+        for (name, value) in command.stdin(Stdio::null()).get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell.stdin(Stdio::null());
+        shell
     }
 
     fn scrub(&self, text: &str) -> String {

@@ -38,7 +38,14 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     let later = machine.lines(&["events", "counter", "--from", cursor]);
     assert_eq!(later.len(), 1, "only the event after the cursor");
     assert_eq!(later[0]["fields"]["value"], json!("42"));
+    machine.paste_next_steps();
     machine.stop_chain();
+}
+
+#[test]
+fn the_empty_template_builds_and_passes_its_tests() {
+    let machine = Machine::with_project("empty");
+    assert_eq!(machine.json(&["test"])["passed"], json!(true));
 }
 
 /// The keys and types of every command's answer.
@@ -96,6 +103,8 @@ fn check_mistakes(machine: &Machine) {
     ask(&["call", "counter", "increase", "amount=1", "amont=2"]);
     ask(&["call", "counter", "increase", "amount=1", "--value", "5"]);
     ask(&["view", "counter", "increase", "amount=1"]);
+    ask(&["call", "counter", "value"]);
+    ask(&["deploy", "counter", "--immutable", "--quiet"]);
     ask(&["call", "counter", "reset", "--from", "bob"]);
     ask(&["call", "counter", "increase", "amount=18446744073709551615"]);
     let increase = ["call", "counter", "increase", "amount=1"];

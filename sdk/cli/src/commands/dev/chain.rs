@@ -10,7 +10,7 @@ use kumiki_protocol::Amount;
 use kumiki_rpc::ServeError;
 use kumiki_wallet::dev_account;
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, quoted};
 
 /// What each published account holds at first: a million KUMI, in base units.
 const BALANCE: Amount = 1_000_000_000_000_000;
@@ -95,12 +95,16 @@ fn node_failure(error: &NodeError, options: &ChainOptions) -> Failure {
             .found(error.to_string())
             .next("kumiki dev --help");
     }
-    let folder = options.data_dir.display();
+    let folder = &options.data_dir;
+    let other = format!("{}-2", folder.display());
     Failure::new(Exit::Node, "nodeStart", "the chain does not start")
-        .at(folder.to_string())
+        .at(folder.display().to_string())
         .expected("a folder with a chain that no other node uses, or none yet")
         .found(error.to_string())
-        .next(format!("kumiki dev --data-dir {folder}-2"))
+        .next(format!(
+            "kumiki dev --data-dir {}",
+            quoted(std::path::Path::new(&other))
+        ))
 }
 
 #[cfg(test)]

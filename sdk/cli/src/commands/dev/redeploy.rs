@@ -109,6 +109,7 @@ impl Deployer {
             value: 0,
             gas: None,
             gas_price: None,
+            nonce: None,
         };
         let migrates = built
             .abi

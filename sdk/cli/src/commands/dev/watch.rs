@@ -21,7 +21,7 @@ pub(crate) struct Saves {
 }
 
 impl Saves {
-    /// Watches the crates of the project's contracts and its `kumiki.toml`.
+    /// Watches the sources and the manifests of the project's contracts.
     pub(crate) fn of(project: &Project) -> Outcome<Self> {
         let (sender, saved) = mpsc::channel(1);
         let root = project.folder.clone();
@@ -39,9 +39,9 @@ impl Saves {
         };
         let mut debouncer =
             new_debouncer(DEBOUNCE, None, handler).map_err(|error| failed(&error))?;
-        for folder in watched(project) {
+        for (folder, mode) in watched(project) {
             debouncer
-                .watch(&folder, RecursiveMode::Recursive)
+                .watch(&folder, mode)
                 .map_err(|error| failed(&error))?;
         }
         Ok(Self {
@@ -59,14 +59,19 @@ impl Saves {
     }
 }
 
-/// Folders with sources: `src` of each crate where there is one. Never a `target` folder: each build writes
-/// thousands of files there.
-fn watched(project: &Project) -> Vec<PathBuf> {
+/// Each crate's `src`, and its folder alone for `Cargo.toml`. Never a `target` folder: each build writes thousands of
+/// files there.
+fn watched(project: &Project) -> Vec<(PathBuf, RecursiveMode)> {
     project
         .contracts
         .iter()
-        .map(|contract| contract.folder.join("src"))
-        .filter(|folder| folder.is_dir())
+        .flat_map(|contract| {
+            [
+                (contract.folder.join("src"), RecursiveMode::Recursive),
+                (contract.folder.clone(), RecursiveMode::NonRecursive),
+            ]
+        })
+        .filter(|(folder, _)| folder.is_dir())
         .collect()
 }
 
