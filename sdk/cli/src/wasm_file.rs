@@ -19,6 +19,10 @@ pub(crate) enum WasmFileError {
     NoContract,
     #[error("{count} #[kumiki_contract::contract] modules are in it, expected one")]
     ManyContracts { count: usize },
+    #[error(
+        "two different types or events are called {name}: an ABI knows them by name, so rename one"
+    )]
+    SameName { name: String },
 }
 
 /// One section: its id, a custom section's name, and its payload (a custom section's without the name).
@@ -57,6 +61,11 @@ pub(crate) fn fold_metadata(wasm: &[u8], compiler: &str) -> Result<Metadata, Was
     events.dedup();
     types.sort_by(|left, right| left.name.cmp(&right.name));
     types.dedup();
+    let type_names = types.iter().map(|one| one.name.as_str());
+    let event_names = events.iter().map(|one| one.name.as_str());
+    if let Some(name) = repeated(type_names).or_else(|| repeated(event_names)) {
+        return Err(WasmFileError::SameName { name });
+    }
     let count = contracts.len();
     let mut metadata = match contracts.pop() {
         None => return Err(WasmFileError::NoContract),
@@ -67,6 +76,18 @@ pub(crate) fn fold_metadata(wasm: &[u8], compiler: &str) -> Result<Metadata, Was
     metadata.types = types;
     compiler.clone_into(&mut metadata.compiler);
     Ok(metadata)
+}
+
+/// A name that two different things in a row have. They are known by their names alone, so one would be taken for
+/// the other.
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut before = None;
+    for name in names {
+        if before.replace(name) == Some(name) {
+            return Some(name.to_owned());
+        }
+    }
+    None
 }
 
 /// The metadata that [`finish`] wrote.
@@ -208,6 +229,13 @@ mod tests {
     #[test]
     fn files_that_are_no_contract_are_refused() {
         assert_eq!(fold_metadata(b"ELF", ""), Err(WasmFileError::Header));
+        let other = r#"{"type":{"name":"B","struct":[{"name":"x","type":"u8"}]}}"#;
+        let same = with_fragments(&format!("{CONTRACT}\n{TYPES}{other}\n"));
+        let name = "B".to_owned();
+        assert_eq!(
+            fold_metadata(&same, ""),
+            Err(WasmFileError::SameName { name })
+        );
         let none = fold_metadata(&with_fragments(""), "");
         assert_eq!(none, Err(WasmFileError::NoContract));
         let two = fold_metadata(&with_fragments(&format!("{CONTRACT}\n{CONTRACT}")), "");

@@ -29,6 +29,12 @@ const START_MS: u64 = 1_800_000_000_000;
 /// Time from one block to the next.
 const BLOCK_MS: u64 = 1_000;
 
+/// Decodes all of `bytes`, as a contract that calls another does.
+fn decode_exact<T: Decode>(mut bytes: &[u8]) -> Option<T> {
+    let value = T::decode(&mut bytes)?;
+    bytes.is_empty().then_some(value)
+}
+
 /// An account of the test chain.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -178,7 +184,7 @@ impl TestChain {
             value: call.value(),
         };
         let output = self.send(caller, action, call.name())?;
-        T::decode(&mut output.as_slice()).ok_or(CallError::Undecodable)
+        decode_exact(&output).ok_or(CallError::Undecodable)
     }
 
     /// Asks a view; the caller that it sees is the zero address.
@@ -207,9 +213,7 @@ impl TestChain {
         }
         print_diagnostics(&first.diagnostics);
         match first.outcome.code {
-            ResultCode::Ok => {
-                T::decode(&mut first.outcome.data.as_slice()).ok_or(CallError::Undecodable)
-            }
+            ResultCode::Ok => decode_exact(&first.outcome.data).ok_or(CallError::Undecodable),
             ResultCode::Reverted => Err(CallError::from_revert_data(&first.outcome.data)),
             code => Err(CallError::Chain(code)),
         }
