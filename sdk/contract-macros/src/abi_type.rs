@@ -142,6 +142,55 @@ pub(crate) fn assert_abi_type(of: &Type) -> TokenStream {
     }
 }
 
+/// The words in a type that the macro takes for names of types, each with the name that it writes for it.
+pub(crate) fn words(of: &Type, aliases: &Aliases) -> Vec<(Type, String)> {
+    let mut found = Vec::new();
+    add_words(of, aliases, ALIAS_DEPTH_MAX, &mut found);
+    found
+}
+
+fn add_words(of: &Type, aliases: &Aliases, depth: u32, found: &mut Vec<(Type, String)>) {
+    match of {
+        Type::Paren(inner) => add_words(&inner.elem, aliases, depth, found),
+        Type::Group(inner) => add_words(&inner.elem, aliases, depth, found),
+        Type::Array(array) => add_words(&array.elem, aliases, depth, found),
+        Type::Tuple(tuple) => {
+            for one in &tuple.elems {
+                add_words(one, aliases, depth, found);
+            }
+        }
+        Type::Path(path) => {
+            let Some(last) = path.path.segments.last() else {
+                return;
+            };
+            if let PathArguments::AngleBracketed(arguments) = &last.arguments {
+                for argument in &arguments.args {
+                    if let GenericArgument::Type(one) = argument {
+                        add_words(one, aliases, depth, found);
+                    }
+                }
+                return;
+            }
+            match aliases.types.get(&last.ident.to_string()) {
+                Some(aliased) if depth > 0 => add_words(aliased, aliases, depth - 1, found),
+                Some(_) => {}
+                None => found.extend(name(of, aliases).ok().map(|name| (of.clone(), name))),
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Code that makes the compiler check that a word stands for the type that the macro takes it for.
+pub(crate) fn assert_named((word, name): &(Type, String)) -> TokenStream {
+    quote_spanned! { word.span() =>
+        const _: () = assert!(
+            ::kumiki_contract::is_named::<#word>(#name),
+            "write the type that this is an alias of: its name is part of the contract's interface"
+        );
+    }
+}
+
 /// What a message returns: its type, and the error type of a `Result`.
 pub(crate) struct Returns {
     pub(crate) value: Type,

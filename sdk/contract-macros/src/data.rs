@@ -33,6 +33,9 @@ pub(crate) fn expand(definition: &DeriveInput, aliases: &Aliases) -> syn::Result
     let section = json::section(&line);
     let codec = codec::derive(definition);
     let assertions = types.iter().map(abi_type::assert_abi_type);
+    let words = types.iter().flat_map(|one| abi_type::words(one, aliases));
+    let words: Vec<TokenStream> = words.map(|word| abi_type::assert_named(&word)).collect();
+    let own_name = name.to_string();
     Ok(quote! {
         #[derive(Clone, Debug, PartialEq, Eq)]
         #definition
@@ -41,8 +44,11 @@ pub(crate) fn expand(definition: &DeriveInput, aliases: &Aliases) -> syn::Result
 
         #section
         #(#assertions)*
+        #(#words)*
 
         impl ::kumiki_contract::AbiType for #name {
+            const NAME: &'static str = #own_name;
+
             #[cfg(not(target_family = "wasm"))]
             fn fragments(found: &mut ::kumiki_contract::alloc::vec::Vec<&'static str>) {
                 if !found.contains(&#line) {

@@ -27,6 +27,8 @@ pub(crate) struct Message {
     argument_names: Vec<String>,
     pub(crate) returns: Returns,
     return_name: String,
+    /// The names of types in arguments and result.
+    words: Vec<(Type, String)>,
     pub(crate) doc_attributes: Vec<Attribute>,
 }
 
@@ -59,8 +61,14 @@ impl Message {
         if let Some(error) = &returns.error {
             abi_type::name(error, aliases)?;
         }
+        let types = arguments.iter().map(|(_, one)| one);
+        let words = types
+            .chain(std::iter::once(&returns.value))
+            .flat_map(|one| abi_type::words(one, aliases))
+            .collect();
         Ok(Self {
             kind,
+            words,
             payable: false,
             name: signature.ident.clone(),
             arguments,
@@ -99,7 +107,8 @@ impl Message {
             .map(|(_, one)| abi_type::assert_abi_type(one));
         let value = abi_type::assert_abi_type(&self.returns.value);
         let error = self.returns.error.iter().map(abi_type::assert_abi_type);
-        quote!(#(#arguments)* #value #(#error)*)
+        let names = self.words.iter().map(abi_type::assert_named);
+        quote!(#(#arguments)* #value #(#error)* #(#names)*)
     }
 
     /// The types that this message names.

@@ -24,6 +24,8 @@ mod runtime;
 mod storage;
 
 pub use abi_type::AbiType;
+#[doc(hidden)]
+pub use abi_type::is_named;
 pub use address::{Address, Balance, Hash};
 pub use call::{Call, CallError, Deploy, NoError, Upgrade, View};
 pub use codec::{Decode, Encode};
