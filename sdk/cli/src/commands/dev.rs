@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
         false => Some(watch::Saves::of(&project)?),
     };
     // The chain starts while contracts build.
-    let build = build_in_background(project.clone(), home.clone(), output);
+    let build = build_in_background(project.clone(), home, output);
     let (chain, built) = tokio::select! {
         both = async { tokio::join!(DevChain::start(options), build) } => both,
         () = stop_signal() => return Err(interrupted()),
@@ -56,7 +56,7 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
     let url = chain.url().to_owned();
     let rpc_file = RpcFile::write(&project, &url)?;
     let result = tokio::select! {
-        result = serve(&arguments, &project, &home, &url, built, saves, output) => result,
+        result = serve(&arguments, &project, &url, built, saves, output) => result,
         () = stop_signal() => Ok(()),
         failure = chain.failed() => Err(failure),
     };
@@ -70,7 +70,6 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
 async fn serve(
     arguments: &DevArguments,
     project: &Project,
-    home: &Home,
     url: &str,
     built: Outcome<Vec<Built>>,
     saves: Option<watch::Saves>,
@@ -82,6 +81,7 @@ async fn serve(
     let Some(mut saves) = saves else {
         return std::future::pending().await;
     };
+    let home = Home::find()?;
     loop {
         saves.next().await;
         output.message("a file was saved: building");

@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &NewArguments, output: Output) -> Outcome<()> {
     let text = format!(
         "made {}\nnext: cd {} && kumiki dev",
         project.folder.display(),
-        quoted(&folder)
+        quoted(folder)
     );
     output.data(&json, &text);
     Ok(())
