@@ -39,7 +39,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(interruptible(arguments.command, output)),
+        Ok(runtime) => {
+            let result = runtime.block_on(interruptible(arguments.command, output));
+            // What was interrupted may wait for a terminal for ever.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(Failure::new(Exit::System, "runtime", error.to_string())),
     };
     match result {
@@ -56,11 +61,26 @@ async fn interruptible(command: Command, output: Output) -> Outcome<()> {
     if let Command::Dev(arguments) = command {
         return commands::dev::run(arguments, output).await;
     }
+    // On a thread of its own: commands wait for passphrases and compilers without letting others run.
+    let mut running = tokio::spawn(run(command, output));
     tokio::select! {
-        result = run(command, output) => result,
+        biased;
         _ = tokio::signal::ctrl_c() => {
+            show_typing();
             Err(Failure::new(Exit::Interrupted, "interrupted", "interrupted"))
         }
+        ended = &mut running => ended.unwrap_or_else(|panic| {
+            Err(Failure::new(Exit::System, "panicked", panic.to_string()))
+        }),
+    }
+}
+
+/// Lets a terminal show again what is typed: Ctrl-C at a prompt for a passphrase leaves it hidden.
+fn show_typing() {
+    use std::io::IsTerminal as _;
+    if cfg!(unix) && std::io::stdin().is_terminal() {
+        // Without `stty` the terminal stays as it is.
+        drop(std::process::Command::new("stty").arg("echo").status());
     }
 }
 
