@@ -25,6 +25,8 @@ use kumiki_vm::{EngineKind, Vm, VmConfig};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+/// The one test here. It starts itself as the process that it kills.
+const TEST: &str = "killed_nodes_keep_every_acknowledged_transaction_exactly_once";
 /// Set for the child process: the data folder of the node it runs.
 const CHILD_DIR: &str = "KUMIKI_CRASH_CHILD_DIR";
 /// How long nothing may be heard, of a sender by its node or of a node by the test.
@@ -54,15 +56,7 @@ fn data_dir(scratch: &Path) -> PathBuf {
     scratch.join("node")
 }
 
-/// Not a test of its own: the process that the test below kills. It runs a node under load for ever.
-#[test]
-#[ignore = "run by killed_nodes_keep_every_acknowledged_transaction_exactly_once, as another process"]
-fn child_under_load() {
-    let dir = std::env::var(CHILD_DIR).expect("set by the test that runs this");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(run_under_load(PathBuf::from(dir)));
-}
-
+/// Runs a node under load for ever, or until this process is killed.
 async fn run_under_load(dir: PathBuf) {
     let accounts: Vec<_> = (0..SENDERS).map(|number| account(number).address).collect();
     let genesis = dev_genesis(&accounts, 1 << 80, 1_700_000_000_000);
@@ -123,7 +117,7 @@ async fn wait_until_final(node: &NodeHandle, hash: &TransactionHash) -> u64 {
 
 fn start_child(dir: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_under_load", "--ignored", "--nocapture"])
+        .args(["--exact", TEST, "--nocapture"])
         .env(CHILD_DIR, dir)
         .stdout(Stdio::piped())
         .spawn()
@@ -219,6 +213,10 @@ fn examine(dir: &Path, acknowledged: &[(TransactionHash, u64)], scratch: &Path) 
 
 #[test]
 fn killed_nodes_keep_every_acknowledged_transaction_exactly_once() {
+    if let Ok(dir) = std::env::var(CHILD_DIR) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        return runtime.block_on(run_under_load(PathBuf::from(dir)));
+    }
     let seed = number_from_env("KUMIKI_CRASH_SEED", u64::from(std::process::id()));
     println!("KUMIKI_CRASH_SEED={seed}");
     let mut numbers = Numbers(seed);
