@@ -41,13 +41,14 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
         hosts: arguments.allow_host.clone(),
         origins: arguments.allow_origin.clone(),
     };
-    // From here on a save counts, also one during the first build.
-    let saves = match arguments.no_watch || project.contracts.is_empty() {
-        true => None,
-        false => Some(watch::Saves::of(&project)?),
+    // Before the first build, so that no save is lost while it runs.
+    let saves = if arguments.no_watch || project.contracts.is_empty() {
+        None
+    } else {
+        Some(watch::Saves::of(&project)?)
     };
     // The chain starts while contracts build.
-    let build = build_in_background(project.clone(), home, output);
+    let build = build_in_background(project.clone(), home.clone(), output);
     let (chain, built) = tokio::select! {
         both = async { tokio::join!(DevChain::start(options), build) } => both,
         () = stop_signal() => return Err(interrupted()),
@@ -56,7 +57,7 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
     let url = chain.url().to_owned();
     let rpc_file = RpcFile::write(&project, &url)?;
     let result = tokio::select! {
-        result = serve(&arguments, &project, &url, built, saves, output) => result,
+        result = serve(&arguments, project.clone(), &home, &url, (built, saves), output) => result,
         () = stop_signal() => Ok(()),
         failure = chain.failed() => Err(failure),
     };
@@ -69,28 +70,22 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
 /// Deploys, says that the chain is ready, then redeploys on every save.
 async fn serve(
     arguments: &DevArguments,
-    project: &Project,
+    mut project: Project,
+    home: &Home,
     url: &str,
-    built: Outcome<Vec<Built>>,
-    saves: Option<watch::Saves>,
+    (built, saves): (Outcome<Vec<Built>>, Option<watch::Saves>),
     output: Output,
 ) -> Outcome<()> {
-    let mut deployer = Deployer::connect(project, url).await?;
-    let placed = deployer.place(&built?).await?;
+    let mut deployer = Deployer::connect(&project, url).await?;
+    let placed = deployer.place(&project, &built?).await?;
     print_ready(arguments, url, &placed, output);
     let Some(mut saves) = saves else {
         return std::future::pending().await;
     };
-    let home = Home::find()?;
     loop {
         saves.next().await;
         output.message("a file was saved: building");
-        let built = build_in_background(project.clone(), home.clone(), output).await;
-        let placed = match built {
-            Ok(built) => deployer.place(&built).await,
-            Err(failure) => Err(failure),
-        };
-        match placed {
+        match redeploy(&mut project, home, &mut deployer, output).await {
             Ok(placed) => {
                 for one in placed {
                     output.message(&format!(
@@ -105,6 +100,18 @@ async fn serve(
             Err(failure) => output.message(&failure.to_string()),
         }
     }
+}
+
+/// Builds and places what `project` says now.
+async fn redeploy(
+    project: &mut Project,
+    home: &Home,
+    deployer: &mut Deployer,
+    output: Output,
+) -> Outcome<Vec<Placed>> {
+    *project = Project::find(&project.folder)?;
+    let built = build_in_background(project.clone(), home.clone(), output).await?;
+    deployer.place(project, &built).await
 }
 
 async fn build_in_background(project: Project, home: Home, output: Output) -> Outcome<Vec<Built>> {

@@ -4,8 +4,13 @@ use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+
+/// Far above what a build takes; a line that has not come by then never will.
+const LINE_WAIT_MAX: Duration = Duration::from_mins(5);
 
 /// A project made by `kumiki new`, and a home that all runs of these tests share, so that builds are reused.
 pub(crate) struct Machine {
@@ -101,6 +106,24 @@ impl Machine {
         std::fs::write(&config, text.replace("RPC", ready["rpc"].as_str().unwrap())).unwrap();
         self.restore_config();
         ready
+    }
+
+    /// Starts `kumiki dev` with its watcher; what it prints comes line by line.
+    pub(crate) fn start_watching(&mut self) -> Lines {
+        let mut child = self
+            .command(&["dev", "--port", "0"], &self.project)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let errors = sender.clone();
+        let stdout = child.stdout.take().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        std::thread::spawn(move || forward(stdout, &sender));
+        std::thread::spawn(move || forward(stderr, &errors));
+        self.chain = Some(child);
+        Lines(lines)
     }
 
     /// Asks the chain to stop as Ctrl-C does, and waits until it has.
@@ -215,12 +238,51 @@ impl Machine {
         std::fs::write(self.project.join(name), content).unwrap();
     }
 
+    /// Saves a file with `from` in it replaced.
+    pub(crate) fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.project.join(name)).unwrap();
+        assert!(text.contains(from), "{name} has no '{from}'");
+        self.write(name, text.replace(from, to).as_bytes());
+    }
+
     pub(crate) fn restore_config(&self) {
         std::fs::copy(
             self.folder.path().join("config"),
             self.project.join("kumiki.toml"),
         )
         .unwrap();
+    }
+}
+
+/// Lines that a running program prints.
+pub(crate) struct Lines(mpsc::Receiver<String>);
+
+impl Lines {
+    /// Waits for a line with `part` in it.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, part: &str) {
+        self.wait_for_all(&[part]);
+    }
+
+    /// Waits until each part was in a line, in whatever order: what goes to stdout and what goes to stderr have none.
+    #[track_caller]
+    pub(crate) fn wait_for_all(&self, parts: &[&str]) {
+        let mut missing = parts.to_vec();
+        let mut before = Vec::new();
+        while !missing.is_empty() {
+            let Ok(line) = self.0.recv_timeout(LINE_WAIT_MAX) else {
+                panic!("no lines with {missing:?}, only {before:#?}");
+            };
+            missing.retain(|part| !line.contains(part));
+            before.push(line);
+        }
+    }
+}
+
+fn forward(output: impl std::io::Read, lines: &mpsc::Sender<String>) {
+    for line in BufReader::new(output).lines() {
+        // A test that has seen enough reads no more.
+        let _unread = lines.send(line.unwrap());
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! One chain and one built project serve all claims here. `KUMIKI_BLESS=1` rewrites `tests/golden`.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where its set-up fails"
+)]
 
 mod machine;
 
@@ -46,6 +50,31 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
 fn the_empty_template_builds_and_passes_its_tests() {
     let machine = Machine::with_project("empty");
     assert_eq!(machine.json(&["test"]), json!({ "passed": true }));
+}
+
+#[test]
+fn dev_loses_no_save_and_follows_kumiki_toml_and_what_others_deploy() {
+    let mut machine = Machine::with_project("token");
+    let lines = machine.start_watching();
+    lines.wait_for("building token");
+    // While the first build runs.
+    machine.edit("src/lib.rs", "/// Makes the token;", "/// Mints the token;");
+    lines.wait_for_all(&["ready", "a file was saved"]);
+    lines.wait_for("state");
+
+    machine.json(&["deploy", "token", "--salt", "second"]);
+    machine.edit("kumiki.toml", "KEX", "NEW");
+    lines.wait_for("a file was saved");
+    machine.edit(
+        "src/lib.rs",
+        "/// Mints the token;",
+        "/// Begins the token;",
+    );
+    lines.wait_for("(deployed, fresh state)");
+    let symbol = |name| machine.json(&["view", name, "symbol"])["returns"].clone();
+    assert_eq!(symbol("token"), json!("NEW"));
+    assert_eq!(symbol("token-second"), json!("KEX"));
+    machine.stop_chain();
 }
 
 /// The keys and types of every command's answer.

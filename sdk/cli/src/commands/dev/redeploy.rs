@@ -19,7 +19,6 @@ pub(crate) struct Deployer {
     network: Network,
     deployments: Deployments,
     deployer: DevAccount,
-    project: Project,
 }
 
 /// A contract on the dev chain.
@@ -64,20 +63,25 @@ impl Deployer {
             network: Network::connect(&node).await?,
             deployments: Deployments::load(project)?,
             deployer,
-            project: project.clone(),
         })
     }
 
     /// Places every contract; doing it again with the same code changes nothing.
-    pub(crate) async fn place(&mut self, built: &[Built]) -> Outcome<Vec<Placed>> {
+    pub(crate) async fn place(
+        &mut self,
+        project: &Project,
+        built: &[Built],
+    ) -> Outcome<Vec<Placed>> {
+        // Another terminal may have deployed since the last save.
+        self.deployments = Deployments::load(project)?;
         let mut placed = Vec::new();
         for one in built {
-            placed.push(self.place_one(one).await?);
+            placed.push(self.place_one(project, one).await?);
         }
         Ok(placed)
     }
 
-    async fn place_one(&mut self, built: &Built) -> Outcome<Placed> {
+    async fn place_one(&mut self, project: &Project, built: &Built) -> Outcome<Placed> {
         let chain = self.network.client.genesis_hash();
         let client = self.network.client.clone();
         let recorded = self.deployments.find(&chain, &built.name).cloned();
@@ -96,7 +100,7 @@ impl Deployer {
             return Ok(placed(recorded.address, How::Kept));
         }
         let abi = Abi::new(built.abi.clone());
-        let init = self.project.contract(&built.name)?.init.clone();
+        let init = project.contract(&built.name)?.init.clone();
         let fields = built.abi.init.as_ref().map(|init| init.args.clone());
         let arguments = resolve_names(&self.network, fields.as_deref().unwrap_or_default(), &init)?;
         let request = DeployRequest {

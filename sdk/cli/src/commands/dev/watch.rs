@@ -1,5 +1,6 @@
 //! Notice when a source file of the project is saved.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -26,13 +27,7 @@ impl Saves {
         let (sender, saved) = mpsc::channel(1);
         let root = project.folder.clone();
         let handler = move |result: DebounceEventResult| {
-            let changed = result.is_ok_and(|events| {
-                events.iter().any(|event| {
-                    !matches!(event.kind, EventKind::Access(_))
-                        && event.paths.iter().any(|path| is_source(&root, path))
-                })
-            });
-            if changed {
+            if has_save(&root, &result) {
                 // A save that is waiting already stands for this one.
                 let _waiting = sender.try_send(());
             }
@@ -59,20 +54,30 @@ impl Saves {
     }
 }
 
-/// Each crate's `src`, and its folder alone for `Cargo.toml`. Never a `target` folder: each build writes thousands of
-/// files there.
-fn watched(project: &Project) -> Vec<(PathBuf, RecursiveMode)> {
-    project
-        .contracts
-        .iter()
-        .flat_map(|contract| {
-            [
-                (contract.folder.join("src"), RecursiveMode::Recursive),
-                (contract.folder.clone(), RecursiveMode::NonRecursive),
-            ]
-        })
-        .filter(|(folder, _)| folder.is_dir())
+/// The project's folder and each crate's, for their `.toml` files, and `src` of each crate with all below. Never a
+/// `target` folder: each build writes thousands of files there.
+fn watched(project: &Project) -> BTreeMap<PathBuf, RecursiveMode> {
+    let crates = project.contracts.iter().map(|one| one.folder.clone());
+    let folders = crates.clone().chain([project.folder.clone()]);
+    let sources = crates
+        .map(|folder| folder.join("src"))
+        .filter(|folder| folder.is_dir());
+    folders
+        .map(|folder| (folder, RecursiveMode::NonRecursive))
+        .chain(sources.map(|folder| (folder, RecursiveMode::Recursive)))
         .collect()
+}
+
+/// Whether a source was saved, or may have been: a watcher that lost track counts as a save.
+fn has_save(root: &Path, result: &DebounceEventResult) -> bool {
+    match result {
+        Ok(events) => events.iter().any(|event| {
+            let changes = !matches!(event.kind, EventKind::Access(_))
+                && event.paths.iter().any(|path| is_source(root, path));
+            changes || event.need_rescan()
+        }),
+        Err(_lost) => true,
+    }
 }
 
 /// Whether `path` is a file that a build reads, and no editor's backup or lock.
@@ -99,7 +104,34 @@ fn failed(error: &notify_debouncer_full::notify::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use notify_debouncer_full::DebouncedEvent;
+    use notify_debouncer_full::notify::Event;
+    use notify_debouncer_full::notify::event::{AccessKind, Flag};
+
     use super::*;
+
+    #[test]
+    fn a_watcher_that_lost_track_counts_as_a_save() {
+        let root = Path::new("/app");
+        let event = |event: Event| {
+            Ok(vec![DebouncedEvent {
+                event,
+                time: Instant::now(),
+            }])
+        };
+        assert!(has_save(root, &Err(vec![])));
+        assert!(has_save(
+            root,
+            &event(Event::new(EventKind::Other).set_flag(Flag::Rescan))
+        ));
+        let opened = Event::new(EventKind::Access(AccessKind::Any));
+        assert!(!has_save(
+            root,
+            &event(opened.add_path(root.join("src/lib.rs")))
+        ));
+    }
 
     #[test]
     fn only_sources_count_as_saved() {
