@@ -1,6 +1,6 @@
 //! Define the command line: commands, flags, help with examples.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kumiki_client::abi::ArgumentText;
@@ -120,6 +120,42 @@ pub(crate) struct NodeArguments {
     /// Folder of the project, for names of contracts.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) project: PathBuf,
+}
+
+impl NodeArguments {
+    /// No node, and the project in `folder`.
+    fn of_project(folder: &Path) -> Self {
+        Self {
+            rpc: None,
+            network: None,
+            project: folder.to_owned(),
+        }
+    }
+}
+
+impl Command {
+    /// By what this command chooses node and project.
+    pub(crate) fn chosen(&self) -> NodeArguments {
+        match self {
+            Self::Build(arguments) => NodeArguments::of_project(&arguments.project),
+            Self::Test(arguments) => NodeArguments::of_project(&arguments.project),
+            Self::Dev(arguments) => NodeArguments::of_project(&arguments.path),
+            Self::Deploy(arguments) => arguments.node.clone(),
+            Self::Call(arguments) | Self::Simulate(arguments) => arguments.node.clone(),
+            Self::View(arguments) => arguments.node.clone(),
+            Self::Tx(arguments) => arguments.node.clone(),
+            Self::Events(arguments) => arguments.node.clone(),
+            Self::Account(AccountCommand::Show(arguments)) => arguments.node.clone(),
+            Self::Account(AccountCommand::Fund(arguments)) => arguments.node.clone(),
+            Self::Chain(ChainCommand::Info(arguments)) => arguments.clone(),
+            Self::Proof(arguments) => arguments.node.clone(),
+            Self::Bench(arguments) => arguments.node.clone(),
+            Self::Doctor(arguments) => arguments.node.clone(),
+            Self::New(_) | Self::Account(_) | Self::Completions(_) => {
+                NodeArguments::of_project(Path::new("."))
+            }
+        }
+    }
 }
 
 /// Who signs, and for how much gas.

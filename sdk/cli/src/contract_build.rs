@@ -12,6 +12,7 @@ use kumiki_protocol::{Hash, limits, sha3_256};
 
 use crate::failure::{Exit, Failure, Outcome, quoted};
 use crate::home::Home;
+use crate::next_step::shell_word;
 use crate::output::Output;
 use crate::project::{Contract, Project};
 use crate::sdk_sources::{SdkSources, write_if_changed};
@@ -166,7 +167,7 @@ impl Builder<'_> {
             .found(format!("no {}", path.display()))
             .next(format!(
                 "printf '\\n[lib]\\ncrate-type = [\"cdylib\", \"rlib\"]\\n' >> {}",
-                quoted(&contract.folder.join("Cargo.toml"))
+                shell_word(contract.folder.join("Cargo.toml"))
             ))
         })
     }
@@ -201,7 +202,7 @@ fn build_failed(contract: &Contract, status: std::process::ExitStatus) -> Failur
     .found(format!("{status}; the compiler's messages are above"))
     .next(format!(
         "cargo check --manifest-path {} --target {TARGET}",
-        quoted(&contract.folder.join("Cargo.toml"))
+        shell_word(contract.folder.join("Cargo.toml"))
     ))
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use kumiki_protocol::{Address, Hash};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Exit, Failure, Outcome, quoted};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::next_step::shell_word;
 use crate::project::Project;
 use crate::sdk_sources::write_if_changed;
 
@@ -31,7 +32,15 @@ pub(crate) struct Deployments {
 impl Deployments {
     pub(crate) fn load(project: &Project) -> Outcome<Self> {
         let path = project.private_folder().join("deployments.json");
-        let chains = read(&path)?;
+        let chains = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Failure::new(Exit::System, "deploymentsMalformed", error.to_string())
+                    .at(path.display().to_string())
+                    .next(format!("rm {}", shell_word(&path)))
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(Failure::io(&path, &error)),
+        };
         Ok(Self { path, chains })
     }
 

@@ -6,7 +6,8 @@ use kumiki_protocol::{Address, Amount};
 use kumiki_rpc_api::{ApiError, ErrorCode};
 use kumiki_wallet::{DevKeyRefused, KeystoreError, PrivateFileError, SealError};
 
-use crate::failure::{Exit, Failure, quoted};
+use crate::failure::{Exit, Failure};
+use crate::next_step::{command_without, shell_word};
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
@@ -101,13 +102,26 @@ impl From<ApiError> for Failure {
         };
         let failure = Self::new(exit, error.code.name(), error.code.meaning())
             .found(error.data.detail.clone())
-            .next(error.data.hint.clone());
+            .next(next_for(error.code).unwrap_or_else(|| error.data.hint.clone()));
         error
             .data
             .diagnostics
             .iter()
             .fold(failure, |failure, one| failure.detail(one.message.clone()))
     }
+}
+
+/// A command instead of the hint, which is for callers of the RPC: this one without the option that was refused.
+fn next_for(code: ErrorCode) -> Option<String> {
+    let option = match code {
+        ErrorCode::NonceTooLow | ErrorCode::NonceTooFar | ErrorCode::NonceGap => "--nonce",
+        ErrorCode::GasPriceTooLow => "--gas-price",
+        ErrorCode::GasLimitOutOfRange | ErrorCode::OutOfGas => "--gas",
+        ErrorCode::HeightUnknown | ErrorCode::HeightPruned => "--at",
+        _ => return None,
+    };
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    command_without(&words, option)
 }
 
 impl From<DevKeyRefused> for Failure {
@@ -169,7 +183,7 @@ impl From<PrivateFileError> for Failure {
             .at(path.display().to_string())
             .expected(format!("mode {expected:o}"))
             .found(format!("mode {found:o}"))
-            .next(format!("chmod {expected:o} {}", quoted(&path))),
+            .next(format!("chmod {expected:o} {}", shell_word(path))),
             PrivateFileError::NotPlain { path, .. } => {
                 Self::new(Exit::System, "keysNotPlain", text).at(path.display().to_string())
             }

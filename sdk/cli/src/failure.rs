@@ -5,6 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::arguments::NodeArguments;
+use crate::next_step::with_options;
+
 /// What the process exits with. `docs/cli.md` lists these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -85,6 +88,13 @@ impl Failure {
     /// One command or edit that brings the user on.
     pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
         self.0.next = Some(next.into());
+        self
+    }
+
+    /// Keeps, in the next step, the options by which this run chose node and project.
+    pub(crate) fn with_options(mut self, chosen: &NodeArguments) -> Self {
+        let next = self.0.next.take();
+        self.0.next = next.map(|next| with_options(&next, chosen));
         self
     }
 

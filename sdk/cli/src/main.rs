@@ -10,6 +10,7 @@ mod explain;
 mod failure;
 mod home;
 mod network;
+mod next_step;
 mod output;
 mod project;
 mod render;
@@ -17,6 +18,7 @@ mod sdk_sources;
 mod signer;
 mod wasm_file;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -40,10 +42,9 @@ fn main() -> ExitCode {
         .build();
     let result = match runtime {
         Ok(runtime) => {
+            let chosen = arguments.command.chosen();
             let result = runtime.block_on(interruptible(arguments.command, output));
-            // What was interrupted may wait for a terminal for ever.
-            runtime.shutdown_background();
-            result
+            result.map_err(|failure| failure.with_options(&chosen))
         }
         Err(error) => Err(Failure::new(Exit::System, "runtime", error.to_string())),
     };
@@ -123,15 +124,31 @@ fn usage_error(error: &clap::Error) -> ExitCode {
         let _closed = error.print();
         return ExitCode::SUCCESS;
     }
-    let json = std::env::args().any(|argument| argument == "--json");
-    if json {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let next = format!(
+        "{} --help",
+        next_step::command_named(words.iter().map(String::as_str))
+    );
+    if words.iter().any(|word| word == "--json") {
         let text = error.render().to_string();
-        let what = text.lines().next().unwrap_or_default();
-        let what = what.strip_prefix("error: ").unwrap_or(what);
-        let failure = Failure::new(Exit::Usage, "usage", what).next("kumiki --help");
-        Output { json, quiet: false }.failure(&failure);
+        // Its first paragraph, on one line.
+        let lines = text.lines().map(str::trim);
+        let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        let what = lines.join(" ");
+        let what = what.strip_prefix("error: ").unwrap_or(&what);
+        let failure = Failure::new(Exit::Usage, "usage", what).next(next);
+        let output = Output {
+            json: true,
+            quiet: false,
+        };
+        output.failure(&failure);
     } else {
-        let _closed = error.print();
+        let text = error.render().to_string();
+        let text = text.replace(
+            "For more information, try '--help'.",
+            &format!("  next:     {next}"),
+        );
+        let _closed = writeln!(std::io::stderr(), "{}", text.trim_end());
     }
     ExitCode::from(Exit::Usage as u8)
 }

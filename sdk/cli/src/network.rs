@@ -11,6 +11,7 @@ use crate::arguments::NodeArguments;
 use crate::deployments::Deployments;
 use crate::failure::{Exit, Failure, Outcome, closest, quoted};
 use crate::home::Home;
+use crate::next_step::shell_word;
 use crate::project::{NetworkSection, Project, UserNetworks, read_toml};
 
 /// Where a dev chain listens unless told otherwise.
@@ -220,7 +221,7 @@ fn find_network(name: &str, home: &Home, project: Option<&Project>) -> Outcome<N
             Some(meant) => failure.next(format!("kumiki chain info --network {meant}")),
             None => failure.next(format!(
                 "printf '[networks.{name}]\\nrpc = \"http://127.0.0.1:8650\"\\n' >> {}",
-                quoted(&home.networks())
+                shell_word(home.networks())
             )),
         }
     })

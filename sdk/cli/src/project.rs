@@ -8,7 +8,8 @@ use kumiki_client::abi::ArgumentText;
 use kumiki_protocol::Hash;
 use serde::Deserialize;
 
-use crate::failure::{Exit, Failure, Outcome, closest, quoted};
+use crate::failure::{Exit, Failure, Outcome, closest};
+use crate::next_step::shell_word;
 
 const FILE: &str = "kumiki.toml";
 
@@ -232,9 +233,9 @@ fn toml_failure(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
     match closest(found, known.iter().copied()) {
         Some(meant) => failure.next(format!(
             "sed -i.bak '{line}s/{found}/{meant}/' {}",
-            quoted(path)
+            shell_word(path)
         )),
-        None => failure.next(format!("sed -i.bak '{line}d' {}", quoted(path))),
+        None => failure.next(format!("sed -i.bak '{line}d' {}", shell_word(path))),
     }
 }
 

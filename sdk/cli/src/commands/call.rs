@@ -49,25 +49,8 @@ pub(crate) async fn call(arguments: &CallArguments, output: Output) -> Outcome<(
     let Some(target) = find_target(&network, arguments, "call", output).await? else {
         return Ok(());
     };
+    refuse_view(&target, &arguments.contract)?;
     let command = format!("kumiki call {}", arguments.contract);
-    if target.method.kind == EntryKind::View {
-        let example = example_arguments(&target.method.args);
-        return Err(Failure::new(
-            Exit::Usage,
-            "methodIsView",
-            format!(
-                "'{}' changes nothing, so it is not called in a transaction",
-                target.method.name
-            ),
-        )
-        .at(format!("contract '{}'", arguments.contract))
-        .expected("a method that takes &mut self")
-        .found("a view")
-        .next(format!(
-            "kumiki view {} {}{example}",
-            arguments.contract, target.method.name
-        )));
-    }
     let signer = Signer::find(&arguments.sender, &network)?;
     let called = target.called(&arguments.contract);
     let prepared = prepare(&network, &arguments.sender, &signer, &target).await?;
@@ -108,6 +91,7 @@ pub(crate) async fn simulate(arguments: &CallArguments, output: Output) -> Outco
     let Some(target) = find_target(&network, arguments, "simulate", output).await? else {
         return Ok(());
     };
+    refuse_view(&target, &arguments.contract)?;
     let signer = Signer::find(&arguments.sender, &network)?;
     let called = target.called(&arguments.contract);
     let prepared = prepare(&network, &arguments.sender, &signer, &target).await?;
@@ -203,6 +187,22 @@ pub(crate) async fn view(arguments: &ViewArguments, output: Output) -> Outcome<(
     });
     output.data(&json, &value_text(&returns));
     Ok(())
+}
+
+/// A contract does not take its views as calls: they have an entry of their own, which cannot write.
+fn refuse_view(target: &Target, contract: &str) -> Outcome<()> {
+    if target.method.kind != EntryKind::View {
+        return Ok(());
+    }
+    let name = &target.method.name;
+    Err(Failure::new(
+        Exit::Usage,
+        "methodNotCall",
+        format!("'{name}' changes nothing, so it is viewed, not called; nothing was sent"),
+    )
+    .expected("a call")
+    .found(signature(&target.method))
+    .next(example(&format!("kumiki view {contract}"), &target.method)))
 }
 
 /// A view's arguments in the form that methods are looked up by.

@@ -16,6 +16,7 @@ use crate::contract_build::{Builder, Built};
 use crate::failure::{Exit, Failure, Outcome, quoted};
 use crate::home::Home;
 use crate::network::{DEV_PORT, DEV_RPC_FILE};
+use crate::next_step::shell_word;
 use crate::output::Output;
 use crate::project::Project;
 use crate::sdk_sources::write_if_changed;
@@ -29,7 +30,7 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
         .port
         .or(project.config.dev.port)
         .unwrap_or(DEV_PORT);
-    check_port(port, &arguments)?;
+    check_port(port)?;
     let options = ChainOptions {
         data_dir: arguments
             .data_dir
@@ -132,14 +133,20 @@ async fn build_in_background(project: Project, home: Home, output: Output) -> Ou
 }
 
 /// Fails early, before anything is built, when the port is taken.
-fn check_port(port: u16, arguments: &DevArguments) -> Outcome<()> {
+fn check_port(port: u16) -> Outcome<()> {
     match TcpListener::bind(("127.0.0.1", port)) {
         Ok(_free) => Ok(()),
-        Err(error) => Err(port_failure(port, &error, &arguments.path)),
+        Err(error) => Err(port_failure(port, &error)),
     }
 }
 
-fn port_failure(port: u16, error: &std::io::Error, path: &Path) -> Failure {
+fn port_failure(port: u16, error: &std::io::Error) -> Failure {
+    let higher = port.max(1024)..=u16::MAX;
+    // 0 takes any, where none above is free.
+    let free = higher
+        .skip(1)
+        .find(|one| TcpListener::bind(("127.0.0.1", *one)).is_ok())
+        .unwrap_or(0);
     let shown = Failure::new(
         Exit::System,
         "portInUse",
@@ -148,11 +155,7 @@ fn port_failure(port: u16, error: &std::io::Error, path: &Path) -> Failure {
     .at(format!("127.0.0.1:{port}"))
     .expected("a free port")
     .found(error.to_string());
-    shown.next(format!(
-        "kumiki dev {} --port {}",
-        quoted(path),
-        port.wrapping_add(1).max(1024)
-    ))
+    shown.next(format!("kumiki dev --port {free}"))
 }
 
 fn interrupted() -> Failure {
@@ -230,7 +233,7 @@ fn suggestions(arguments: &DevArguments, placed: &[Placed]) -> Vec<String> {
     let project = if arguments.path == Path::new(".") {
         String::new()
     } else {
-        format!(" --project {}", quoted(&arguments.path))
+        format!(" --project {}", shell_word(&arguments.path))
     };
     let kumiki = program();
     match placed.first() {

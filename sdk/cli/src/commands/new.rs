@@ -9,6 +9,7 @@ use crate::archive;
 use crate::arguments::{NewArguments, Template};
 use crate::failure::{Exit, Failure, Outcome, quoted};
 use crate::home::Home;
+use crate::next_step::shell_word;
 use crate::output::Output;
 use crate::project::Project;
 use crate::sdk_sources::SdkSources;
@@ -27,7 +28,10 @@ pub(crate) fn run(arguments: &NewArguments, output: Output) -> Outcome<()> {
         .at(folder.display().to_string())
         .expected("a name that is free")
         .found(name)
-        .next(format!("kumiki new {name}-2")));
+        .next(format!(
+            "kumiki new {}",
+            shell_word(folder.with_file_name(format!("{name}-2")))
+        )));
     }
     let template = template_name(arguments.template);
     write(template, name, folder)?;
@@ -48,7 +52,7 @@ pub(crate) fn run(arguments: &NewArguments, output: Output) -> Outcome<()> {
     let text = format!(
         "made {}\nnext: cd {} && kumiki dev",
         project.folder.display(),
-        quoted(folder)
+        shell_word(folder)
     );
     output.data(&json, &text);
     Ok(())

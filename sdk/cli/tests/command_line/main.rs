@@ -149,10 +149,14 @@ fn check_mistakes(machine: &Machine) {
     ask(&["call", "counter", "increase", "amount=1", "--value", "5"]);
     ask(&["view", "counter", "increase", "amount=1"]);
     ask(&["call", "counter", "value"]);
-    ask(&["deploy", "counter", "--immutable", "--quiet"]);
+    ask(&["simulate", "counter", "value"]);
+    ask(&["view", "counter", "value", "--at", "99999"]);
+    let increase = ["call", "counter", "increase", "amount=1"];
+    ask(&[&increase[..], &["--nonce", "99"]].concat());
+    ask(&[&increase[..], &["--gas", "10"]].concat());
+    ask(&[&increase[..], &["--gas-price", "0"]].concat());
     ask(&["call", "counter", "reset", "--from", "bob"]);
     ask(&["call", "counter", "increase", "amount=18446744073709551615"]);
-    let increase = ["call", "counter", "increase", "amount=1"];
     let poor = ["--from", "poor", "--passphrase-file", "passphrase"];
     ask(&[&increase[..], &poor].concat());
     ask(&[&increase[..], &["--from", "poor"]].concat());
@@ -161,6 +165,9 @@ fn check_mistakes(machine: &Machine) {
     ]);
     ask(&["chain", "info", "--rpc", "http://127.0.0.1:1"]);
     ask(&["chain", "info", "--rpc", "localhost"]);
+    ask(&["account", "fund", "bob", "five"]);
+    ask(&["depoy"]);
+    ask(&["account", "fund", "--json"]);
     ask(&["chain", "info", "--network", "other"]);
     ask(&["chain", "info", "--network", "othr"]);
     ask(&["build", "--check", "bad.wasm"]);
@@ -173,6 +180,8 @@ fn check_mistakes(machine: &Machine) {
     ask(&["account", "new", "alice"]);
     ask(&["account", "show", "nobody"]);
     ask(&["new", "src"]);
+    ask(&["view", "countr", "value", "--project", "../counter"]);
+    ask(&["new", "it's"]);
     ask(&[
         "view",
         "counter",
