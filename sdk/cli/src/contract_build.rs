@@ -10,7 +10,7 @@ use kumiki_abi::metadata::Metadata;
 use kumiki_contract_build::{ContractBuild, TARGET};
 use kumiki_protocol::{Hash, limits, sha3_256};
 
-use crate::failure::{Exit, Failure, Outcome, quoted};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::home::Home;
 use crate::next_step::shell_word;
 use crate::output::Output;

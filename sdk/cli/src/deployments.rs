@@ -32,15 +32,7 @@ pub(crate) struct Deployments {
 impl Deployments {
     pub(crate) fn load(project: &Project) -> Outcome<Self> {
         let path = project.private_folder().join("deployments.json");
-        let chains = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Failure::new(Exit::System, "deploymentsMalformed", error.to_string())
-                    .at(path.display().to_string())
-                    .next(format!("rm {}", shell_word(&path)))
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(Failure::io(&path, &error)),
-        };
+        let chains = read(&path)?;
         Ok(Self { path, chains })
     }
 
@@ -100,7 +92,7 @@ fn read(path: &Path) -> Outcome<BTreeMap<String, ByName>> {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
             Failure::new(Exit::System, "deploymentsMalformed", error.to_string())
                 .at(path.display().to_string())
-                .next(format!("rm {}", quoted(path)))
+                .next(format!("rm {}", shell_word(path)))
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(error) => Err(Failure::io(path, &error)),

@@ -192,16 +192,6 @@ fn distance(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-/// A path as a shell reads it: as it is, or in single quotes where it has more than plain characters.
-pub(crate) fn quoted(path: &std::path::Path) -> String {
-    let text = path.display().to_string();
-    let plain = |one: char| one.is_ascii_alphanumeric() || "/._-+:@%,=".contains(one);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

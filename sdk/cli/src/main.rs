@@ -44,6 +44,8 @@ fn main() -> ExitCode {
         Ok(runtime) => {
             let chosen = arguments.command.chosen();
             let result = runtime.block_on(interruptible(arguments.command, output));
+            // What was interrupted may wait for a terminal for ever.
+            runtime.shutdown_background();
             result.map_err(|failure| failure.with_options(&chosen))
         }
         Err(error) => Err(Failure::new(Exit::System, "runtime", error.to_string())),

@@ -9,7 +9,7 @@ use kumiki_wallet::dev_account;
 
 use crate::arguments::NodeArguments;
 use crate::deployments::Deployments;
-use crate::failure::{Exit, Failure, Outcome, closest, quoted};
+use crate::failure::{Exit, Failure, Outcome, closest};
 use crate::home::Home;
 use crate::next_step::shell_word;
 use crate::project::{NetworkSection, Project, UserNetworks, read_toml};

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::DevArguments;
 use crate::commands::account::published;
 use crate::contract_build::{Builder, Built};
-use crate::failure::{Exit, Failure, Outcome, quoted};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::home::Home;
 use crate::network::{DEV_PORT, DEV_RPC_FILE};
 use crate::next_step::shell_word;
@@ -259,7 +259,7 @@ fn program() -> String {
     }
     let place = std::env::current_exe().unwrap_or_else(|_unknown| PathBuf::from("kumiki"));
     let here = std::env::current_dir().unwrap_or_default();
-    quoted(place.strip_prefix(&here).unwrap_or(&place))
+    shell_word(place.strip_prefix(&here).unwrap_or(&place))
 }
 
 /// Tells other commands where the project's chain runs, as long as it does.

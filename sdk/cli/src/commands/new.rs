@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::archive;
 use crate::arguments::{NewArguments, Template};
-use crate::failure::{Exit, Failure, Outcome, quoted};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::home::Home;
 use crate::next_step::shell_word;
 use crate::output::Output;

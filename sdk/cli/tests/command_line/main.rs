@@ -150,6 +150,7 @@ fn check_mistakes(machine: &Machine) {
     ask(&["view", "counter", "increase", "amount=1"]);
     ask(&["call", "counter", "value"]);
     ask(&["simulate", "counter", "value"]);
+    ask(&["deploy", "counter", "--immutable", "--quiet"]);
     ask(&["view", "counter", "value", "--at", "99999"]);
     let increase = ["call", "counter", "increase", "amount=1"];
     ask(&[&increase[..], &["--nonce", "99"]].concat());

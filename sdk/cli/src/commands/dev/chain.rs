@@ -89,14 +89,112 @@ fn node_config(options: &ChainOptions) -> NodeConfig {
 }
 
 fn node_failure(error: &NodeError, options: &ChainOptions) -> Failure {
-    let folder = options.data_dir.display().to_string();
+    if let NodeError::Rpc(ServeError::Config(error)) = error {
+        return Failure::new(Exit::Usage, "usage", "the chain cannot be served like that")
+            .at("--allow-host, --allow-origin")
+            .expected("hosts like dev.example, origins like https://app.example")
+            .found(error.to_string())
+            .next("kumiki dev --help");
+    }
+    let folder = &options.data_dir;
+    let other = format!("{}-2", folder.display());
     Failure::new(Exit::Node, "nodeStart", "the chain does not start")
-        .at(&folder)
+        .at(folder.display().to_string())
         .expected("a folder with a chain that no other node uses, or none yet")
         .found(error.to_string())
-        .next(format!(
-            "kumiki dev --port {} --data-dir {}",
-            options.port,
-            shell_word(format!("{folder}-2"))
-        ))
+        .next(format!("kumiki dev --data-dir {}", shell_word(other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// The status line that the chain answers a request with these header lines.
+    async fn status(chain: &DevChain, headers: &str) -> String {
+        let mut socket = TcpStream::connect(chain.node.rpc_address()).await.unwrap();
+        let request = format!("GET /health HTTP/1.1\r\nconnection: close\r\n{headers}\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn hosts_and_origins_that_are_allowed_are_answered_and_pages_of_this_machine_anyway() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ChainOptions {
+            data_dir: folder.path().join("dev"),
+            port: 0,
+            block_time_ms: None,
+            expose: false,
+            hosts: vec!["dev.example".to_owned()],
+            origins: vec!["https://app.example".to_owned()],
+        };
+        let chain = DevChain::start(options).await.unwrap();
+        let cases = [
+            ("host: localhost\r\n", true),
+            ("host: dev.example\r\n", true),
+            ("host: other.example\r\n", false),
+            ("host: localhost\r\norigin: https://app.example\r\n", true),
+            ("host: localhost\r\norigin: http://localhost:5173\r\n", true),
+            ("host: localhost\r\norigin: http://127.0.0.1:3000\r\n", true),
+            (
+                "host: localhost\r\norigin: http://localhost.example\r\n",
+                false,
+            ),
+            (
+                "host: localhost\r\norigin: https://other.example\r\n",
+                false,
+            ),
+            // A name that someone points at this machine gets a page of this machine nothing.
+            (
+                "host: other.example\r\norigin: http://localhost:5173\r\n",
+                false,
+            ),
+        ];
+        for (headers, answered) in cases {
+            let status = status(&chain, headers).await;
+            let expected = if answered {
+                "HTTP/1.1 200"
+            } else {
+                "HTTP/1.1 403"
+            };
+            assert!(status.starts_with(expected), "{headers}{status}");
+        }
+        chain.stop().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_host_that_is_none_is_a_mistake_of_the_command_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ChainOptions {
+            data_dir: folder.path().join("dev"),
+            port: 0,
+            block_time_ms: None,
+            expose: false,
+            hosts: vec!["http://dev.example".to_owned()],
+            origins: Vec::new(),
+        };
+        let failure = DevChain::start(options).await.err().unwrap().to_string();
+        assert!(failure.contains("http://dev.example"), "{failure}");
+        assert!(failure.contains("kumiki dev --help"), "{failure}");
+    }
+
+    #[test]
+    fn an_exposed_chain_listens_on_all_addresses() {
+        let mut options = ChainOptions {
+            data_dir: PathBuf::from("unused"),
+            port: 8_650,
+            block_time_ms: None,
+            expose: true,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+        };
+        assert!(node_config(&options).rpc.listen.ip().is_unspecified());
+        options.expose = false;
+        assert!(node_config(&options).rpc.listen.ip().is_loopback());
+    }
 }
