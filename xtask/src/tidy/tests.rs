@@ -70,8 +70,6 @@ fn unfinished_work_is_refused() {
         refused("a/b.rs", &format!("{GOOD}// {word}\n"), "finish it");
     }
     assert!(errors("a/b.rs", &format!("{GOOD}// to-do lists and FIXMENTS\n")).is_empty());
-    let child = format!("{GOOD}#[igno\u{72}e = \"run by another test as a process\"]\n");
-    assert!(errors("a/b.rs", &child).is_empty());
     let lazy = format!("{GOOD}#[igno\u{72}e = \"slow\"]\n");
     refused("a/b.rs", &lazy, "finish it");
 }
