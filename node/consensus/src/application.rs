@@ -9,6 +9,15 @@ use tokio::sync::oneshot;
 /// An answer that comes when the work is done. A closed one means that the application has stopped.
 pub type Pending<T> = oneshot::Receiver<T>;
 
+/// The block to go on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub block_hash: Hash,
+}
+
 /// What a proposer asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildRequest {
@@ -22,15 +31,26 @@ pub struct BuildRequest {
     pub proposer: PublicKey,
     /// Whether a block without transactions is wanted too.
     pub allow_empty: bool,
+    /// The blocks up to the parent, oldest first, as far down as the engine does not know them to be committed.
+    pub ancestors: Vec<Arc<Block>>,
 }
 
-/// A block and the proof that it is decided.
+/// A proposal to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRequest {
+    /// The block.
+    pub block: Arc<Block>,
+    /// The blocks up to its parent, as in [`BuildRequest`].
+    pub ancestors: Vec<Arc<Block>>,
+}
+
+/// A block that is decided, and the proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// The block.
     pub block: Arc<Block>,
-    /// The proof.
-    pub certificate: Certificate,
+    /// The proof; `None` where the engine knows only one for a later block, which decides all before it.
+    pub certificate: Option<Certificate>,
 }
 
 /// The chain, as an ordering engine sees it.
@@ -40,18 +60,21 @@ pub struct Decided {
 /// the work to the executor's queue and returns the receiving end of its answer. Work on one chain is done
 /// in the order in which it was asked for.
 pub trait Application: Send + Sync + 'static {
-    /// Builds a block on a decided parent. The answer is `None` when there is nothing to put into it and an
-    /// empty one is not wanted.
+    /// Builds a block. The answer is `None` when there is nothing to put into it and an empty one is not wanted, or
+    /// when its parent is not on the chain that was decided meanwhile. Where the results of the newest transactions
+    /// are not in a header yet, an empty block that settles them counts as wanted.
     fn build(&self, request: BuildRequest) -> Pending<Option<Arc<Block>>>;
 
-    /// Whether `block`, proposed by another validator, may be voted for: its form, parent, time, limits and the
-    /// results of earlier blocks that its header repeats. Nothing is executed for this unless the chain's
-    /// execution lag is 0.
-    fn check(&self, block: Arc<Block>) -> Pending<bool>;
+    /// Whether a block, proposed by another validator, may be voted for: its parent, time, limits and the results of
+    /// earlier blocks that its header repeats. Who may propose it and when is the engine's to check.
+    fn check(&self, request: CheckRequest) -> Pending<bool>;
 
     /// Takes a decided block. The answer comes when it, its certificate and what it leads to are synced to
-    /// disk. Heights come without gaps.
+    /// disk. Heights come without gaps; one that came before is answered again.
     fn commit(&self, decided: Decided) -> Pending<()>;
+
+    /// The newest block that [`Self::commit`] has stored.
+    fn tip(&self) -> Tip;
 
     /// The validators that sign the block at `height`; `None` where the chain does not know them yet.
     fn validators(&self, height: Height) -> Option<Arc<ValidatorSet>>;

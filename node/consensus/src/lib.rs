@@ -5,7 +5,8 @@
 //! contract, reads a clock of its own or touches a disk.
 
 mod application;
+pub mod simplex;
 mod solo;
 
-pub use application::{Application, BuildRequest, Decided, Pending};
-pub use solo::{Clock, Ended, Sealing, Solo, Tip};
+pub use application::{Application, BuildRequest, CheckRequest, Decided, Pending, Tip};
+pub use solo::{Clock, Ended, Sealing, Solo};

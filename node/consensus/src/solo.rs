@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kumiki_protocol::{Certificate, Hash, Height, SecretKey, ValidatorSet};
+use kumiki_protocol::{Certificate, Hash, Proposal, SecretKey, ValidatorSet};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::{Application, BuildRequest, Decided};
+use crate::{Application, BuildRequest, Decided, Tip};
 
 #[cfg(test)]
 mod tests;
@@ -29,15 +29,6 @@ pub enum Sealing {
     },
     /// One block per interval, empty or not.
     Every(Duration),
-}
-
-/// The block to go on from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tip {
-    /// Its height.
-    pub height: Height,
-    /// Its hash.
-    pub block_hash: Hash,
 }
 
 /// Why a driver returned.
@@ -155,6 +146,7 @@ impl<A: Application> Solo<A> {
             time_ms: (self.clock)(),
             proposer: self.key.public_key(),
             allow_empty,
+            ancestors: Vec::new(),
         };
         let built = self.application.build(request).await;
         let Some(block) = built.map_err(|_closed| Ended::ApplicationGone)? else {
@@ -163,12 +155,14 @@ impl<A: Application> Solo<A> {
         let block_hash = block.hash();
         let certificate = Certificate::sign(
             &self.genesis_hash,
-            height,
-            block_hash,
+            Proposal::solo(height, block_hash),
             &validators,
             &[&self.key],
         );
-        let committed = self.application.commit(Decided { block, certificate });
+        let committed = self.application.commit(Decided {
+            block,
+            certificate: Some(certificate),
+        });
         committed.await.map_err(|_closed| Ended::ApplicationGone)?;
         Ok(Some(Tip { height, block_hash }))
     }

@@ -11,6 +11,6 @@ mod refusal;
 mod shared;
 
 pub use admission::ChainRules;
-pub use pool::{Candidate, Inserted, Mempool, MempoolLimits, PoolSize, Removal};
+pub use pool::{BlockRoom, Candidate, Inserted, Mempool, MempoolLimits, PoolSize, Removal};
 pub use refusal::Refusal;
 pub use shared::{AdmissionStats, AdmittedHook, ChainHead, SharedMempool};

@@ -102,6 +102,32 @@ pub struct PoolSize {
     pub senders: usize,
 }
 
+/// What a block in the making has room for.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockRoom<'a> {
+    /// Encoded bytes.
+    pub bytes_max: usize,
+    /// Gas limits together.
+    pub gas_max: Gas,
+    /// Height of the block: what is valid no longer is left out.
+    pub height: Height,
+    /// The nonce after the last one that blocks before this one already have, by sender, where those are not
+    /// executed yet.
+    pub in_flight: &'a BTreeMap<Address, Nonce>,
+}
+
+static NOTHING_IN_FLIGHT: BTreeMap<Address, Nonce> = BTreeMap::new();
+
+impl BlockRoom<'static> {
+    /// Room for all that waits on an executed chain.
+    pub const UNLIMITED: Self = Self {
+        bytes_max: usize::MAX,
+        gas_max: Gas::MAX,
+        height: 0,
+        in_flight: &NOTHING_IN_FLIGHT,
+    };
+}
+
 /// Order in which blocks take the first transactions of senders: higher price, then earlier arrival.
 type HeadKey = (Reverse<u64>, u64, Address);
 /// Order in which senders lose their last transaction: lowest rank, then latest arrival.
@@ -279,12 +305,12 @@ impl Mempool {
         }
     }
 
-    /// The next transactions for a block: by gas price across senders, by nonce within each, at most `bytes_max`
-    /// encoded bytes and `gas_max` of gas limits. They stay in the pool.
+    /// The next transactions for a block: by gas price across senders, by nonce within each, as far as there is
+    /// room. They stay in the pool.
     #[must_use]
-    pub fn candidates(&self, bytes_max: usize, gas_max: Gas) -> Vec<Candidate> {
+    pub fn candidates(&self, room: &BlockRoom<'_>) -> Vec<Candidate> {
         let mut chosen = Vec::new();
-        let (mut bytes_left, mut gas_left) = (bytes_max, gas_max);
+        let (mut bytes_left, mut gas_left) = (room.bytes_max, room.gas_max);
         let mut unfitting = 0;
         let mut heads = self.heads.iter().peekable();
         let mut successors: BTreeMap<HeadKey, Nonce> = BTreeMap::new();
@@ -308,10 +334,23 @@ impl Mempool {
             let Some(queue) = self.queues.get(&sender) else {
                 continue;
             };
+            let in_flight = room.in_flight.get(&sender).copied();
+            if nonce.is_none()
+                && let Some(after) = in_flight.filter(|after| *after > queue.nonce())
+            {
+                if let Some(successor) = queue.get(after) {
+                    successors.insert(successor.head_key(), after);
+                }
+                continue;
+            }
             let nonce = nonce.unwrap_or(queue.nonce());
             let Some(entry) = queue.get(nonce) else {
                 continue;
             };
+            // It waits for its removal at the next head; so does what comes after it.
+            if entry.candidate.transaction.body.valid_until < room.height {
+                continue;
+            }
             let gas = entry.candidate.transaction.body.gas_limit;
             if entry.candidate.size > bytes_left || gas > gas_left {
                 unfitting += 1;

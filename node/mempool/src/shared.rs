@@ -6,14 +6,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kumiki_protocol::{
-    AccountRecord, Address, BatchVerifier, Gas, Height, Nonce, Rejection, SignatureItem,
-    Transaction, TransactionHash,
+    AccountRecord, Address, BatchVerifier, Height, Nonce, Rejection, SignatureItem, Transaction,
+    TransactionHash,
 };
 use kumiki_state::{StateError, StateReader};
 use tokio::sync::{Notify, oneshot};
 
 use crate::admission::{Unverified, read_account};
-use crate::{Candidate, ChainRules, Mempool, MempoolLimits, PoolSize, Refusal, Removal};
+use crate::{BlockRoom, Candidate, ChainRules, Mempool, MempoolLimits, PoolSize, Refusal, Removal};
 
 #[cfg(test)]
 mod tests;
@@ -336,8 +336,8 @@ impl SharedMempool {
 
     /// The next transactions for a block; see [`Mempool::candidates`].
     #[must_use]
-    pub fn candidates(&self, bytes_max: usize, gas_max: Gas) -> Vec<Candidate> {
-        lock(&self.pooled).pool.candidates(bytes_max, gas_max)
+    pub fn candidates(&self, room: &BlockRoom<'_>) -> Vec<Candidate> {
+        lock(&self.pooled).pool.candidates(room)
     }
 
     /// Returns once a block could be built.

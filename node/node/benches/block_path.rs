@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kumiki_executor::{BlockInput, Executor, Selection, Signatures, genesis_changes};
-use kumiki_mempool::{Candidate, Mempool, MempoolLimits};
+use kumiki_mempool::{BlockRoom, Candidate, Mempool, MempoolLimits};
 use kumiki_protocol::{
     AccountRecord, BatchVerifier, Block, Encode, SecretKey, SignatureItem, Transaction,
 };
@@ -110,7 +110,7 @@ fn pool(transactions: &[Transaction]) -> Vec<Transaction> {
     );
     let start = Instant::now();
     let chosen: Vec<Transaction> = pool
-        .candidates(usize::MAX, u64::MAX)
+        .candidates(&BlockRoom::UNLIMITED)
         .into_iter()
         .map(|one| Arc::unwrap_or_clone(one.transaction))
         .collect();

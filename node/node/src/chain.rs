@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::sync::{Arc, mpsc};
 
-use kumiki_consensus::{Application, BuildRequest, Decided, Pending};
+use kumiki_consensus::{Application, BuildRequest, CheckRequest, Decided, Pending, Tip};
 use kumiki_mempool::SharedMempool;
 use kumiki_protocol::{Block, Height, ValidatorSet};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Work for the executor thread, in the order in which it is done.
 pub(crate) enum Task {
     Build(BuildRequest, oneshot::Sender<Option<Arc<Block>>>),
-    Check(Arc<Block>, oneshot::Sender<bool>),
+    Check(CheckRequest, oneshot::Sender<bool>),
     Commit(Decided, oneshot::Sender<()>),
     Blocks(Height, usize, oneshot::Sender<Vec<Decided>>),
 }
@@ -23,6 +23,7 @@ pub struct Chain {
     tasks: mpsc::Sender<Task>,
     mempool: Arc<SharedMempool>,
     validators: Arc<ValidatorSet>,
+    heads: watch::Receiver<kumiki_storage::Tip>,
 }
 
 impl Chain {
@@ -30,11 +31,13 @@ impl Chain {
         tasks: mpsc::Sender<Task>,
         mempool: Arc<SharedMempool>,
         validators: Arc<ValidatorSet>,
+        heads: watch::Receiver<kumiki_storage::Tip>,
     ) -> Self {
         Self {
             tasks,
             mempool,
             validators,
+            heads,
         }
     }
 
@@ -51,12 +54,20 @@ impl Application for Chain {
         self.ask(|reply| Task::Build(request, reply))
     }
 
-    fn check(&self, block: Arc<Block>) -> Pending<bool> {
-        self.ask(|reply| Task::Check(block, reply))
+    fn check(&self, request: CheckRequest) -> Pending<bool> {
+        self.ask(|reply| Task::Check(request, reply))
     }
 
     fn commit(&self, decided: Decided) -> Pending<()> {
         self.ask(|reply| Task::Commit(decided, reply))
+    }
+
+    fn tip(&self) -> Tip {
+        let head = *self.heads.borrow();
+        Tip {
+            height: head.height,
+            block_hash: head.block_hash,
+        }
     }
 
     /// The set changes nowhere yet, so it is the same for every height.

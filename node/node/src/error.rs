@@ -102,6 +102,18 @@ pub enum Fatal {
         /// The tip.
         tip: Height,
     },
+    /// A block is not in the store, which has a later one.
+    #[error("block {height} is missing from the store: it is damaged")]
+    Missing {
+        /// The block.
+        height: Height,
+    },
+    /// The state names no validators: the store is damaged.
+    #[error("after height {height} the state names no validators: the store is damaged")]
+    NoValidators {
+        /// The block.
+        height: Height,
+    },
     /// A thread of this node panicked, which is a bug; its message is in the log.
     #[error("the {thread} thread panicked")]
     Panicked {

@@ -1,21 +1,28 @@
 //! Own the chain's one writer: build, check, execute and commit blocks, one task after the other.
+//!
+//! On a chain with execution lag K, building and checking a block only compare it with the result of the block K
+//! before it, which is executed by then, or is executed here and now where its decision came late.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use kumiki_consensus::{BuildRequest, Decided};
-use kumiki_executor::{BlockInput, ExecutedBlock, Executor, Selection, Signatures};
-use kumiki_mempool::{ChainHead, SharedMempool};
+use kumiki_consensus::{BuildRequest, CheckRequest, Decided};
+use kumiki_executor::{Executor, Signatures};
+use kumiki_mempool::{BlockRoom, ChainHead, SharedMempool};
 use kumiki_protocol::{
-    Block, ExecutedState, Genesis, Hash, Header, Height, PROTOCOL_VERSION, Receipt, Transaction,
+    Block, Encode as _, ExecutedState, Genesis, Hash, Header, Height, PROTOCOL_VERSION, Receipt,
+    Transaction,
 };
-use kumiki_storage::{BlockCommit, Prepared, Snapshot, Storage, Tip};
+use kumiki_storage::{BlockCommit, Snapshot, Storage, StorageError, Tip};
 use tokio::sync::watch;
 
 use crate::chain::Task;
 use crate::metrics::observe;
 use crate::{Fatal, NodeMetrics};
+use ahead::{Executed, Outcome, Outline, validators_hash};
 
+mod ahead;
 #[cfg(test)]
 mod tests;
 
@@ -26,239 +33,305 @@ pub(crate) struct ExecutorThread {
     pub(crate) mempool: Arc<SharedMempool>,
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) genesis_hash: Hash,
-    pub(crate) validators_hash: Hash,
     pub(crate) heads: watch::Sender<Tip>,
     pub(crate) metrics: NodeMetrics,
     pub(crate) tip: Tip,
     pub(crate) state: Arc<Snapshot>,
-    /// The block built last, executed and not yet committed.
-    pub(crate) built: Option<Built>,
+    /// Results and transaction counts of the committed blocks that headers to come commit to.
+    settled: BTreeMap<Height, (ExecutedState, u32)>,
+    /// Blocks after the tip that are executed and not committed, each the child of the one before.
+    ahead: Vec<Executed>,
 }
 
-/// A block with all it leads to.
-pub(crate) struct Built {
-    block: Arc<Block>,
-    block_hash: Hash,
-    receipts: Vec<Receipt>,
-    prepared: Prepared,
-    gas_used: u64,
-}
-
-/// What a block's header fixes before it is executed.
-struct Outline {
-    height: Height,
-    time_ms: u64,
-    proposer: kumiki_protocol::PublicKey,
+/// What an [`ExecutorThread`] shares with the rest of the node.
+pub(crate) struct Shared {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) mempool: Arc<SharedMempool>,
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) heads: watch::Sender<Tip>,
+    pub(crate) metrics: NodeMetrics,
 }
 
 impl ExecutorThread {
+    /// A thread's work on the chain as it is stored.
+    pub(crate) fn open(shared: Shared) -> Result<Self, Fatal> {
+        let failed = |source| Fatal::Storage { height: 0, source };
+        let tip = shared.storage.tip();
+        let tip = tip.ok_or_else(|| failed(StorageError::NotInitialised))?;
+        let lag = u64::from(shared.genesis.parameters.execution_lag);
+        let settled = settled(&shared.storage, tip.height, lag)?;
+        Ok(Self {
+            state: Arc::new(shared.storage.snapshot().map_err(failed)?),
+            genesis_hash: shared.genesis.hash(),
+            storage: shared.storage,
+            executor: shared.executor,
+            mempool: shared.mempool,
+            genesis: shared.genesis,
+            heads: shared.heads,
+            metrics: shared.metrics,
+            tip,
+            settled,
+            ahead: Vec::new(),
+        })
+    }
+
     /// Does tasks until their sender goes away.
     pub(crate) fn run(mut self, tasks: &mpsc::Receiver<Task>) -> Result<(), Fatal> {
         while let Ok(task) = tasks.recv() {
-            // An engine that no longer waits for an answer is stopping; the work stands all the same.
-            match task {
-                Task::Build(request, reply) => drop(reply.send(self.build(&request)?)),
-                Task::Check(block, reply) => drop(reply.send(self.check(block)?)),
-                Task::Commit(decided, reply) => drop(reply.send(self.commit(&decided)?)),
-                Task::Blocks(from, count, reply) => drop(reply.send(self.blocks(from, count)?)),
-            }
+            self.step(task)?;
         }
         Ok(())
     }
 
-    fn build(&mut self, request: &BuildRequest) -> Result<Option<Arc<Block>>, Fatal> {
-        if request.height != self.tip.height + 1 || request.parent != self.tip.block_hash {
-            return Err(Fatal::NotNext {
-                found: request.height,
-                tip: self.tip.height,
-            });
+    /// Does one task.
+    pub(crate) fn step(&mut self, task: Task) -> Result<(), Fatal> {
+        // An engine that no longer waits for an answer is stopping; the work stands all the same.
+        match task {
+            Task::Build(request, reply) => drop(reply.send(self.build(&request)?)),
+            Task::Check(request, reply) => drop(reply.send(self.check(&request)?)),
+            Task::Commit(decided, reply) => drop(reply.send(self.commit(&decided)?)),
+            Task::Blocks(from, count, reply) => drop(reply.send(self.blocks(from, count)?)),
         }
+        Ok(())
+    }
+
+    fn lag(&self) -> u64 {
+        u64::from(self.genesis.parameters.execution_lag)
+    }
+
+    fn build(&mut self, request: &BuildRequest) -> Result<Option<Arc<Block>>, Fatal> {
+        let height = request.height;
+        let Some(above) = self.above_tip(&request.ancestors, &request.parent, height) else {
+            return Ok(None);
+        };
+        let parent_time_ms = above
+            .last()
+            .map_or(self.tip.time_ms, |block| block.header.time_ms);
+        let outline = Outline {
+            height,
+            time_ms: request.time_ms.max(parent_time_ms),
+            proposer: request.proposer,
+        };
+        let transactions = self.select(height, &above);
+        let settles = self.lag() > 0 && self.is_unsettled(height, &above);
+        let allow_empty = request.allow_empty || settles;
+        if transactions.is_empty() && !allow_empty {
+            return Ok(None);
+        }
+        if self.lag() == 0 {
+            return self.build_executed(&outline, request, &above, transactions, allow_empty);
+        }
+        let Some(result) = self.result_for(height, &above)? else {
+            return Ok(None);
+        };
+        let header = self.header(&outline, request.parent, &transactions, result);
+        Ok(Some(Arc::new(Block {
+            header,
+            transactions,
+        })))
+    }
+
+    fn select(&self, height: Height, above: &[Arc<Block>]) -> Vec<Transaction> {
         let start = Instant::now();
         let parameters = &self.genesis.parameters;
-        let bytes_max = usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX);
-        let transactions: Vec<Transaction> = self
+        let room = BlockRoom {
+            bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
+            gas_max: parameters.block_gas_max,
+            height,
+            in_flight: &Self::in_flight(above),
+        };
+        let transactions = self
             .mempool
-            .candidates(bytes_max, parameters.block_gas_max)
+            .candidates(&room)
             .into_iter()
             .map(|candidate| Arc::unwrap_or_clone(candidate.transaction))
             .collect();
         observe(&self.metrics.select_seconds, start.elapsed());
-        if transactions.is_empty() && !request.allow_empty {
-            return Ok(None);
-        }
-        let outline = Outline {
-            height: request.height,
-            time_ms: request.time_ms.max(self.tip.time_ms),
-            proposer: request.proposer,
-        };
+        transactions
+    }
+
+    /// Builds a block whose header commits to its own result.
+    fn build_executed(
+        &mut self,
+        outline: &Outline,
+        request: &BuildRequest,
+        above: &[Arc<Block>],
+        transactions: Vec<Transaction>,
+        allow_empty: bool,
+    ) -> Result<Option<Arc<Block>>, Fatal> {
+        self.execute_ahead(above)?;
+        self.ahead.truncate(above.len());
         // Every transaction of the mempool was verified when it was admitted.
-        let executed = self.execute(
-            &outline,
-            transactions,
-            Selection::DropRejected,
-            Signatures::Verified,
-        )?;
-        self.mempool.reject(&executed.dropped);
-        let dropped = u64::try_from(executed.dropped.len()).unwrap_or(u64::MAX);
-        self.metrics.dropped.inc_by(dropped);
-        if executed.transactions.is_empty() && !request.allow_empty {
+        let selection = self.selection();
+        let outcome = self.execute(outline, transactions, selection, Signatures::Verified)?;
+        let dropped = &outcome.executed.dropped;
+        self.mempool.reject(dropped);
+        let count = u64::try_from(dropped.len()).unwrap_or(u64::MAX);
+        self.metrics.dropped.inc_by(count);
+        if outcome.executed.transactions.is_empty() && !allow_empty {
             return Ok(None);
         }
-        let built = self.finish(&outline, executed)?;
+        let built = self.finish(outline, request.parent, outcome);
         let block = Arc::clone(&built.block);
-        self.built = Some(built);
+        self.ahead.push(built);
         Ok(Some(block))
     }
 
-    fn execute(
+    fn finish(&self, outline: &Outline, parent: Hash, mut outcome: Outcome) -> Executed {
+        let transactions = std::mem::take(&mut outcome.executed.transactions);
+        let header = self.header(outline, parent, &transactions, outcome.result);
+        let block = Block {
+            header,
+            transactions,
+        };
+        Executed::new(Arc::new(block), outcome)
+    }
+
+    fn header(
         &self,
         outline: &Outline,
-        transactions: Vec<Transaction>,
-        selection: Selection,
-        signatures: Signatures,
-    ) -> Result<ExecutedBlock, Fatal> {
-        let start = Instant::now();
-        let input = BlockInput {
-            height: outline.height,
-            time_ms: outline.time_ms,
-            proposer: outline.proposer,
-        };
-        let base = Arc::clone(&self.state);
-        let executed = self
-            .executor
-            .execute_block(base, &input, transactions, selection, signatures)
-            .map_err(|source| Fatal::Execution {
-                height: outline.height,
-                source,
-            })?;
-        observe(&self.metrics.execute_seconds, start.elapsed());
-        Ok(executed)
-    }
-
-    /// Works out the root and makes the header.
-    fn finish(&self, outline: &Outline, executed: ExecutedBlock) -> Result<Built, Fatal> {
-        let start = Instant::now();
-        let height = outline.height;
-        let prepared = self
-            .storage
-            .prepare(&executed.changes)
-            .map_err(|source| Fatal::Storage { height, source })?;
-        let header = Header {
+        parent: Hash,
+        transactions: &[Transaction],
+        executed: ExecutedState,
+    ) -> Header {
+        Header {
             version: PROTOCOL_VERSION,
             genesis_hash: self.genesis_hash,
-            height,
-            parent: self.tip.block_hash,
+            height: outline.height,
+            parent,
             time_ms: outline.time_ms,
             proposer: outline.proposer,
-            transactions_root: Block::transactions_root(&executed.transactions),
-            transactions_count: u32::try_from(executed.transactions.len())
+            transactions_root: Block::transactions_root(transactions),
+            transactions_count: u32::try_from(transactions.len())
                 .expect("a block's bytes are bounded by a u32, so its transactions are too"),
-            executed: ExecutedState {
-                height,
-                state_root: prepared.state_root,
-                state_entries: prepared.state_entries,
-                receipts_root: executed.receipts_root,
-                next_validators_hash: self.validators_hash,
-            },
-        };
-        let block_hash = header.hash();
-        observe(&self.metrics.root_seconds, start.elapsed());
-        Ok(Built {
-            block: Arc::new(Block {
-                header,
-                transactions: executed.transactions,
-            }),
-            block_hash,
-            receipts: executed.receipts,
-            prepared,
-            gas_used: executed.gas_used,
-        })
+            executed,
+        }
     }
 
-    /// Whether another's proposal is what this node would get from its transactions. With no execution lag this
-    /// takes executing it; what was executed is kept for its commit.
-    fn check(&mut self, block: Arc<Block>) -> Result<bool, Fatal> {
+    /// Whether another's proposal may be voted for. On a chain without execution lag this takes executing it; what
+    /// was executed is kept for its commit.
+    fn check(&mut self, request: &CheckRequest) -> Result<bool, Fatal> {
+        let block = &request.block;
         let header = &block.header;
-        let parameters = &self.genesis.parameters;
-        let bytes_max = usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX);
-        let (mut bytes, mut gas) = (0_usize, 0_u64);
-        for transaction in &block.transactions {
-            bytes = bytes.saturating_add(kumiki_protocol::Encode::encoded_size(transaction));
-            gas = gas.saturating_add(transaction.body.gas_limit);
-        }
-        if header.height != self.tip.height + 1
-            || header.parent != self.tip.block_hash
-            || header.time_ms < self.tip.time_ms
-            || bytes > bytes_max
-            || gas > parameters.block_gas_max
+        let height = header.height;
+        let Some(above) = self.above_tip(&request.ancestors, &header.parent, height) else {
+            return Ok(false);
+        };
+        let parent_time_ms = above
+            .last()
+            .map_or(self.tip.time_ms, |block| block.header.time_ms);
+        if header.version != PROTOCOL_VERSION
+            || header.genesis_hash != self.genesis_hash
+            || header.time_ms < parent_time_ms
+            || !self.fits(&block.transactions)
         {
             return Ok(false);
         }
-        let built = self.execute_decided(&block)?;
+        if self.lag() > 0 {
+            return Ok(self.result_for(height, &above)? == Some(header.executed));
+        }
+        self.execute_ahead(&above)?;
+        self.ahead.truncate(above.len());
+        let outcome = self.execute_proposed(block)?;
+        let built = self.finish(&Outline::of(block), header.parent, outcome);
         let accepted = built.block.header == *header;
         if accepted {
-            self.built = Some(built);
+            self.ahead.push(built);
         }
         Ok(accepted)
     }
 
-    /// Executes a block made elsewhere.
-    fn execute_decided(&self, block: &Block) -> Result<Built, Fatal> {
-        let outline = Outline {
-            height: block.header.height,
-            time_ms: block.header.time_ms,
-            proposer: block.header.proposer,
-        };
-        let executed = self.execute(
-            &outline,
-            block.transactions.clone(),
-            Selection::DropRejected,
+    fn execute_proposed(&self, block: &Block) -> Result<Outcome, Fatal> {
+        let transactions = block.transactions.clone();
+        let selection = self.selection();
+        self.execute(
+            &Outline::of(block),
+            transactions,
+            selection,
             Signatures::Verify,
-        )?;
-        self.finish(&outline, executed)
+        )
     }
 
+    fn fits(&self, transactions: &[Transaction]) -> bool {
+        let parameters = &self.genesis.parameters;
+        let bytes_max = usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX);
+        let (mut bytes, mut gas) = (0_usize, 0_u64);
+        for transaction in transactions {
+            bytes = bytes.saturating_add(transaction.encoded_size());
+            gas = gas.saturating_add(transaction.body.gas_limit);
+        }
+        bytes <= bytes_max && gas <= parameters.block_gas_max
+    }
+
+    /// Executes a decided block, if that is not done, and stores it. A block that is stored already is
+    /// acknowledged again: an engine that stopped before it saw the first answer repeats it.
     fn commit(&mut self, decided: &Decided) -> Result<(), Fatal> {
         let header = &decided.block.header;
         let height = header.height;
+        let not_next = Fatal::NotNext {
+            found: height,
+            tip: self.tip.height,
+        };
+        if height <= self.tip.height {
+            let failed = |source| Fatal::Storage { height, source };
+            let stored = self.storage.header(height).map_err(failed)?;
+            let same = stored.is_some_and(|stored| stored == *header);
+            return if same { Ok(()) } else { Err(not_next) };
+        }
         if height != self.tip.height + 1 || header.parent != self.tip.block_hash {
-            return Err(Fatal::NotNext {
+            return Err(not_next);
+        }
+        let expected = self.expected(&decided.block)?;
+        if header.executed != expected {
+            return Err(Fatal::WrongResult {
+                height,
+                decided: Box::new(header.executed),
+                executed: Box::new(expected),
+            });
+        }
+        self.execute_ahead(std::slice::from_ref(&decided.block))?;
+        let executed = self.ahead.remove(0);
+        let start = Instant::now();
+        self.storage
+            .commit(BlockCommit {
+                block: &executed.block,
+                certificate: decided.certificate.as_ref(),
+                receipts: &executed.receipts,
+                prepared: executed.prepared,
+            })
+            .map_err(|source| Fatal::Storage { height, source })?;
+        observe(&self.metrics.commit_seconds, start.elapsed());
+        let result = executed.result;
+        self.tip = Tip {
+            height,
+            block_hash: executed.block_hash,
+            time_ms: header.time_ms,
+            state_root: result.state_root,
+            state_entries: result.state_entries,
+        };
+        self.settle(result, header.transactions_count);
+        self.publish(&executed.block, executed.gas_used)
+    }
+
+    /// The result that the header of a decided block, the next after the tip, must commit to.
+    fn expected(&mut self, block: &Arc<Block>) -> Result<ExecutedState, Fatal> {
+        let height = block.header.height;
+        if self.lag() > 0 {
+            let known = self.result_for(height, &[])?;
+            return known.ok_or(Fatal::NotNext {
                 found: height,
                 tip: self.tip.height,
             });
         }
-        let block_hash = header.hash();
-        let built = match self.built.take() {
-            Some(built) if built.block_hash == block_hash => built,
-            Some(_) | None => self.execute_decided(&decided.block)?,
-        };
-        if built.block_hash != block_hash {
-            return Err(Fatal::WrongResult {
-                height,
-                decided: Box::new(header.executed),
-                executed: Box::new(built.block.header.executed),
-            });
-        }
-        let start = Instant::now();
-        let failed = |source| Fatal::Storage { height, source };
-        self.storage
-            .commit(BlockCommit {
-                block: &built.block,
-                certificate: &decided.certificate,
-                receipts: &built.receipts,
-                prepared: built.prepared,
-            })
-            .map_err(failed)?;
-        observe(&self.metrics.commit_seconds, start.elapsed());
-        let executed = built.block.header.executed;
-        self.tip = Tip {
-            height,
-            block_hash,
-            time_ms: header.time_ms,
-            state_root: executed.state_root,
-            state_entries: executed.state_entries,
-        };
-        self.publish(&built.block, built.gas_used)
+        self.execute_ahead(std::slice::from_ref(block))?;
+        Ok(self.ahead[0].result)
+    }
+
+    fn settle(&mut self, result: ExecutedState, transactions: u32) {
+        self.settled.insert(result.height, (result, transactions));
+        let first = result.height.saturating_sub(self.lag());
+        self.settled = self.settled.split_off(&first);
     }
 
     /// Lets everybody see the new head. Only here, after the commit, does a transaction count as final.
@@ -303,16 +376,39 @@ impl ExecutorThread {
         let mut decided = Vec::new();
         // Genesis has no certificate; every peer has it anyway.
         for height in (from.max(1)..=self.tip.height).take(count_max) {
-            let block = self.storage.block(height).map_err(failed)?;
-            let certificate = self.storage.certificate(height).map_err(failed)?;
-            let (Some(block), Some(certificate)) = (block, certificate) else {
+            let Some(block) = self.storage.block(height).map_err(failed)? else {
                 break;
             };
             decided.push(Decided {
                 block: Arc::new(block),
-                certificate,
+                certificate: self.storage.certificate(height).map_err(failed)?,
             });
         }
         Ok(decided)
     }
+}
+
+/// The results of the newest blocks that headers to come commit to, with how many transactions those have.
+fn settled(
+    storage: &Storage,
+    tip: Height,
+    lag: u64,
+) -> Result<BTreeMap<Height, (ExecutedState, u32)>, Fatal> {
+    let mut settled = BTreeMap::new();
+    for height in tip.saturating_sub(lag)..=tip {
+        let failed = |source| Fatal::Storage { height, source };
+        let header = storage.header(height).map_err(failed)?;
+        let header = header.ok_or(Fatal::Missing { height })?;
+        let receipts = storage.receipts(height).map_err(failed)?;
+        let state = storage.snapshot_at(height).map_err(failed)?;
+        let result = ExecutedState {
+            height,
+            state_root: state.state_root(),
+            state_entries: state.state_entries(),
+            receipts_root: Receipt::root(&receipts.unwrap_or_default()),
+            next_validators_hash: validators_hash(height, &state)?,
+        };
+        settled.insert(height, (result, header.transactions_count));
+    }
+    Ok(settled)
 }

@@ -36,6 +36,7 @@ pub fn dev_genesis(accounts: &[Address], balance: Amount, time_ms: u64) -> Genes
             .collect(),
         parameters: Parameters {
             execution_lag: 0,
+            epoch_blocks: u32::MAX,
             gas_price_min: 1,
             // A gas is about a nanosecond at worst, so no block takes much longer than a second.
             block_gas_max: 1_000_000_000,

@@ -15,7 +15,7 @@ use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use crate::executor_thread::ExecutorThread;
+use crate::executor_thread::{ExecutorThread, Shared};
 use crate::genesis::genesis_block;
 use crate::metrics::MempoolCollector;
 use crate::threads::{self, Alarm, Threads, spawn_admission, spawn_executor};
@@ -206,19 +206,14 @@ impl Opened {
         let rpc = kumiki_rpc::serve(context, self.config.rpc).await?;
         let rpc_address = rpc.address();
         let genesis_hash = self.genesis.hash();
-        let executor_thread = ExecutorThread {
+        let executor_thread = ExecutorThread::open(Shared {
             storage: Arc::clone(&self.storage),
             executor: Arc::clone(&self.executor),
             mempool: Arc::clone(&mempool),
             genesis: Arc::clone(&self.genesis),
-            genesis_hash,
-            validators_hash: self.validators.hash(),
             heads,
             metrics,
-            tip: self.tip,
-            state: self.state,
-            built: None,
-        };
+        })?;
         let threads = Threads {
             executor: spawn_executor(executor_thread, task_queue, Alarm::of(&alarm))?,
             admission: (0..self.config.admission_threads.max(1))
@@ -226,7 +221,12 @@ impl Opened {
                 .collect::<Result<_, _>>()?,
         };
         let solo = Solo {
-            application: Arc::new(Chain::new(tasks, Arc::clone(&mempool), self.validators)),
+            application: Arc::new(Chain::new(
+                tasks,
+                Arc::clone(&mempool),
+                self.validators,
+                heads_seen.clone(),
+            )),
             key: self.config.validator,
             genesis_hash,
             sealing: self.config.sealing,

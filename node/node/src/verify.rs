@@ -1,5 +1,6 @@
 //! Execute a whole chain again from its genesis and compare every result.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use kumiki_executor::{
     BlockInput, ExecutionFailure, Executor, Selection, Signatures, genesis_changes,
 };
 use kumiki_protocol::{
-    Block, CertificateError, ExecutedState, Genesis, Hash, Height, Transaction, ValidatorSet,
+    Block, Certificate, CertificateError, ExecutedState, Genesis, Hash, Height, Transaction,
+    ValidatorSet,
 };
 use kumiki_storage::{BlockCommit, Storage, StorageError, StorageOptions};
 use kumiki_vm::Vm;
@@ -23,6 +25,8 @@ pub struct Verified {
     pub transactions: u64,
     /// The state root after the last one.
     pub state_root: Hash,
+    /// The newest blocks without a certificate of their own or of a later one: other nodes have it.
+    pub uncertified: u64,
 }
 
 /// Why a chain is not what its blocks lead to, or could not be verified.
@@ -90,11 +94,14 @@ pub fn verify_chain(storage: &Storage, vm: Vm, scratch: &Path) -> Result<Verifie
         blocks: 0,
         transactions: 0,
         state_root: replay.state_root()?,
+        uncertified: 0,
     };
     for height in 1..=tip.height {
         let count = replay.step(storage, height)?;
         verified.blocks += 1;
         verified.transactions += count;
+        // A certificate decides all blocks before its own.
+        verified.uncertified = height - replay.certified;
     }
     verified.state_root = replay.state_root()?;
     Ok(verified)
@@ -106,6 +113,12 @@ struct Replay {
     genesis_hash: Hash,
     validators: ValidatorSet,
     parent: Hash,
+    /// The newest height with a certificate.
+    certified: Height,
+    /// Blocks between a block and the header that holds its result.
+    lag: u64,
+    /// Results that headers to come must hold.
+    results: BTreeMap<Height, ExecutedState>,
 }
 
 impl Replay {
@@ -120,6 +133,9 @@ impl Replay {
             genesis_hash: genesis.hash(),
             validators,
             parent: block.hash(),
+            certified: 0,
+            lag: u64::from(genesis.parameters.execution_lag),
+            results: BTreeMap::from([(0, block.header.executed)]),
         })
     }
 
@@ -146,7 +162,7 @@ impl Replay {
     fn step(&mut self, storage: &Storage, height: Height) -> Result<u64, VerifyError> {
         let missing = || VerifyError::Missing { height };
         let block = storage.block(height)?.ok_or_else(missing)?;
-        let certificate = storage.certificate(height)?.ok_or_else(missing)?;
+        let certificate = storage.certificate(height)?;
         let stored_receipts = storage.receipts(height)?.ok_or_else(missing)?;
         let block_hash = block.hash();
         let (header, transactions) = (&block.header, &block.transactions);
@@ -154,13 +170,12 @@ impl Replay {
         if header.height != height
             || header.parent != self.parent
             || header.transactions_root != root
-            || certificate.block != block_hash
         {
             return Err(VerifyError::NotNext { height });
         }
-        certificate
-            .verify(&self.genesis_hash, &self.validators)
-            .map_err(|source| VerifyError::Certificate { height, source })?;
+        if let Some(certificate) = &certificate {
+            self.check_certificate(height, &block_hash, certificate)?;
+        }
         let executed = self.execute(&block, transactions.clone())?;
         let prepared = self.copy.prepare(&executed.changes)?;
         let found = ExecutedState {
@@ -170,18 +185,38 @@ impl Replay {
             receipts_root: executed.receipts_root,
             next_validators_hash: self.validators.hash(),
         };
-        compare(height, header.executed, found)?;
+        self.results.insert(height, found);
+        let settled = height.saturating_sub(self.lag);
+        self.results = self.results.split_off(&settled);
+        let expected = self.results.get(&settled).ok_or_else(missing)?;
+        compare(height, header.executed, *expected)?;
         if stored_receipts != executed.receipts {
             return Err(VerifyError::Missing { height });
         }
         self.copy.commit(BlockCommit {
             block: &block,
-            certificate: &certificate,
+            certificate: certificate.as_ref(),
             receipts: &executed.receipts,
             prepared,
         })?;
         self.parent = block_hash;
         Ok(u64::from(header.transactions_count))
+    }
+
+    fn check_certificate(
+        &mut self,
+        height: Height,
+        block_hash: &Hash,
+        certificate: &Certificate,
+    ) -> Result<(), VerifyError> {
+        if certificate.proposal.block != *block_hash {
+            return Err(VerifyError::NotNext { height });
+        }
+        certificate
+            .verify(&self.genesis_hash, &self.validators)
+            .map_err(|source| VerifyError::Certificate { height, source })?;
+        self.certified = height;
+        Ok(())
     }
 
     fn execute(

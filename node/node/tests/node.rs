@@ -91,7 +91,7 @@ async fn certificates_verify_against_the_validators_of_genesis() {
     let certificate = node.storage().certificate(height).unwrap().unwrap();
     let validators = node.genesis().validator_set().unwrap();
     let header = node.storage().header(height).unwrap().unwrap();
-    assert_eq!(certificate.block, header.hash());
+    assert_eq!(certificate.proposal.block, header.hash());
     assert_eq!(
         certificate.verify(&node.genesis().hash(), &validators),
         Ok(())

@@ -119,7 +119,7 @@ impl Bench {
         self.storage
             .commit(BlockCommit {
                 block: &block,
-                certificate: &certificate,
+                certificate: Some(&certificate),
                 receipts: &receipts,
                 prepared,
             })

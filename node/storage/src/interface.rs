@@ -57,8 +57,8 @@ pub struct Tip {
 pub struct BlockCommit<'a> {
     /// The block.
     pub block: &'a Block,
-    /// Why it is final.
-    pub certificate: &'a Certificate,
+    /// Why it is final; `None` where only a later block has a proof.
+    pub certificate: Option<&'a Certificate>,
     /// One per transaction, in order.
     pub receipts: &'a [Receipt],
     /// What it changes, prepared on the tip.

@@ -112,6 +112,21 @@ impl Storage {
         prepare_on(Some(head.tip), &head.tree, changes, &head.view)
     }
 
+    /// Works out the state that `changes` lead to from what `before` is prepared to, which will be `tip` once it is
+    /// committed and whose state `reader` reads. Writes nothing.
+    ///
+    /// # Errors
+    /// When the store fails or is found damaged.
+    pub fn prepare_after(
+        &self,
+        before: &Prepared,
+        tip: Tip,
+        reader: &dyn StateReader,
+        changes: &StateChanges,
+    ) -> Result<Prepared, StorageError> {
+        prepare_on(Some(tip), &before.tree, changes, reader)
+    }
+
     /// Adds the next block with all it leads to, atomically; on return it is synced to disk.
     ///
     /// # Errors
@@ -130,7 +145,7 @@ impl Storage {
         if commit.prepared.base != Some(tip) {
             return Err(StorageError::StalePrepared);
         }
-        let parts = (commit.block, Some(commit.certificate), commit.receipts);
+        let parts = (commit.block, commit.certificate, commit.receipts);
         self.write(&mut writer, parts, commit.prepared, &[])
     }
 
@@ -359,9 +374,8 @@ fn check_result(
         && (executed.state_root != prepared.state_root
             || executed.state_entries != prepared.state_entries);
     let other_receipts = receipts.len() != block.transactions.len();
-    let other_block = certificate.is_some_and(|certificate| {
-        certificate.block != block.hash() || certificate.height != header.height
-    });
+    let other_block =
+        certificate.is_some_and(|certificate| certificate.proposal.block != block.hash());
     if wrong_state || other_receipts || other_block {
         return Err(StorageError::WrongResult {
             height: header.height,

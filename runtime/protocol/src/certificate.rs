@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use parity_scale_codec::{Decode, Encode, Input};
 
 use crate::{
-    BatchVerifier, Hash, Height, PublicKey, SecretKey, Signature, SignatureItem, limits, sha3_256,
+    BatchVerifier, Hash, Proposal, PublicKey, SecretKey, Signature, SignatureItem, Vote, limits,
+    sha3_256,
 };
 
-const VOTE_DOMAIN: &[u8] = b"kumiki/finalize/v1";
 const SET_DOMAIN: &[u8] = b"kumiki/validators/v1";
 
 /// The validators of one epoch, in the order that certificates count them by. Every seat counts the same.
@@ -22,19 +22,15 @@ pub struct ValidatorSet {
 pub struct CertificateSignature {
     /// Position in the validator set.
     pub validator: u16,
-    /// Signature over [`Certificate::sign_bytes`].
+    /// Signature over a [`Vote::Finalize`] for the proposal.
     pub signature: Signature,
 }
 
 /// The proof that more than two thirds of a validator set decided a block.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Certificate {
-    /// Height of the block.
-    pub height: Height,
-    /// The round of the protocol in which it was decided.
-    pub view: u64,
-    /// Hash of the block.
-    pub block: Hash,
+    /// What was decided, and in which round.
+    pub proposal: Proposal,
     /// Signatures by rising validator position.
     pub signatures: Vec<CertificateSignature>,
 }
@@ -115,25 +111,15 @@ impl Decode for ValidatorSet {
 }
 
 impl Certificate {
-    /// The bytes validators sign to decide `block` on the chain of `genesis_hash`.
-    #[must_use]
-    pub fn sign_bytes(genesis_hash: &Hash, height: Height, view: u64, block: &Hash) -> Vec<u8> {
-        let mut bytes = VOTE_DOMAIN.to_vec();
-        (genesis_hash, height, view, block).encode_to(&mut bytes);
-        bytes
-    }
-
     /// The certificate that those of `keys` who belong to `validators` make together.
     #[must_use]
     pub fn sign(
         genesis_hash: &Hash,
-        height: Height,
-        block: Hash,
+        proposal: Proposal,
         validators: &ValidatorSet,
         keys: &[&SecretKey],
     ) -> Self {
-        let view = height;
-        let message = Self::sign_bytes(genesis_hash, height, view, &block);
+        let message = Vote::Finalize(proposal).sign_bytes(genesis_hash);
         let by_position: BTreeMap<u16, Signature> = keys
             .iter()
             .filter_map(|key| Some((validators.position(&key.public_key())?, key.sign(&message))))
@@ -146,14 +132,12 @@ impl Certificate {
             })
             .collect();
         Self {
-            height,
-            view,
-            block,
+            proposal,
             signatures,
         }
     }
 
-    /// Verifies that a quorum of `validators` decided `self.block` on the chain of `genesis_hash`.
+    /// Verifies that a quorum of `validators` decided the proposed block on the chain of `genesis_hash`.
     ///
     /// # Errors
     /// The first reason why it proves nothing.
@@ -182,7 +166,7 @@ impl Certificate {
                 quorum: validators.quorum(),
             });
         }
-        let message = Self::sign_bytes(genesis_hash, self.height, self.view, &self.block);
+        let message = Vote::Finalize(self.proposal).sign_bytes(genesis_hash);
         let items: Vec<SignatureItem<'_>> = self
             .signatures
             .iter()

@@ -3,7 +3,7 @@
 use parity_scale_codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Amount, Gas, Hash, PublicKey, ValidatorSet, limits, sha3_256};
+use crate::{Address, Amount, Gas, Hash, Height, PublicKey, ValidatorSet, limits, sha3_256};
 
 const DOMAIN: &[u8] = b"kumiki/genesis/v1";
 
@@ -36,6 +36,9 @@ pub struct GenesisAccount {
 pub struct Parameters {
     /// Blocks between a block and the header that holds its result: 0 on a solo chain.
     pub execution_lag: u8,
+    /// Blocks of one epoch: the validators of an epoch sign all its blocks. Epoch e has the heights from e times this
+    /// on; genesis counts as the first block of epoch 0.
+    pub epoch_blocks: u32,
     /// The least that a transaction may pay for a unit of gas, in base units.
     pub gas_price_min: u64,
     /// The most gas that the transactions of one block may ask for together.
@@ -96,6 +99,26 @@ pub enum GenesisError {
     },
 }
 
+impl Parameters {
+    /// The epoch that the block at `height` belongs to.
+    #[must_use]
+    pub fn epoch_of(&self, height: Height) -> u64 {
+        height / u64::from(self.epoch_blocks.max(1))
+    }
+
+    /// The height of the first block of `epoch`.
+    #[must_use]
+    pub fn first_height(&self, epoch: u64) -> Height {
+        epoch.saturating_mul(u64::from(self.epoch_blocks))
+    }
+
+    /// The height of the last block of `epoch`.
+    #[must_use]
+    pub fn last_height(&self, epoch: u64) -> Height {
+        self.first_height(epoch.saturating_add(1)).saturating_sub(1)
+    }
+}
+
 impl Genesis {
     /// What every transaction and header names the chain by.
     #[must_use]
@@ -131,6 +154,11 @@ impl Genesis {
         let parameters = &self.parameters;
         let in_range = [
             ("execution_lag", parameters.execution_lag <= 16),
+            (
+                "epoch_blocks",
+                parameters.epoch_blocks
+                    >= limits::EPOCH_BLOCKS_MIN.max(2 * u32::from(parameters.execution_lag)),
+            ),
             ("gas_price_min", parameters.gas_price_min > 0),
             (
                 "block_gas_max",

@@ -17,6 +17,7 @@ mod receipt;
 mod signature;
 pub mod state_key;
 mod transaction;
+mod vote;
 
 pub use address::{Address, AddressError};
 pub use block::{Block, ExecutedState, Header};
@@ -32,6 +33,7 @@ pub use signature::{
 };
 pub use state_key::{AccountRecord, CodeRecord, ContractRecord};
 pub use transaction::{Action, FormError, Transaction, TransactionBody, TransactionHash};
+pub use vote::{Proposal, Vote};
 
 /// Distance of a block from genesis, which is height 0.
 pub type Height = u64;

@@ -4,6 +4,7 @@
 //! `docs/spec/state.md` is the prose. Nothing here names a database or does I/O; what is stored is reached
 //! through [`StateReader`].
 
+mod changed;
 mod ics23;
 mod journal;
 mod key_bits;
@@ -13,6 +14,7 @@ pub mod proof;
 mod reader;
 mod tree;
 
+pub use changed::ChangedState;
 pub use journal::{AccessSet, Checkpoint, Journal, StateChanges};
 pub use memory::MemoryState;
 pub use merged::{Ended, is_empty_range, scan_merged};

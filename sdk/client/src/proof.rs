@@ -98,7 +98,7 @@ impl ProofAnchor {
             .ok_or_else(|| unproven("the header has no certificate"))?
             .to_certificate()
             .ok_or_else(|| unproven("the certificate is malformed"))?;
-        if certificate.block != header.hash() || certificate.height != header.height {
+        if certificate.proposal.block != header.hash() {
             return Err(unproven("the certificate is for another header"));
         }
         certificate

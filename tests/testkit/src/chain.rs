@@ -2,7 +2,7 @@
 
 use kumiki_protocol::{
     Amount, Block, Certificate, ChainKind, ExecutedState, Genesis, GenesisAccount, Hash, Header,
-    PROTOCOL_VERSION, Parameters, SecretKey, Transaction, ValidatorSet,
+    PROTOCOL_VERSION, Parameters, Proposal, SecretKey, Transaction, ValidatorSet,
 };
 
 use crate::{account, validator};
@@ -29,6 +29,7 @@ pub fn genesis() -> Genesis {
             .collect(),
         parameters: Parameters {
             execution_lag: 0,
+            epoch_blocks: u32::MAX,
             gas_price_min: 1,
             block_gas_max: 10_000_000_000,
             block_bytes_max: 8 << 20,
@@ -102,8 +103,7 @@ impl Chain {
         let signers: Vec<&SecretKey> = self.keys.iter().collect();
         let certificate = Certificate::sign(
             &self.genesis_hash,
-            header.height,
-            header.hash(),
+            Proposal::solo(header.height, header.hash()),
             &self.validators,
             &signers,
         );

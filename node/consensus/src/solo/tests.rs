@@ -2,12 +2,12 @@
 
 use std::sync::Mutex;
 
-use kumiki_protocol::{Block, Header, Transaction};
+use kumiki_protocol::{Block, Header, Height, Transaction};
 use kumiki_testkit::{Draft, account, genesis, validator};
 use tokio::sync::{Notify, oneshot};
 
 use super::*;
-use crate::Pending;
+use crate::{CheckRequest, Pending};
 
 /// A chain in memory that puts what waits into blocks and executes nothing.
 struct MemoryChain {
@@ -83,7 +83,16 @@ impl Application for MemoryChain {
         })))
     }
 
-    fn check(&self, _block: Arc<Block>) -> Pending<bool> {
+    fn tip(&self) -> Tip {
+        let decided = self.decided.lock().unwrap();
+        let newest = decided.last().map(|last| &last.block);
+        Tip {
+            height: newest.map_or(0, |block| block.header.height),
+            block_hash: newest.map_or(Hash::ZERO, |block| block.hash()),
+        }
+    }
+
+    fn check(&self, _request: CheckRequest) -> Pending<bool> {
         self.answer(false)
     }
 
@@ -147,10 +156,15 @@ async fn a_waiting_transaction_is_sealed_under_a_certificate_of_the_validator_se
     let block = &decided[0].block;
     assert_eq!((block.header.height, block.transactions.len()), (1, 1));
     assert_eq!(block.header.time_ms, 1_234);
-    assert_eq!(decided[0].certificate.block, block.hash());
+    assert_eq!(
+        decided[0].certificate.as_ref().unwrap().proposal.block,
+        block.hash()
+    );
     let validators = chain.genesis.validator_set().unwrap();
     let verdict = decided[0]
         .certificate
+        .as_ref()
+        .unwrap()
         .verify(&chain.genesis.hash(), &validators);
     assert_eq!(verdict, Ok(()));
 }

@@ -319,7 +319,7 @@ proptest! {
                 prop_assert!(pool.contains(&one.hash));
             }
             for (bytes, gas) in [(usize::MAX, u64::MAX), (2_500, u64::MAX), (usize::MAX, 1_800)] {
-                prop_assert_eq!(nonces(&pool.candidates(bytes, gas)), model.candidates(bytes, gas));
+                prop_assert_eq!(nonces(&pool.candidates(&BlockRoom { bytes_max: bytes, gas_max: gas, ..BlockRoom::UNLIMITED })), model.candidates(bytes, gas));
             }
             prop_assert_eq!(pool.has_candidates(), !model.candidates(usize::MAX, u64::MAX).is_empty());
         }
@@ -392,11 +392,11 @@ fn a_refused_newcomer_displaces_nobody() {
         let one = candidate(sender, 0, price, 1_499, 1, 50);
         pool.insert(one, &at_nonce(0)).unwrap();
     }
-    let before = nonces(&pool.candidates(usize::MAX, u64::MAX));
+    let before = nonces(&pool.candidates(&BlockRoom::UNLIMITED));
     // Room for it takes the cheap one and one of the others, which pay more than it does.
     let refused = pool.insert(candidate(5, 0, 5, 2_500, 1, 50), &at_nonce(0));
     assert_eq!(refused, Err(Refusal::PoolFull { price_min: 10 }));
-    assert_eq!(nonces(&pool.candidates(usize::MAX, u64::MAX)), before);
+    assert_eq!(nonces(&pool.candidates(&BlockRoom::UNLIMITED)), before);
 }
 
 #[test]
@@ -423,4 +423,40 @@ fn a_transaction_behind_a_rejected_one_stays_and_waits() {
     pool.reject(&first.hash, Rejection::InsufficientFunds);
     pool.reject(&second.hash, Rejection::NonceGap);
     assert!(pool.contains(&second.hash) && !pool.has_candidates());
+}
+
+#[test]
+fn what_earlier_blocks_have_already_is_left_out_and_its_successors_are_not() {
+    let mut pool = Mempool::new(LIMITS);
+    for (sender, nonce) in [(0, 0), (0, 1), (0, 2), (1, 0), (2, 0)] {
+        let one = candidate(sender, nonce, 5, 100, 1, 50);
+        pool.insert(one, &at_nonce(0)).unwrap();
+    }
+    let in_flight = BTreeMap::from([(address(0), 2), (address(1), 1)]);
+    let room = BlockRoom {
+        in_flight: &in_flight,
+        ..BlockRoom::UNLIMITED
+    };
+    let chosen = pool.candidates(&room);
+    let mut found: Vec<(Address, Nonce)> = chosen
+        .iter()
+        .map(|one| (one.sender, one.transaction.body.nonce))
+        .collect();
+    found.sort_unstable();
+    let mut expected = vec![(address(0), 2), (address(2), 0)];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_no_longer_valid_at_the_blocks_height_is_left_out() {
+    let mut pool = Mempool::new(LIMITS);
+    pool.insert(candidate(0, 0, 5, 100, 1, 50), &at_nonce(0))
+        .unwrap();
+    let at = |height| BlockRoom {
+        height,
+        ..BlockRoom::UNLIMITED
+    };
+    assert_eq!(pool.candidates(&at(50)).len(), 1);
+    assert_eq!(pool.candidates(&at(51)).len(), 0);
 }

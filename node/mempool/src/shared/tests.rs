@@ -147,7 +147,7 @@ async fn a_forged_signature_among_many_is_the_only_one_refused() {
         assert_eq!(submission.await.unwrap(), expected);
     }
     // Nonces 2 to 5 of ten senders, of which one sender's nonce 3 is missing.
-    let candidates = running.pool.candidates(usize::MAX, u64::MAX);
+    let candidates = running.pool.candidates(&BlockRoom::UNLIMITED);
     assert_eq!((running.pool.size().count, candidates.len()), (39, 37));
 }
 
@@ -245,7 +245,7 @@ async fn a_transaction_admitted_while_a_block_takes_the_one_before_it_is_not_stu
         };
         running.pool.advance(before, &[]).unwrap();
         let hash = running.pool.submit(second).await.unwrap();
-        let candidates = running.pool.candidates(usize::MAX, u64::MAX);
+        let candidates = running.pool.candidates(&BlockRoom::UNLIMITED);
         let hashes: Vec<_> = candidates.iter().map(|one| one.hash).collect();
         assert_eq!(hashes, [hash], "after {reads_before} reads");
     }

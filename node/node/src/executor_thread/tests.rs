@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use kumiki_executor::genesis_changes;
+use kumiki_executor::{Selection, genesis_changes};
 use kumiki_mempool::{ChainRules, MempoolLimits, Removal};
-use kumiki_protocol::{Certificate, Rejection};
+use kumiki_protocol::{Certificate, Proposal, Rejection};
 use kumiki_storage::StorageOptions;
 use kumiki_testkit::{Draft, account};
 use kumiki_vm::{EngineKind, Vm, VmConfig};
@@ -14,12 +14,20 @@ use super::*;
 use crate::genesis::genesis_block;
 use crate::{dev_genesis, dev_validator_key};
 
+mod lag;
+
 /// What account 0 has.
 const BALANCE: u128 = 1 << 80;
 
 /// An executor thread over a new chain, to be driven by hand.
 fn thread(dir: &Path) -> ExecutorThread {
-    let genesis = dev_genesis(&[account(0).address], BALANCE, 1_000);
+    lagging_thread(dir, 0)
+}
+
+/// The same on a chain whose headers hold the result of the block `lag` before.
+fn lagging_thread(dir: &Path, lag: u8) -> ExecutorThread {
+    let mut genesis = dev_genesis(&[account(0).address], BALANCE, 1_000);
+    genesis.parameters.execution_lag = lag;
     let validators = genesis.validator_set().unwrap();
     let storage = Storage::open(dir, StorageOptions::default()).unwrap();
     let changes = genesis_changes(&genesis);
@@ -40,19 +48,15 @@ fn thread(dir: &Path) -> ExecutorThread {
         height: 0,
         state: Arc::<Snapshot>::clone(&state),
     };
-    ExecutorThread {
+    let shared = Shared {
         storage: Arc::new(storage),
         executor: Arc::new(Executor::new(vm, &genesis)),
         mempool: Arc::new(SharedMempool::new(MempoolLimits::STANDARD, rules, head)),
-        genesis_hash: genesis.hash(),
         genesis: Arc::new(genesis),
-        validators_hash: validators.hash(),
         heads: watch::channel(tip).0,
         metrics: NodeMetrics::register(&mut Registry::default()),
-        tip,
-        state,
-        built: None,
-    }
+    };
+    ExecutorThread::open(shared).unwrap()
 }
 
 fn request(thread: &ExecutorThread) -> BuildRequest {
@@ -62,7 +66,17 @@ fn request(thread: &ExecutorThread) -> BuildRequest {
         time_ms: 5,
         proposer: dev_validator_key().public_key(),
         allow_empty: true,
+        ancestors: Vec::new(),
     }
+}
+
+/// Looks at a proposal on the tip.
+fn checked(thread: &mut ExecutorThread, block: Arc<Block>) -> bool {
+    let request = CheckRequest {
+        block,
+        ancestors: Vec::new(),
+    };
+    thread.check(&request).unwrap()
 }
 
 fn decide(thread: &ExecutorThread, block: Arc<Block>) -> Decided {
@@ -70,12 +84,14 @@ fn decide(thread: &ExecutorThread, block: Arc<Block>) -> Decided {
     let key = dev_validator_key();
     let certificate = Certificate::sign(
         &thread.genesis_hash,
-        block.header.height,
-        block.hash(),
+        Proposal::solo(block.header.height, block.hash()),
         &validators,
         &[&key],
     );
-    Decided { block, certificate }
+    Decided {
+        block,
+        certificate: Some(certificate),
+    }
 }
 
 fn transfer(thread: &ExecutorThread, nonce: u64, amount: u128) -> Transaction {
@@ -104,7 +120,8 @@ fn foreign_block_with(thread: &mut ExecutorThread, transaction: Transaction) -> 
             Signatures::Verify,
         )
         .unwrap();
-    let built = thread.finish(&outline, executed).unwrap();
+    let parent = thread.tip.block_hash;
+    let built = thread.finish(&outline, parent, executed);
     Arc::unwrap_or_clone(built.block)
 }
 
@@ -175,7 +192,7 @@ fn a_block_made_elsewhere_is_checked_committed_and_served() {
     let dir = tempfile::tempdir().unwrap();
     let mut thread = thread(dir.path());
     let block = Arc::new(foreign_block(&mut thread));
-    assert!(thread.check(Arc::clone(&block)).unwrap());
+    assert!(checked(&mut thread, Arc::clone(&block)));
     let decided = decide(&thread, block);
     thread.commit(&decided).unwrap();
     assert_eq!(thread.tip.height, 1);
@@ -198,7 +215,7 @@ fn a_proposal_with_another_result_time_or_parent_is_not_voted_for() {
     for change in changes {
         let mut altered = block.clone();
         change(&mut altered);
-        assert!(!thread.check(Arc::new(altered)).unwrap());
+        assert!(!checked(&mut thread, Arc::new(altered)));
     }
 }
 
@@ -223,11 +240,28 @@ fn a_decided_block_with_another_result_stops_the_node_with_both_results() {
 }
 
 #[test]
-fn heights_that_do_not_follow_stop_the_node() {
+fn decided_heights_that_do_not_follow_stop_the_node() {
     let dir = tempfile::tempdir().unwrap();
     let mut thread = thread(dir.path());
-    let mut request = request(&thread);
-    request.height = 9;
-    let error = thread.build(&request).unwrap_err();
+    let mut block = foreign_block(&mut thread);
+    block.header.height = 9;
+    let decided = decide(&thread, Arc::new(block));
+    let error = thread.commit(&decided).unwrap_err();
     assert!(matches!(error, Fatal::NotNext { found: 9, tip: 0 }));
+}
+
+#[test]
+fn a_decided_block_that_comes_again_is_acknowledged_and_another_at_its_height_stops_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let block = foreign_block(&mut thread);
+    let decided = decide(&thread, Arc::new(block.clone()));
+    thread.commit(&decided).unwrap();
+    thread.commit(&decided).unwrap();
+    assert_eq!(thread.tip.height, 1);
+    let mut other = block;
+    other.header.time_ms += 1;
+    let decided = decide(&thread, Arc::new(other));
+    let error = thread.commit(&decided).unwrap_err();
+    assert!(matches!(error, Fatal::NotNext { found: 1, tip: 1 }));
 }

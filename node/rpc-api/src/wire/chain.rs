@@ -2,7 +2,7 @@
 
 use kumiki_protocol::{
     Address, Certificate, CertificateSignature, ChainKind, ExecutedState, Gas, Genesis, Hash,
-    Header, Height, Nonce, PublicKey, Signature,
+    Header, Height, Nonce, Proposal, PublicKey, Signature,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,8 @@ pub struct ChainInfo {
 pub struct ChainParameters {
     /// Blocks between a block and the header that holds its result.
     pub execution_lag: u8,
+    /// Blocks of one epoch, within which the validators stay the same.
+    pub epoch_blocks: u32,
     /// The least that a transaction may pay for a unit of gas.
     pub gas_price_min: Decimal,
     /// The most gas the transactions of one block may ask for together.
@@ -59,6 +61,7 @@ impl From<&Genesis> for ChainParameters {
         let parameters = &genesis.parameters;
         Self {
             execution_lag: parameters.execution_lag,
+            epoch_blocks: parameters.epoch_blocks,
             gas_price_min: Decimal(parameters.gas_price_min.into()),
             block_gas_max: parameters.block_gas_max,
             block_bytes_max: parameters.block_bytes_max,
@@ -194,10 +197,12 @@ pub struct CertificateSignatureView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateView {
-    /// Height of the block.
-    pub height: Height,
-    /// The round in which it was decided.
+    /// The epoch whose validators decided it.
+    pub epoch: u64,
+    /// The round of the epoch in which it was decided.
     pub view: u64,
+    /// The round of the block it builds on.
+    pub parent_view: u64,
     /// Hash of the block.
     #[schemars(with = "HashText")]
     pub block: Hash,
@@ -208,9 +213,10 @@ pub struct CertificateView {
 impl From<&Certificate> for CertificateView {
     fn from(certificate: &Certificate) -> Self {
         Self {
-            height: certificate.height,
-            view: certificate.view,
-            block: certificate.block,
+            epoch: certificate.proposal.epoch,
+            view: certificate.proposal.view,
+            parent_view: certificate.proposal.parent_view,
+            block: certificate.proposal.block,
             signatures: certificate
                 .signatures
                 .iter()
@@ -235,9 +241,12 @@ impl CertificateView {
             })
         });
         Some(Certificate {
-            height: self.height,
-            view: self.view,
-            block: self.block,
+            proposal: Proposal {
+                epoch: self.epoch,
+                view: self.view,
+                parent_view: self.parent_view,
+                block: self.block,
+            },
             signatures: signatures.collect::<Option<_>>()?,
         })
     }

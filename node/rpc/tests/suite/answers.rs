@@ -42,7 +42,7 @@ fn verified(node: &LiveNode, signed: &SignedHeader) -> Header {
         .unwrap()
         .to_certificate()
         .unwrap();
-    assert_eq!(certificate.block, header.hash());
+    assert_eq!(certificate.proposal.block, header.hash());
     let validators = node.genesis.validator_set().unwrap();
     certificate
         .verify(&node.genesis.hash(), &validators)

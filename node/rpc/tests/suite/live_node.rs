@@ -7,7 +7,7 @@ use std::time::Duration;
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use kumiki_executor::{BlockInput, Executor, Selection, Signatures, genesis_changes};
-use kumiki_mempool::{ChainHead, ChainRules, MempoolLimits, SharedMempool};
+use kumiki_mempool::{BlockRoom, ChainHead, ChainRules, MempoolLimits, SharedMempool};
 use kumiki_protocol::{Address, Encode, ExecutedState, Genesis, Hash, Transaction, sha3_256};
 use kumiki_rpc::{RpcContext, ServerConfig, ServerHandle, serve};
 use kumiki_rpc_api::{Bytes, HealthStatus, Limits};
@@ -172,7 +172,7 @@ impl LiveNode {
         self.storage
             .commit(BlockCommit {
                 block: &block,
-                certificate: &certificate,
+                certificate: Some(&certificate),
                 receipts: &executed.receipts,
                 prepared,
             })
@@ -192,7 +192,7 @@ impl LiveNode {
             self.mempool.candidate_waits().await;
             tokio::task::yield_now().await;
         }
-        let waiting = self.mempool.candidates(usize::MAX, u64::MAX);
+        let waiting = self.mempool.candidates(&BlockRoom::UNLIMITED);
         let transactions = waiting
             .iter()
             .map(|one| Transaction::clone(&one.transaction));

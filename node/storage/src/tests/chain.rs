@@ -109,7 +109,7 @@ impl TestChain {
         let made = &self.made[index];
         storage.commit(BlockCommit {
             block: &made.block,
-            certificate: made.certificate.as_ref().unwrap(),
+            certificate: made.certificate.as_ref(),
             receipts: &made.receipts,
             prepared: storage.prepare(&made.changes)?,
         })

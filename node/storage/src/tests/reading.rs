@@ -109,7 +109,7 @@ fn blocks_that_do_not_follow_are_refused_and_change_nothing() {
     let commit = |prepared, block, receipts| {
         storage.commit(BlockCommit {
             block,
-            certificate: last.certificate.as_ref().unwrap(),
+            certificate: last.certificate.as_ref(),
             receipts,
             prepared,
         })

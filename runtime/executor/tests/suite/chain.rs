@@ -67,6 +67,7 @@ impl Chain {
                 .collect(),
             parameters: Parameters {
                 execution_lag: 0,
+                epoch_blocks: u32::MAX,
                 gas_price_min: GAS_PRICE,
                 block_gas_max: 10_000_000_000,
                 block_bytes_max: 1 << 20,

@@ -1,7 +1,8 @@
 //! Show that nothing but a quorum's own signatures on this very block makes a certificate.
 
 use kumiki_protocol::{
-    Certificate, CertificateError, Decode, Encode, Hash, PublicKey, SecretKey, ValidatorSet,
+    Certificate, CertificateError, Decode, Encode, Hash, Proposal, PublicKey, SecretKey,
+    ValidatorSet,
 };
 use kumiki_testkit::validator;
 
@@ -29,7 +30,12 @@ fn a_quorum_decides_and_so_do_all() {
     assert_eq!(verify(&samples::certificate()), Ok(()));
     let (set, keys) = samples::validators();
     let all: Vec<&SecretKey> = keys.iter().collect();
-    let certificate = Certificate::sign(&genesis_hash(), 1, samples::hash(1), &set, &all);
+    let certificate = Certificate::sign(
+        &genesis_hash(),
+        Proposal::solo(1, samples::hash(1)),
+        &set,
+        &all,
+    );
     assert_eq!(certificate.signatures.len(), 4);
     assert_eq!(verify(&certificate), Ok(()));
 }
@@ -62,13 +68,14 @@ fn positions_rise_and_lie_in_the_set() {
 }
 
 #[test]
-fn a_signature_holds_for_one_chain_height_view_and_block() {
+fn a_signature_holds_for_one_chain_epoch_view_parent_and_block() {
     let first = CertificateError::Signature {
         validator: samples::certificate().signatures[0].validator,
     };
-    refused(|one| one.height += 1, &first);
-    refused(|one| one.view += 1, &first);
-    refused(|one| one.block = samples::hash(9), &first);
+    refused(|one| one.proposal.epoch += 1, &first);
+    refused(|one| one.proposal.view += 1, &first);
+    refused(|one| one.proposal.parent_view += 1, &first);
+    refused(|one| one.proposal.block = samples::hash(9), &first);
     let (set, _keys) = samples::validators();
     let other_chain = samples::certificate().verify(&samples::hash(9), &set);
     assert_eq!(other_chain, Err(first));
@@ -79,7 +86,12 @@ fn a_certificate_of_other_validators_proves_nothing() {
     let keys: Vec<SecretKey> = (10..14).map(validator).collect();
     let set = ValidatorSet::new(keys.iter().map(SecretKey::public_key).collect()).unwrap();
     let signers: Vec<&SecretKey> = keys.iter().collect();
-    let foreign = Certificate::sign(&genesis_hash(), 42, samples::block().hash(), &set, &signers);
+    let foreign = Certificate::sign(
+        &genesis_hash(),
+        Proposal::solo(42, samples::block().hash()),
+        &set,
+        &signers,
+    );
     assert_eq!(foreign.verify(&genesis_hash(), &set), Ok(()));
     assert_eq!(
         verify(&foreign),

@@ -2,8 +2,8 @@
 
 use kumiki_conformance::Golden;
 use kumiki_protocol::{
-    AccountRecord, Address, Block, Certificate, ChainKind, CodeRecord, ContractRecord, Decode,
-    Encode, Receipt, Rejection, ResultCode, Status, limits, merkle, sha2_256, sha3_256, state_key,
+    AccountRecord, Address, Block, ChainKind, CodeRecord, ContractRecord, Decode, Encode, Receipt,
+    Rejection, ResultCode, Status, Vote, limits, merkle, sha2_256, sha3_256, state_key,
 };
 use kumiki_testkit::{account, validator};
 
@@ -100,7 +100,7 @@ fn blocks_and_certificates_encode_and_hash_as_ever() {
     }
     let certificate = samples::certificate();
     let genesis_hash = samples::genesis().hash();
-    let sign_bytes = Certificate::sign_bytes(&genesis_hash, 42, 42, &block.hash());
+    let sign_bytes = Vote::Finalize(certificate.proposal).sign_bytes(&genesis_hash);
     golden.add("certificate.sign_bytes", hex::encode(sign_bytes));
     add(
         &mut golden,

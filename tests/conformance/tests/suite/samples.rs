@@ -2,8 +2,8 @@
 
 use kumiki_protocol::{
     Action, Address, Block, Certificate, ChainKind, Event, ExecutedState, Genesis, GenesisAccount,
-    Hash, Header, PROTOCOL_VERSION, Parameters, Receipt, Rejection, ResultCode, SecretKey, Status,
-    Transaction, TransactionBody, ValidatorSet,
+    Hash, Header, PROTOCOL_VERSION, Parameters, Proposal, Receipt, Rejection, ResultCode,
+    SecretKey, Status, Transaction, TransactionBody, ValidatorSet,
 };
 use kumiki_testkit::{account, validator};
 
@@ -100,6 +100,7 @@ pub(crate) fn genesis() -> Genesis {
             .collect(),
         parameters: Parameters {
             execution_lag: 2,
+            epoch_blocks: 100,
             gas_price_min: 1,
             block_gas_max: 1_000_000_000,
             block_bytes_max: 4 << 20,
@@ -145,7 +146,12 @@ pub(crate) fn block() -> Block {
 pub(crate) fn certificate() -> Certificate {
     let (set, keys) = validators();
     let signers: Vec<&SecretKey> = keys.iter().take(3).collect();
-    Certificate::sign(&genesis().hash(), 42, block().hash(), &set, &signers)
+    Certificate::sign(
+        &genesis().hash(),
+        Proposal::solo(42, block().hash()),
+        &set,
+        &signers,
+    )
 }
 
 pub(crate) const REJECTIONS: [(&str, Rejection); 10] = [

@@ -2,8 +2,8 @@
 
 use kumiki_protocol::{
     Action, Address, Block, Certificate, CertificateSignature, Event, ExecutedState, Hash, Header,
-    PublicKey, Receipt, Rejection, ResultCode, Signature, Status, Transaction, TransactionBody,
-    limits,
+    Proposal, PublicKey, Receipt, Rejection, ResultCode, Signature, Status, Transaction,
+    TransactionBody, limits,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -138,11 +138,15 @@ pub(crate) fn block() -> impl Strategy<Value = Block> {
 /// That proves nothing.
 pub(crate) fn certificate() -> impl Strategy<Value = Certificate> {
     let signatures = vec((any::<u16>(), signature()), 0..8);
-    (any::<u64>(), any::<u64>(), hash(), signatures).prop_map(
-        |(height, view, block, signatures)| Certificate {
-            height,
-            view,
-            block,
+    let proposal = (any::<u64>(), any::<u64>(), any::<u64>(), hash());
+    (proposal, signatures).prop_map(
+        |((epoch, view, parent_view, block), signatures)| Certificate {
+            proposal: Proposal {
+                epoch,
+                view,
+                parent_view,
+                block,
+            },
             signatures: signatures
                 .into_iter()
                 .map(|(validator, signature)| CertificateSignature {

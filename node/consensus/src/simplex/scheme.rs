@@ -1,0 +1,101 @@
+//! Translate keys, validator sets and certificates between the engine's types and the protocol's.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use commonware_codec::{Copying, DecodeExt as _};
+use commonware_consensus::simplex::types::Finalization;
+use commonware_consensus::types::Epoch;
+use commonware_cryptography::certificate::{Provider, Scoped};
+use commonware_cryptography::ed25519;
+use commonware_utils::ordered::Set;
+use kumiki_protocol::{
+    Certificate, CertificateSignature, Hash, Proposal, PublicKey, SecretKey, Signature,
+    ValidatorSet, Vote,
+};
+
+use super::block::Digest;
+
+/// How votes are signed: a list of ed25519 signatures.
+pub type Scheme = commonware_consensus::simplex::scheme::ed25519::Scheme;
+/// A peer, by its key.
+pub type PeerKey = ed25519::PublicKey;
+
+/// The engine's form of a key; `None` where the bytes are no point of the curve.
+#[must_use]
+pub fn peer_key(key: &PublicKey) -> Option<PeerKey> {
+    PeerKey::decode(Copying(&key.0)).ok()
+}
+
+/// The protocol's form of a key.
+#[must_use]
+pub fn public_key(key: &PeerKey) -> PublicKey {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(key.as_ref());
+    PublicKey(bytes)
+}
+
+/// The keys of `validators`, in position order; `None` where one is no point of the curve.
+#[must_use]
+pub fn participants(validators: &ValidatorSet) -> Option<Set<PeerKey>> {
+    let keys: Option<Vec<PeerKey>> = validators.keys().iter().map(peer_key).collect();
+    Set::try_from(keys?).ok()
+}
+
+/// The scheme of one epoch: it signs where `key` has a seat, and verifies anyway.
+pub(crate) fn scheme(genesis_hash: &Hash, participants: Set<PeerKey>, key: &SecretKey) -> Scheme {
+    let namespace = Vote::namespace(genesis_hash);
+    let signer = ed25519::PrivateKey::decode(Copying(&key.to_seed()))
+        .ok()
+        .and_then(|key| Scheme::signer(&namespace, participants.clone(), key));
+    signer.unwrap_or_else(|| Scheme::verifier(&namespace, participants))
+}
+
+/// The protocol's form of a finalization, whose signatures are known to verify.
+pub(crate) fn certificate(finalization: &Finalization<Scheme, Digest>) -> Option<Certificate> {
+    let proposal = &finalization.proposal;
+    let signers = finalization.certificate.signers.iter();
+    let signatures =
+        signers
+            .zip(&finalization.certificate.signatures)
+            .map(|(signer, signature)| {
+                let mut bytes = [0; 64];
+                bytes.copy_from_slice(signature.get()?.as_ref());
+                Some(CertificateSignature {
+                    validator: u16::try_from(signer.get()).ok()?,
+                    signature: Signature(bytes),
+                })
+            });
+    Some(Certificate {
+        signatures: signatures.collect::<Option<_>>()?,
+        proposal: Proposal {
+            epoch: proposal.round.epoch().get(),
+            view: proposal.round.view().get(),
+            parent_view: proposal.parent.get(),
+            block: Hash(proposal.payload.0),
+        },
+    })
+}
+
+/// The schemes of the epochs that this node knows the validators of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Schemes(Arc<RwLock<BTreeMap<u64, Arc<Scheme>>>>);
+
+impl Schemes {
+    pub(crate) fn register(&self, epoch: u64, scheme: Scheme) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(epoch, Arc::new(scheme));
+    }
+}
+
+impl Provider for Schemes {
+    type Scope = Epoch;
+    type Scheme = Scheme;
+
+    fn scoped(&self, epoch: Epoch) -> Option<Scoped<Scheme>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(&epoch.get())
+            .map(|scheme| Scoped::scheme(Arc::clone(scheme)))
+    }
+}
