@@ -110,6 +110,8 @@ pub struct SimplexConfig {
     pub pace: Pace,
     /// How long to wait for others.
     pub timeouts: Timeouts,
+    /// What the names of this node's files on the environment's disk begin with; nodes may share a disk.
+    pub partition_prefix: String,
 }
 
 impl std::fmt::Debug for SimplexConfig {
@@ -371,7 +373,7 @@ where
                 reporter: self.voting.clone(),
                 track_historical_votes: true,
                 strategy: Sequential,
-                partition: format!("votes-{epoch}"),
+                partition: format!("{}votes-{epoch}", self.config.partition_prefix),
                 mailbox_size: MAILBOX,
                 epoch: Epoch::new(epoch),
                 floor,
@@ -490,13 +492,21 @@ async fn open_marshal<E: Environment>(
     let block_bytes_max = block_bytes_max(&config.genesis);
     let certificates = prunable::Archive::init(
         env.child("certificate_archive"),
-        archive("decided-certificates", pages, usize::from(u16::MAX)),
+        archive(
+            &format!("{}decided-certificates", config.partition_prefix),
+            pages,
+            usize::from(u16::MAX),
+        ),
     )
     .await
     .expect("the archive of certificates opens");
     let blocks = prunable::Archive::init(
         env.child("block_archive"),
-        archive("decided-blocks", pages, block_bytes_max),
+        archive(
+            &format!("{}decided-blocks", config.partition_prefix),
+            pages,
+            block_bytes_max,
+        ),
     )
     .await
     .expect("the archive of blocks opens");
@@ -509,7 +519,7 @@ async fn open_marshal<E: Environment>(
             provider: schemes,
             epocher: epochs,
             start: Start::Genesis(genesis),
-            partition_prefix: "marshal".to_owned(),
+            partition_prefix: format!("{}marshal", config.partition_prefix),
             mailbox_size: MAILBOX,
             view_retention: VIEWS_KEPT,
             prunable_items_per_section: ITEMS_PER_SECTION,

@@ -150,6 +150,18 @@ impl SharedMempool {
         result
     }
 
+    /// Submits a transaction and admits it on this thread, without the queue: where there is no thread to spare.
+    ///
+    /// # Errors
+    /// The reason why it is refused.
+    pub fn admit_here(&self, transaction: Transaction) -> Result<TransactionHash, Refusal> {
+        let next_height = self.head().height.saturating_add(1);
+        let unverified = self.rules.check(transaction, next_height)?;
+        let (reply, mut answer) = oneshot::channel();
+        self.admit(vec![Submission { unverified, reply }]);
+        answer.try_recv().unwrap_or_else(|_closed| Err(stopping()))
+    }
+
     fn enqueue(&self, transaction: Transaction) -> Result<Enqueued, Refusal> {
         let next_height = self.head().height.saturating_add(1);
         let unverified = self.rules.check(transaction, next_height)?;

@@ -10,17 +10,18 @@
 mod chain;
 mod config;
 mod error;
-mod executor_thread;
+mod chain_executor;
 mod genesis;
 mod metrics;
 mod node;
 mod threads;
 mod verify;
 
-pub use chain::Chain;
+pub use chain::{Chain, TaskQueue};
 pub use config::{GenesisSource, NodeConfig, system_clock};
 pub use error::{Fatal, NodeError};
+pub use chain_executor::{ChainExecutor, ExecutorParts};
 pub use genesis::{DEV_CHAIN_ID, dev_genesis, dev_validator_key};
 pub use metrics::NodeMetrics;
-pub use node::{Node, NodeHandle};
+pub use node::{Node, NodeHandle, chain_rules, initialise};
 pub use verify::{Verified, VerifyError, verify_chain};

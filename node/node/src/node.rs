@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
@@ -15,7 +15,7 @@ use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use crate::executor_thread::{ExecutorThread, Shared};
+use crate::chain_executor::{ChainExecutor, ExecutorParts};
 use crate::genesis::genesis_block;
 use crate::metrics::MempoolCollector;
 use crate::threads::{self, Alarm, Threads, spawn_admission, spawn_executor};
@@ -190,7 +190,11 @@ impl Opened {
         let mempool = Arc::new(self.mempool());
         registry.register_collector(Box::new(MempoolCollector(Arc::clone(&mempool))));
         let (heads, heads_seen) = watch::channel(self.tip);
-        let (tasks, task_queue) = mpsc::channel();
+        let (chain, task_queue) = Chain::new(
+            Arc::clone(&mempool),
+            Arc::clone(&self.validators),
+            heads_seen.clone(),
+        );
         let (alarm, alarmed) = watch::channel(false);
         let (status, status_seen) = watch::channel(HealthStatus::Ready);
         let context = RpcContext {
@@ -206,7 +210,7 @@ impl Opened {
         let rpc = kumiki_rpc::serve(context, self.config.rpc).await?;
         let rpc_address = rpc.address();
         let genesis_hash = self.genesis.hash();
-        let executor_thread = ExecutorThread::open(Shared {
+        let executor_thread = ChainExecutor::open(ExecutorParts {
             storage: Arc::clone(&self.storage),
             executor: Arc::clone(&self.executor),
             mempool: Arc::clone(&mempool),
@@ -221,12 +225,7 @@ impl Opened {
                 .collect::<Result<_, _>>()?,
         };
         let solo = Solo {
-            application: Arc::new(Chain::new(
-                tasks,
-                Arc::clone(&mempool),
-                self.validators,
-                heads_seen.clone(),
-            )),
+            application: Arc::new(chain),
             key: self.config.validator,
             genesis_hash,
             sealing: self.config.sealing,
@@ -257,15 +256,7 @@ impl Opened {
     }
 
     fn mempool(&self) -> SharedMempool {
-        let parameters = &self.genesis.parameters;
-        let rules = ChainRules {
-            genesis_hash: self.genesis.hash(),
-            gas_price_min: parameters.gas_price_min,
-            block_gas_max: parameters.block_gas_max,
-            block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
-            transaction_gas: gas::TRANSACTION_BASE.saturating_add(gas::SIGNATURE),
-            transaction_gas_per_byte: gas::TRANSACTION_PER_BYTE,
-        };
+        let rules = chain_rules(&self.genesis);
         let head = ChainHead {
             height: self.tip.height,
             state: Arc::<Snapshot>::clone(&self.state),
@@ -273,6 +264,20 @@ impl Opened {
         let vm = self.executor.vm().clone();
         SharedMempool::new(self.config.mempool, rules, head)
             .on_admitted(Box::new(move |admitted| prepare_code(&vm, admitted)))
+    }
+}
+
+/// What a mempool holds transactions of the chain of `genesis` against.
+#[must_use]
+pub fn chain_rules(genesis: &Genesis) -> ChainRules {
+    let parameters = &genesis.parameters;
+    ChainRules {
+        genesis_hash: genesis.hash(),
+        gas_price_min: parameters.gas_price_min,
+        block_gas_max: parameters.block_gas_max,
+        block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
+        transaction_gas: gas::TRANSACTION_BASE.saturating_add(gas::SIGNATURE),
+        transaction_gas_per_byte: gas::TRANSACTION_PER_BYTE,
     }
 }
 
@@ -340,7 +345,11 @@ fn open_chain(storage: &Storage, source: &GenesisSource) -> Result<Arc<Genesis>,
     Ok(stored)
 }
 
-fn initialise(storage: &Storage, genesis: &Genesis) -> Result<(), NodeError> {
+/// Starts the chain of `genesis` in an empty store.
+///
+/// # Errors
+/// When the genesis starts no chain, or the store refuses.
+pub fn initialise(storage: &Storage, genesis: &Genesis) -> Result<(), NodeError> {
     genesis.check()?;
     let validators = genesis
         .validator_set()

@@ -6,7 +6,7 @@ use kumiki_state::proof::{verify, verify_range};
 use kumiki_state::{StateChanges, StateReader as _};
 
 use super::chain::{TestChain, entries_of};
-use super::disk::Disk;
+use crate::SimulatedDisk as Disk;
 use super::power_loss::open_on;
 use crate::{BlockCommit, OpenCheck, Storage, StorageError};
 
