@@ -21,6 +21,7 @@ use commonware_consensus::marshal::{self, Start};
 use commonware_consensus::simplex::config::{ForwardPolicy, SkipBudget, SkipPolicy};
 use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::{self, Floor};
+use commonware_consensus::Reporters;
 use commonware_consensus::types::{Epoch, FixedEpocher, Height as EngineHeight, ViewDelta};
 use commonware_p2p::utils::mux::{MuxHandle, Muxer};
 use commonware_p2p::{Blocker, Manager, Receiver, Sender, TrackedPeers};
@@ -40,8 +41,10 @@ pub use scheme::{PeerKey, Scheme, participants, peer_key, public_key};
 
 use crate::{Application, Decided, Ended};
 use application::{Deliveries, Delivery, Proposer};
+use announce::{Listener, News};
 use scheme::Schemes;
 
+mod announce;
 mod application;
 mod block;
 mod scheme;
@@ -141,6 +144,8 @@ pub struct Channels<S, R> {
     pub proposals: Channel<S, R>,
     /// Requests for decided blocks that were missed, and answers.
     pub blocks: Channel<S, R>,
+    /// The newest finalization, from and to every peer.
+    pub news: Channel<S, R>,
 }
 
 /// What the engine needs of the world around it.
@@ -213,6 +218,7 @@ where
     schemes: Schemes,
     marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
     voting: Voting<E, A>,
+    news: News,
     votes: tokio::sync::Mutex<MuxHandle<S>>,
     certificates: tokio::sync::Mutex<MuxHandle<S>>,
     views: tokio::sync::Mutex<MuxHandle<S>>,
@@ -282,6 +288,23 @@ where
             let (application, marshal) = (Arc::clone(&application), marshal.clone());
             move |_env| deliver(application, marshal, delivered, stored_sender)
         }));
+        let news = News::new();
+        let (news_sender, news_receiver) = channels.news;
+        tasks.push(env.child("announce").spawn({
+            let news = news.clone();
+            move |env| announce::announce(env, news, news_sender)
+        }));
+        let listener = Listener {
+            news: news.clone(),
+            schemes: schemes.clone(),
+            marshal: marshal.clone(),
+            parameters: config.genesis.parameters,
+            blocker: peers.blocker.clone(),
+        };
+        tasks.push(
+            env.child("listen")
+                .spawn(move |env| listener.listen(env, news_receiver)),
+        );
         let voting = Inline::new(
             env.child("voting"),
             Proposer::new(Arc::clone(&application), config.pace),
@@ -308,6 +331,7 @@ where
             schemes,
             marshal,
             voting,
+            news,
             votes,
             certificates,
             views,
@@ -370,7 +394,7 @@ where
                 blocker: self.peers.blocker.clone(),
                 automaton: self.voting.clone(),
                 relay: self.voting.clone(),
-                reporter: self.voting.clone(),
+                reporter: Reporters::from((self.voting.clone(), self.news.clone())),
                 track_historical_votes: true,
                 strategy: Sequential,
                 partition: format!("{}votes-{epoch}", self.config.partition_prefix),

@@ -39,12 +39,15 @@ pub fn check(nodes: &[&Arc<Storage>], acknowledged: &BTreeMap<TransactionHash, H
                 broken.push(format!("node {index} has other receipts of block {at} than node 0"));
             }
         }
-        for (transaction, receipt) in block.transactions.iter().zip(receipts) {
-            if !matches!(receipt.status, Status::Rejected(_)) {
-                happened.entry(transaction.hash()).or_default().push(at);
-            }
-        }
+        note_happened(&mut happened, block, receipts);
         model.apply(block, receipts);
+    }
+    // A node that is a block ahead may have acknowledged what is in it.
+    if let Some(highest) = nodes.iter().max_by_key(|node| node.tip().map(|tip| tip.height)) {
+        for at in height + 1..=highest.tip().map_or(0, |tip| tip.height) {
+            let (block, receipts) = stored(highest, at);
+            note_happened(&mut happened, &block, &receipts);
+        }
     }
     for (hash, at) in acknowledged {
         match happened.get(hash).map(Vec::as_slice) {
@@ -61,6 +64,19 @@ pub fn check(nodes: &[&Arc<Storage>], acknowledged: &BTreeMap<TransactionHash, H
     }
     broken.extend(same_roots(nodes, height));
     Found { height, broken }
+}
+
+fn note_happened(
+    happened: &mut BTreeMap<TransactionHash, Vec<Height>>,
+    block: &Block,
+    receipts: &[Receipt],
+) {
+    for (transaction, receipt) in block.transactions.iter().zip(receipts) {
+        if !matches!(receipt.status, Status::Rejected(_)) {
+            let at = block.header.height;
+            happened.entry(transaction.hash()).or_default().push(at);
+        }
+    }
 }
 
 fn stored(node: &Storage, height: Height) -> (Block, Vec<Receipt>) {

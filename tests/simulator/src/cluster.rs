@@ -8,6 +8,7 @@ use std::time::Duration;
 use commonware_p2p::simulated::{self, Link, Network, Oracle};
 use commonware_runtime::{Clock as _, Runner as _, Supervisor as _, deterministic};
 use commonware_utils::Probability;
+use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{PeerKey, message_bytes_max};
 use kumiki_protocol::{ChainKind, Genesis, Height, SecretKey};
 use kumiki_testkit::{genesis, validator};
@@ -55,6 +56,7 @@ struct Cluster {
     scenario: Scenario,
     oracle: Oracle<PeerKey, deterministic::Context>,
     machines: Vec<Machine>,
+    everybody: Set<PeerKey>,
     running: Vec<Option<Running>>,
     /// When a killed node starts again.
     restarts: Vec<Option<Duration>>,
@@ -85,8 +87,10 @@ impl Cluster {
     async fn run(env: deterministic::Context, scenario: Scenario) -> Outcome {
         let (genesis, keys) = scenario_genesis(&scenario);
         let genesis = Arc::new(genesis);
+        let observers = (0..scenario.observers).map(|number| validator(100 + number));
         let machines: Vec<Machine> = keys
             .into_iter()
+            .chain(observers)
             .enumerate()
             .map(|(index, key)| Machine::new(index, key, Arc::clone(&genesis)))
             .collect();
@@ -98,13 +102,14 @@ impl Cluster {
             disconnect_on_block: true,
             tracked_peer_sets: NonZeroUsize::new(4).expect("not zero"),
         };
-        let (network, oracle) = Network::new_with_peers(env.child("network"), config, peers).await;
+        let (network, oracle) = Network::new_with_peers(env.child("network"), config, peers.clone()).await;
         network.start();
         let mut cluster = Self {
             running: machines.iter().map(|_| None).collect(),
             restarts: vec![None; machines.len()],
             machines,
             oracle,
+            everybody: Set::from_iter_dedup(peers.iter().cloned()),
             cut: BTreeSet::new(),
             heals_at: None,
             load: Load::new((*genesis).clone()),
@@ -127,7 +132,7 @@ impl Cluster {
 
     async fn start(&mut self, index: usize) {
         let slowness = Duration::from_millis(2);
-        let started = self.machines[index].start(&self.env, &self.oracle, slowness);
+        let started = self.machines[index].start(&self.env, &self.oracle, &self.everybody, slowness);
         self.running[index] = Some(started.await);
         self.restarts[index] = None;
     }

@@ -3,8 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use commonware_p2p::simulated::Oracle;
+use commonware_actor::Feedback;
+use commonware_p2p::simulated::{self, Oracle};
+use commonware_p2p::{Manager, PeerSetSubscription, Provider, TrackedPeers};
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
+use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{
     self, Channels, Pace, PeerKey, Peers, SimplexConfig, Timeouts, peer_key,
 };
@@ -79,6 +82,7 @@ impl Machine {
         &self,
         env: &deterministic::Context,
         oracle: &Oracle<PeerKey, deterministic::Context>,
+        everybody: &Set<PeerKey>,
         slowness: Duration,
     ) -> Running {
         let storage = self.open();
@@ -108,7 +112,10 @@ impl Machine {
         let config = self.config(&storage);
         let channels = self.channels(oracle).await;
         let peers = Peers {
-            manager: oracle.manager(),
+            manager: WithObservers {
+                manager: oracle.manager(),
+                everybody: everybody.clone(),
+            },
             blocker: oracle.control(self.peer()),
         };
         let mut pauses: Random = random(config.genesis.time_ms ^ u64::try_from(self.index).unwrap_or(0));
@@ -164,19 +171,50 @@ impl Machine {
         let control = oracle.control(self.peer());
         let quota = Quota::per_second(QUOTA);
         let mut opened = Vec::new();
-        for channel in 0..5 {
+        for channel in 0..6 {
             let ends = control.register(channel, quota).await;
             opened.push(ends.expect("the simulated network has the channel"));
         }
         let mut next = opened.into_iter();
-        let mut take = || next.next().expect("five channels were opened");
+        let mut take = || next.next().expect("six channels were opened");
         Channels {
             votes: take(),
             certificates: take(),
             views: take(),
             proposals: take(),
             blocks: take(),
+            news: take(),
         }
+    }
+}
+
+/// Lets nodes without a seat be peers too, as the real network does with everybody who is connected.
+#[derive(Clone, Debug)]
+struct WithObservers {
+    manager: simulated::Manager<PeerKey, deterministic::Context>,
+    everybody: Set<PeerKey>,
+}
+
+impl Provider for WithObservers {
+    type PublicKey = PeerKey;
+
+    async fn peer_set(&mut self, id: u64) -> Option<TrackedPeers<PeerKey>> {
+        self.manager.peer_set(id).await
+    }
+
+    async fn subscribe(&mut self) -> PeerSetSubscription<PeerKey> {
+        self.manager.subscribe().await
+    }
+}
+
+impl Manager for WithObservers {
+    fn track<P>(&mut self, id: u64, peers: P) -> Feedback
+    where
+        P: Into<TrackedPeers<PeerKey>> + Send,
+    {
+        let primary = peers.into().primary;
+        let tracked = TrackedPeers::new(primary, self.everybody.clone());
+        self.manager.track(id, tracked)
     }
 }
 

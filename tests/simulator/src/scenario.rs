@@ -25,6 +25,8 @@ pub struct Scenario {
     pub seed: u64,
     /// Validators.
     pub validators: u8,
+    /// Nodes without a seat.
+    pub observers: u8,
     /// How long faults and load go on, in simulated time.
     pub duration: Duration,
     /// Mean time that a message takes.
@@ -48,6 +50,7 @@ impl Scenario {
         Self {
             seed,
             validators: 4,
+            observers: 1,
             duration: Duration::from_secs(10),
             latency: Duration::from_millis(10),
             jitter: Duration::from_millis(2),
@@ -82,6 +85,7 @@ impl Scenario {
         let latency = Duration::from_millis(1 + below(60));
         Self {
             validators: [4, 4, 4, 5, 7][usize::try_from(below(5)).unwrap_or(0)],
+            observers: u8::try_from(below(3)).unwrap_or(0),
             latency,
             jitter: latency / u32::try_from(1 + below(8)).unwrap_or(1),
             execution_lag: [2, 2, 2, 1, 3][usize::try_from(below(5)).unwrap_or(0)],
