@@ -50,6 +50,11 @@ pub(crate) fn split_peer(mut address: Multiaddr) -> (Multiaddr, Option<PeerId>) 
     }
 }
 
+/// Whether `address` is one at a relay.
+pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
 /// The IP address at the start of `address`.
 pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next()? {

@@ -56,6 +56,7 @@ impl AddressBook {
             next_dial: now,
             met: None,
         });
+        let delay_min = self.delay_min;
         let mut news = false;
         for address in addresses.into_iter().rev() {
             let known = entry.addresses.iter().position(|one| *one == address);
@@ -67,15 +68,12 @@ impl AddressBook {
         }
         entry.addresses.truncate(ADDRESSES_MAX);
         if news {
-            entry.next_dial = now;
+            entry.next_dial = entry.next_dial.min(now + delay_min);
         }
     }
 
-    /// Notes that `peer` is connected; `address` is where it was dialled.
-    pub(crate) fn met(&mut self, peer: PeerId, address: Option<Multiaddr>, now: Instant) {
-        if let Some(address) = address {
-            self.learn(peer, vec![address], now);
-        }
+    /// Notes that `peer` is what we look for, and connected.
+    pub(crate) fn met(&mut self, peer: PeerId, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.met = Some(now);
             entry.failures = 0;
@@ -200,7 +198,8 @@ mod tests {
         let mut book = book();
         let now = Instant::now();
         let friend = PeerId::random();
-        book.met(friend, Some(address(1)), now);
+        book.learn(friend, vec![address(1)], now);
+        book.met(friend, now);
         for _ in 0..PEERS_MAX * 2 {
             book.learn(PeerId::random(), vec![address(2)], now);
         }
@@ -210,18 +209,19 @@ mod tests {
     }
 
     #[test]
-    fn attempts_back_off_and_news_end_the_wait() {
+    fn attempts_back_off_and_news_shorten_the_wait() {
         let mut book = book();
         let now = Instant::now();
         let peer = PeerId::random();
-        book.met(peer, Some(address(1)), now);
+        book.learn(peer, vec![address(1)], now);
+        book.met(peer, now);
         for _ in 0..40 {
             book.failed(peer, &[address(1)], false, now);
         }
         assert!(!book.is_due(&peer, now + SECOND * 59));
         assert!(book.is_due(&peer, now + SECOND * 60));
         book.learn(peer, vec![address(2)], now);
-        assert!(book.is_due(&peer, now));
+        assert!(book.is_due(&peer, now + SECOND));
         assert_eq!(book.addresses(&peer), [address(2), address(1)]);
         book.failed(peer, &[address(1)], false, now);
         assert_eq!(book.addresses(&peer), [address(2)]);

@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     pub(crate) routing_peers: Gauge,
     pub(crate) dials: Counter,
     pub(crate) dials_failed: Counter,
+    pub(crate) refused: Counter,
     pub(crate) bans: Counter,
     channels: [Family<Name, Counter>; 3],
     topics: [Family<Name, Counter>; 4],
@@ -76,6 +77,11 @@ impl Metrics {
             "dials_failed",
             "Of these, failed",
             metrics.dials_failed.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "Connections of others beyond a limit, or of banned peers",
+            metrics.refused.clone(),
         );
         registry.register("bans", "Peers banned", metrics.bans.clone());
         registry.register("channel_sent", "Messages sent", sent);

@@ -22,7 +22,11 @@ use crate::oracle::Oracle;
 use crate::peer_sets::PeerSets;
 use crate::{NetworkConfig, NetworkError, known_peers, transport};
 
-/// A running network. Clones are handles to the same one, which runs until [`Network::shutdown`].
+/// Streams of one connection whose protocol is being agreed on.
+const NEGOTIATING_STREAMS_MAX: usize = 64;
+
+/// A running network. Clones are handles to the same one, which runs until [`Network::shutdown`], or until the last
+/// handle and [`Oracle`] are gone.
 #[derive(Debug, Clone)]
 pub struct Network {
     peer_id: PeerId,
@@ -104,7 +108,9 @@ impl Network {
         let (transport, relay_client) = transport::build(&config, &keypair, &bandwidth)?;
         let behaviour = Behaviour::new(&config, &keypair, &channels, &topics, relay_client)?;
         let swarm_config =
-            swarm::Config::with_tokio_executor().with_idle_connection_timeout(limits.idle_timeout);
+            swarm::Config::with_tokio_executor()
+            .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX)
+            .with_idle_connection_timeout(limits.idle_timeout);
         let mut swarm = Swarm::new(transport, behaviour, peer_id, swarm_config);
         listen(&mut swarm, &config)?;
 

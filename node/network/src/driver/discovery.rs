@@ -1,6 +1,7 @@
 //! Find peers and connect to them: validators always, others until there are enough.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use libp2p::multiaddr::Protocol;
@@ -10,14 +11,16 @@ use libp2p::{Multiaddr, PeerId, kad};
 use tokio::task::JoinHandle;
 
 use super::Driver;
-use crate::address::{Reach, reach, split_peer, usable};
+use crate::address::{Reach, is_relayed, reach, split_peer, usable};
 use crate::address_book::ADDRESSES_MAX;
-use crate::known_peers;
+use crate::{Direction, known_peers};
 
 /// Longest time between two searches for peers while too few are connected.
 const HUNGRY_WALK_MAX: Duration = Duration::from_secs(15);
 /// Searches for validators that are going on or were lately.
 const LOOKUPS_MAX: usize = 64;
+/// At least this part of the wanted peers is chosen by this node.
+const OUTBOUND_PART: usize = 4;
 /// New connections begun per tick, so that a long list of peers does not start a flood.
 const DIALS_PER_TICK: usize = 8;
 
@@ -97,7 +100,11 @@ impl Driver {
     pub(super) fn dial_more(&mut self, now: Instant) {
         let going = self.swarm.behaviour().gate.dialling();
         let wanted = self.config.limits.target_peers;
-        let missing = wanted.saturating_sub(self.admitted() + going);
+        let outbound = self.peers.values().filter(|peer| peer.link.is_some());
+        let outbound = outbound.filter(|peer| peer.direction() == Direction::Out);
+        // Whoever fills the node with connections of its own must not be all that it sees.
+        let chosen = (wanted / OUTBOUND_PART).saturating_sub(outbound.count() + going);
+        let missing = wanted.saturating_sub(self.admitted() + going).max(chosen);
         let room = self.config.limits.pending_out_max.saturating_sub(going);
         let most = missing.min(room).min(DIALS_PER_TICK);
         if most == 0 {
@@ -154,6 +161,8 @@ impl Driver {
             Ok(()) => {
                 self.dialling.insert(id, peer);
             }
+            // Kademlia dials too, and was first.
+            Err(DialError::DialPeerConditionFalse(_)) => {}
             Err(error) => self.dial_failed(peer, &error),
         }
     }
@@ -176,9 +185,10 @@ impl Driver {
             DialError::WrongPeerId { address, .. } | DialError::LocalPeerId { address } => {
                 vec![split_peer(address.clone()).0]
             }
-            // It is connected or being dialled.
-            DialError::DialPeerConditionFalse(_) => return,
-            DialError::NoAddresses | DialError::Aborted | DialError::Denied { .. } => Vec::new(),
+            DialError::NoAddresses
+            | DialError::Aborted
+            | DialError::Denied { .. }
+            | DialError::DialPeerConditionFalse(_) => Vec::new(),
         };
         let keep = self.tracked.contains(&peer);
         self.book.failed(peer, &bad, keep, now);
@@ -286,6 +296,32 @@ impl Driver {
             .unwrap_or(Reach::Public)
     }
 
+    /// Sets where others are told to find `peer`. A peer says so as often as it likes: what it said before is gone.
+    pub(super) fn route(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
+        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else {
+            return;
+        };
+        let bare = |address: &Multiaddr| split_peer(address.clone()).0;
+        let known: Vec<Multiaddr> = kad
+            .kbucket(peer)
+            .into_iter()
+            .flat_map(|bucket| {
+                let entries = bucket.iter().filter(|one| *one.node.key.preimage() == peer);
+                let addresses = entries.flat_map(|one| one.node.value.iter().map(bare));
+                addresses.collect::<Vec<_>>()
+            })
+            .collect();
+        let same =
+            known.len() == addresses.len() && known.iter().all(|one| addresses.contains(one));
+        if same {
+            return;
+        }
+        kad.remove_peer(&peer);
+        for address in addresses {
+            kad.add_address(&peer, address.clone());
+        }
+    }
+
     /// Peers in the routing table.
     pub(super) fn routing_peers(&mut self) -> usize {
         let kad = self.swarm.behaviour_mut().kad.as_mut();
@@ -296,15 +332,22 @@ impl Driver {
 
     /// Serves the search of others only when they can reach this node.
     pub(super) fn set_mode(&mut self) {
-        let listening = self.listening.borrow();
-        let mut reaches = listening.iter().filter_map(reach);
-        let public = listening
-            .iter()
-            .any(|one| reach(one) == Some(Reach::Public));
+        let mut listening = self.listening.borrow().clone();
+        listening.retain(|one| !is_relayed(one));
         // On a test network of one machine, loopback is the world.
-        let only_loopback = !listening.is_empty() && reaches.all(|one| one == Reach::Loopback);
-        drop(listening);
-        let server = self.reachable || public || only_loopback;
+        let loopback = |one: &Multiaddr| reach(one) == Some(Reach::Loopback);
+        let only_loopback = listening.iter().all(loopback);
+        let outside: Vec<Multiaddr> = listening
+            .into_iter()
+            .filter(|one| only_loopback || reach(one) == Some(Reach::Public))
+            .collect();
+        let server = self.reachable || !outside.is_empty();
+        if !self.config.autonat {
+            // Nobody will confirm them.
+            for address in outside {
+                self.swarm.add_external_address(address);
+            }
+        }
         let mode = if server {
             kad::Mode::Server
         } else {
@@ -323,7 +366,7 @@ impl Driver {
     }
 }
 
-fn store(path: &std::path::Path, peers: Vec<(PeerId, Vec<Multiaddr>)>) {
+fn store(path: &Path, peers: Vec<(PeerId, Vec<Multiaddr>)>) {
     if let Err(error) = known_peers::store(path, peers) {
         tracing::warn!(path = %path.display(), %error, "the known peers could not be written");
     }

@@ -1,21 +1,23 @@
 //! React to what the swarm reports.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, mdns, ping, relay};
 
 use super::Driver;
 use super::peer::{Peer, clean_agent};
-use crate::address::{Reach, reach, split_peer, usable};
+use crate::address::{Reach, is_relayed, reach, split_peer, usable};
 use crate::address_book::ADDRESSES_MAX;
 use crate::behaviour::BehaviourEvent;
 use crate::identity::peer_key_of;
 
 /// A connection is closed after so many pings without answer.
 const LOST_PINGS_MAX: u32 = 2;
+/// A shorter connection counts as one that failed.
+const LASTED: Duration = Duration::from_secs(10);
 /// Relays through which an unreachable node listens.
 const RELAYS_MAX: usize = 2;
 
@@ -46,13 +48,16 @@ impl Driver {
                 let dialled = self.dialling.remove(&connection_id);
                 self.dial_failed(dialled.flatten().or(peer_id), &error);
             }
+            SwarmEvent::IncomingConnectionError {
+                error: ListenError::Denied { cause },
+                ..
+            } => {
+                self.metrics.refused.inc();
+                tracing::debug!(%cause, "a connection was refused");
+            }
             SwarmEvent::NewListenAddr { .. }
             | SwarmEvent::ExpiredListenAddr { .. }
-            | SwarmEvent::ListenerClosed { .. } => {
-                let listening: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
-                self.listening.send_replace(listening);
-                self.set_mode();
-            }
+            | SwarmEvent::ListenerClosed { .. } => self.on_listening(),
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "a listener reports an error");
             }
@@ -82,6 +87,12 @@ impl Driver {
         }
     }
 
+    fn on_listening(&mut self) {
+        let listening: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
+        self.listening.send_replace(listening);
+        self.set_mode();
+    }
+
     fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         self.dialling.remove(&connection);
         let now = Instant::now();
@@ -100,10 +111,10 @@ impl Driver {
             ConnectedPoint::Dialer { address, .. } => {
                 let (address, _) = split_peer(address.clone());
                 self.met_at(id, &address);
-                self.book.met(id, Some(address), now);
+                self.book.learn(id, vec![address], now);
             }
             ConnectedPoint::Listener { send_back_addr, .. } => {
-                let direct = !send_back_addr.iter().any(|one| one == Protocol::P2pCircuit);
+                let direct = !is_relayed(send_back_addr);
                 let outside = reach(send_back_addr) != Some(Reach::Loopback);
                 if direct && outside && !self.reachable {
                     self.reachable = true;
@@ -121,11 +132,17 @@ impl Driver {
         if !peer.connections.is_empty() {
             return;
         }
-        let admitted = peer.link.is_some();
+        let now = Instant::now();
+        let lived = now.saturating_duration_since(peer.since);
+        let lasted = peer.link.is_some() && lived >= LASTED;
         self.drop_link(id);
         self.peers.remove(&id);
-        if admitted {
-            self.book.met(id, None, Instant::now());
+        if lasted {
+            self.book.met(id, now);
+        } else {
+            // It took the connection and closed it: dialling it again at once would end the same way.
+            let keep = self.tracked.contains(&id);
+            self.book.failed(id, &[], keep, now);
         }
     }
 
@@ -149,30 +166,28 @@ impl Driver {
         if peer.link.is_none() {
             let now = Instant::now();
             peer.link = Some(self.roster.add(peer.key.clone(), now));
-            self.publish_peers();
+            self.peers_changed = true;
             self.read_waiting(id);
             self.open_streams(now);
         }
-        self.book.met(id, None, Instant::now());
         let addresses = usable(id, info.listen_addrs, nearest, ADDRESSES_MAX);
         let serves = |protocol: &libp2p::StreamProtocol| info.protocols.contains(protocol);
-        if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-            let searched = kad.protocol_names().iter().any(serves);
-            for address in addresses.iter().filter(|_| searched) {
-                kad.add_address(&id, address.clone());
-            }
+        let kad = self.swarm.behaviour().kad.as_ref();
+        let searched = kad.is_some_and(|kad| kad.protocol_names().iter().any(serves));
+        if searched {
+            self.route(id, &addresses);
         }
         if serves(&relay::HOP_PROTOCOL_NAME) {
             self.listen_through(id, addresses.first().cloned());
         }
-        self.book.learn(id, addresses, Instant::now());
-        self.book.met(id, None, Instant::now());
+        let now = Instant::now();
+        self.book.learn(id, addresses, now);
+        self.book.met(id, now);
     }
 
     /// Asks the relay `peer` to pass on connections, when nobody reaches this node directly.
     fn listen_through(&mut self, peer: PeerId, address: Option<Multiaddr>) {
-        let relayed = |one: &&Multiaddr| one.iter().any(|part| part == Protocol::P2pCircuit);
-        let relays = self.swarm.listeners().filter(relayed).count();
+        let relays = self.swarm.listeners().filter(|one| is_relayed(one)).count();
         let wanted = self.config.relay_client && !self.reachable && relays < RELAYS_MAX;
         let Some(address) = address.filter(|_| wanted) else {
             return;

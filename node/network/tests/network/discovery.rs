@@ -37,7 +37,8 @@ async fn all_find_all_from_one_address() {
     assert!(info.score >= 0.0);
     assert!(info.agent.starts_with("kumiki/"));
     assert!(info.bytes_received > 0 && info.bytes_sent > 0);
-    assert!((a.metric("peers") - 3.0).abs() < 0.1 || a.network.peers().await.unwrap().len() == 3);
+    until("the metrics agree", async || a.metric("peers") > 2.5).await;
+    assert!(a.metric("routing_peers") > 0.5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,11 +119,14 @@ async fn a_node_of_another_chain_is_refused() {
     let mut other = after(2, &a).await;
     other.genesis_hash = Hash([0xcd; 32]);
     let b = Node::start(other);
-    until("both have refused", async || {
-        a.metric("bans_total") > 0.0 && b.metric("bans_total") > 0.0
+    // Whoever hears first whom it has to do with closes the connection.
+    until("one has refused", async || {
+        a.metric("bans_total") + b.metric("bans_total") > 0.5
     })
     .await;
-    assert!(a.network.peers().await.unwrap().is_empty());
+    for node in [&a, &b] {
+        assert!(node.network.peers().await.unwrap().is_empty());
+    }
     let sender = &mut a.channels.first_mut().unwrap().sender;
     assert!(
         sender

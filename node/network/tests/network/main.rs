@@ -13,3 +13,4 @@ mod gossip;
 mod hostile;
 mod node;
 mod peer_sets;
+mod switches;

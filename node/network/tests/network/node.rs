@@ -9,7 +9,6 @@ use kumiki_network::{
     PeerInfo, PeerKey, Started, Topic, TopicSpec, WhenFull,
 };
 use kumiki_protocol::{Hash, SecretKey};
-use libp2p::multiaddr::Protocol;
 use prometheus_client::registry::Registry;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -106,7 +105,7 @@ impl Node {
     pub(crate) async fn address(&self) -> Multiaddr {
         let addresses = within(self.network.listening()).await.unwrap();
         let address = addresses.first().unwrap().clone();
-        address.with(Protocol::P2p(self.network.local_peer_id()))
+        address.with_p2p(self.network.local_peer_id()).unwrap()
     }
 
     pub(crate) async fn peer(&self, other: &Self) -> Option<PeerInfo> {
