@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commonware_broadcast::buffered;
+use commonware_consensus::Reporters;
 use commonware_consensus::marshal::core::{Actor, Mailbox};
 use commonware_consensus::marshal::resolver::p2p as backfill;
 use commonware_consensus::marshal::standard::{Inline, Standard};
@@ -21,7 +22,6 @@ use commonware_consensus::marshal::{self, Start};
 use commonware_consensus::simplex::config::{ForwardPolicy, SkipBudget, SkipPolicy};
 use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::{self, Floor};
-use commonware_consensus::Reporters;
 use commonware_consensus::types::{Epoch, FixedEpocher, Height as EngineHeight, ViewDelta};
 use commonware_p2p::utils::mux::{MuxHandle, Muxer};
 use commonware_p2p::{Blocker, Manager, Receiver, Sender, TrackedPeers};
@@ -40,8 +40,8 @@ pub use block::{Digest, OrderedBlock, digest_of};
 pub use scheme::{PeerKey, Scheme, participants, peer_key, public_key};
 
 use crate::{Application, Decided, Ended};
-use application::{Deliveries, Delivery, Proposer};
 use announce::{Listener, News};
+use application::{Deliveries, Delivery, Proposer};
 use scheme::Schemes;
 
 mod announce;

@@ -23,27 +23,35 @@ pub struct Found {
 /// not above the height it was acknowledged at, and that balances are what the transfers come to.
 #[must_use]
 pub fn check(nodes: &[&Arc<Storage>], acknowledged: &BTreeMap<TransactionHash, Height>) -> Found {
-    let tips = nodes.iter().map(|node| node.tip().map_or(0, |tip| tip.height));
+    let tips = nodes
+        .iter()
+        .map(|node| node.tip().map_or(0, |tip| tip.height));
     let height = tips.min().unwrap_or(0);
     let mut broken = Vec::new();
     let mut happened: BTreeMap<TransactionHash, Vec<Height>> = BTreeMap::new();
     let mut model = Model::of_genesis(nodes[0]);
     for at in 1..=height {
-        let blocks: Vec<(Block, Vec<Receipt>)> = nodes.iter().map(|node| stored(node, at)).collect();
+        let blocks: Vec<(Block, Vec<Receipt>)> =
+            nodes.iter().map(|node| stored(node, at)).collect();
         let (block, receipts) = &blocks[0];
         for (index, (other, other_receipts)) in blocks.iter().enumerate().skip(1) {
             if other != block {
                 broken.push(format!("node {index} has another block {at} than node 0"));
             }
             if other_receipts != receipts {
-                broken.push(format!("node {index} has other receipts of block {at} than node 0"));
+                broken.push(format!(
+                    "node {index} has other receipts of block {at} than node 0"
+                ));
             }
         }
         note_happened(&mut happened, block, receipts);
         model.apply(block, receipts);
     }
     // A node that is a block ahead may have acknowledged what is in it.
-    if let Some(highest) = nodes.iter().max_by_key(|node| node.tip().map(|tip| tip.height)) {
+    if let Some(highest) = nodes
+        .iter()
+        .max_by_key(|node| node.tip().map(|tip| tip.height))
+    {
         for at in height + 1..=highest.tip().map_or(0, |tip| tip.height) {
             let (block, receipts) = stored(highest, at);
             note_happened(&mut happened, &block, &receipts);
@@ -58,9 +66,15 @@ pub fn check(nodes: &[&Arc<Storage>], acknowledged: &BTreeMap<TransactionHash, H
         }
     }
     let several = happened.iter().filter(|(_, at)| at.len() > 1);
-    broken.extend(several.map(|(hash, at)| format!("transaction {hash} happened in blocks {at:?}")));
+    broken
+        .extend(several.map(|(hash, at)| format!("transaction {hash} happened in blocks {at:?}")));
     for (index, node) in nodes.iter().enumerate() {
-        broken.extend(model.compare(node, height).into_iter().map(|text| format!("node {index}: {text}")));
+        broken.extend(
+            model
+                .compare(node, height)
+                .into_iter()
+                .map(|text| format!("node {index}: {text}")),
+        );
     }
     broken.extend(same_roots(nodes, height));
     Found { height, broken }
@@ -107,7 +121,11 @@ impl Model {
     fn of_genesis(node: &Storage) -> Self {
         let genesis = node.genesis().expect("the chain is initialised");
         let accounts = genesis.accounts.iter();
-        Self(accounts.map(|one| (one.address, (one.balance, 0))).collect())
+        Self(
+            accounts
+                .map(|one| (one.address, (one.balance, 0)))
+                .collect(),
+        )
     }
 
     fn apply(&mut self, block: &Block, receipts: &[Receipt]) {
@@ -148,7 +166,9 @@ impl Model {
                 .unwrap_or_default();
             let same = record.balance == *balance && record.nonce == *nonce;
             (!same).then(|| {
-                format!("{address} has {record:?}, its transfers come to {balance} and nonce {nonce}")
+                format!(
+                    "{address} has {record:?}, its transfers come to {balance} and nonce {nonce}"
+                )
             })
         });
         differing.collect()

@@ -102,7 +102,8 @@ impl Cluster {
             disconnect_on_block: true,
             tracked_peer_sets: NonZeroUsize::new(4).expect("not zero"),
         };
-        let (network, oracle) = Network::new_with_peers(env.child("network"), config, peers.clone()).await;
+        let (network, oracle) =
+            Network::new_with_peers(env.child("network"), config, peers.clone()).await;
         network.start();
         let mut cluster = Self {
             running: machines.iter().map(|_| None).collect(),
@@ -132,7 +133,8 @@ impl Cluster {
 
     async fn start(&mut self, index: usize) {
         let slowness = Duration::from_millis(2);
-        let started = self.machines[index].start(&self.env, &self.oracle, &self.everybody, slowness);
+        let started =
+            self.machines[index].start(&self.env, &self.oracle, &self.everybody, slowness);
         self.running[index] = Some(started.await);
         self.restarts[index] = None;
     }
@@ -164,7 +166,12 @@ impl Cluster {
             batch.extend(self.load.next(&mut self.random));
         }
         if self.random.one_in(20) {
-            batch.extend(self.load.open.values().map(|(_, transaction)| transaction.clone()));
+            batch.extend(
+                self.load
+                    .open
+                    .values()
+                    .map(|(_, transaction)| transaction.clone()),
+            );
         }
         batch.sort_by_key(|transaction| transaction.body.nonce);
         for running in self.running.iter().flatten() {
@@ -230,7 +237,11 @@ impl Cluster {
         if faults.partitions && self.random.one_in(2) {
             let side: Vec<bool> = (0..count).map(|_| self.random.one_in(2)).collect();
             for from in 0..count {
-                cut.extend((0..count).filter(|to| side[from] != side[*to]).map(|to| (from, to)));
+                cut.extend(
+                    (0..count)
+                        .filter(|to| side[from] != side[*to])
+                        .map(|to| (from, to)),
+                );
             }
         } else if faults.one_way {
             let from = self.random.below(count);
@@ -247,7 +258,8 @@ impl Cluster {
         }
         self.cut = cut;
         self.cuts += 1;
-        let pause = Duration::from_millis(u64::try_from(500 + self.random.below(4_000)).unwrap_or(0));
+        let pause =
+            Duration::from_millis(u64::try_from(500 + self.random.below(4_000)).unwrap_or(0));
         self.heals_at = Some(self.elapsed + pause);
     }
 
@@ -295,14 +307,24 @@ impl Cluster {
         while self.heights().iter().any(|height| *height < goal) {
             if self.elapsed >= deadline {
                 let heights = self.heights();
-                broken.push(format!("after healing, heights stay at {heights:?}, the goal is {goal}"));
+                broken.push(format!(
+                    "after healing, heights stay at {heights:?}, the goal is {goal}"
+                ));
                 break;
             }
             self.hand_in();
             self.step(false).await;
         }
-        let stores: Vec<_> = self.running.iter().flatten().map(|one| &one.storage).collect();
-        let Found { height, broken: found } = checker::check(&stores, &self.load.acknowledged);
+        let stores: Vec<_> = self
+            .running
+            .iter()
+            .flatten()
+            .map(|one| &one.storage)
+            .collect();
+        let Found {
+            height,
+            broken: found,
+        } = checker::check(&stores, &self.load.acknowledged);
         broken.extend(found);
         Outcome {
             trace: self.env.auditor().state(),

@@ -50,7 +50,8 @@ impl Load {
             .transfer(&self.accounts[to].address, amount);
         draft.body.valid_until = 90_000;
         let transaction = draft.sign();
-        self.open.insert(transaction.hash(), (from, transaction.clone()));
+        self.open
+            .insert(transaction.hash(), (from, transaction.clone()));
         Some(transaction)
     }
 

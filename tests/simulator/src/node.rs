@@ -98,7 +98,10 @@ impl Machine {
             head,
         ));
         let (heads, heads_seen) = watch::channel(tip);
-        let validators = self.genesis.validator_set().expect("the test has validators");
+        let validators = self
+            .genesis
+            .validator_set()
+            .expect("the test has validators");
         let (chain, mut tasks) = Chain::new(Arc::clone(&mempool), Arc::new(validators), heads_seen);
         let mut executor = ChainExecutor::open(ExecutorParts {
             storage: Arc::clone(&storage),
@@ -118,23 +121,37 @@ impl Machine {
             },
             blocker: oracle.control(self.peer()),
         };
-        let mut pauses: Random = random(config.genesis.time_ms ^ u64::try_from(self.index).unwrap_or(0));
-        let task = env.child("node").with_attribute("index", self.index).spawn(move |env| async move {
-            env.child("executor").spawn(move |env| async move {
-                loop {
-                    let micros = pauses.below(usize::try_from(slowness.as_micros()).unwrap_or(1));
-                    env.sleep(Duration::from_micros(u64::try_from(micros).unwrap_or(0))).await;
-                    match executor.run_next(&mut tasks).await {
-                        Ok(true) => {}
-                        Ok(false) => return,
-                        // With this the node is at its end; the checker finds that it stands still.
-                        Err(fatal) => panic!("a node stopped: {fatal}"),
-                    }
-                }
-            });
-            let (_stop, stopped) = watch::channel(false);
-            simplex::run(env.child("ordering"), config, Arc::new(chain), peers, channels, stopped).await;
-        });
+        let mut pauses: Random =
+            random(config.genesis.time_ms ^ u64::try_from(self.index).unwrap_or(0));
+        let task =
+            env.child("node")
+                .with_attribute("index", self.index)
+                .spawn(move |env| async move {
+                    env.child("executor").spawn(move |env| async move {
+                        loop {
+                            let micros =
+                                pauses.below(usize::try_from(slowness.as_micros()).unwrap_or(1));
+                            env.sleep(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+                                .await;
+                            match executor.run_next(&mut tasks).await {
+                                Ok(true) => {}
+                                Ok(false) => return,
+                                // With this the node is at its end; the checker finds that it stands still.
+                                Err(fatal) => panic!("a node stopped: {fatal}"),
+                            }
+                        }
+                    });
+                    let (_stop, stopped) = watch::channel(false);
+                    simplex::run(
+                        env.child("ordering"),
+                        config,
+                        Arc::new(chain),
+                        peers,
+                        channels,
+                        stopped,
+                    )
+                    .await;
+                });
         Running {
             storage,
             mempool,

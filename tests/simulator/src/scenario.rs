@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-
 /// The faults of one simulation. Every one that is on for a seed comes again and again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
@@ -89,7 +88,8 @@ impl Scenario {
             latency,
             jitter: latency / u32::try_from(1 + below(8)).unwrap_or(1),
             execution_lag: [2, 2, 2, 1, 3][usize::try_from(below(5)).unwrap_or(0)],
-            epoch_blocks: [1_000_000, 1_000_000, 16, 30, 60][usize::try_from(below(5)).unwrap_or(0)],
+            epoch_blocks: [1_000_000, 1_000_000, 16, 30, 60]
+                [usize::try_from(below(5)).unwrap_or(0)],
             transactions_per_second: u32::try_from(5 + below(40)).unwrap_or(5),
             faults: Faults {
                 lost_per_mille: if lost {

@@ -16,13 +16,20 @@ fn the_same_seed_gives_the_same_trace_bit_for_bit() {
     let scenario = Scenario::drawn(7);
     let first = simulate(&scenario);
     assert_eq!(simulate(&scenario), first);
-    let other = simulate(&Scenario { seed: 8, ..scenario });
+    let other = simulate(&Scenario {
+        seed: 8,
+        ..scenario
+    });
     assert_ne!(other.trace, first.trace);
 }
 
 /// Seeds to run; a failing one is run alone with `KUMIKI_SEED=n`.
 fn seeds() -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     match number("KUMIKI_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("KUMIKI_SEEDS").unwrap_or(200),
@@ -57,7 +64,13 @@ fn networks_with_faults_keep_their_promises_under_every_seed() {
     let failures = failures.into_inner().unwrap();
     for (seed, scenario, broken) in &failures {
         println!("seed {seed} breaks promises: {broken:#?}\n{scenario:?}");
-        println!("replay: KUMIKI_SEED={seed} cargo xtask test -p kumiki-simulator networks_with_faults");
+        println!(
+            "replay: KUMIKI_SEED={seed} cargo xtask test -p kumiki-simulator networks_with_faults"
+        );
     }
-    assert!(failures.is_empty(), "{} seeds break promises", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} seeds break promises",
+        failures.len()
+    );
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use commonware_actor::Feedback;
 use commonware_codec::{Decode as _, Encode as _};
+use commonware_consensus::Reporter;
 use commonware_consensus::marshal::core::Mailbox;
 use commonware_consensus::marshal::standard::Standard;
 use commonware_consensus::simplex::types::{Activity, Finalization};
 use commonware_consensus::types::{Height as EngineHeight, Round};
-use commonware_consensus::Reporter;
 use commonware_cryptography::certificate::Provider as _;
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender};
 use commonware_parallel::Sequential;
@@ -21,9 +21,9 @@ use commonware_utils::non_empty_vec;
 use kumiki_protocol::{Parameters, limits};
 use tokio::sync::watch;
 
+use super::Environment;
 use super::block::{Digest, OrderedBlock};
 use super::scheme::{PeerKey, Scheme, Schemes};
-use super::Environment;
 
 /// The least time between two announcements: who follows needs the newest only.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -86,7 +86,10 @@ pub(crate) async fn announce<E: Environment, S: Sender<PublicKey = PeerKey>>(
 ) {
     let mut newest = news.0.subscribe();
     while newest.changed().await.is_ok() {
-        let encoded = newest.borrow_and_update().as_ref().map(|known| known.encode());
+        let encoded = newest
+            .borrow_and_update()
+            .as_ref()
+            .map(|known| known.encode());
         if let Some(encoded) = encoded {
             sender.send(Recipients::All, encoded, true);
         }
