@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commonware_p2p::simulated::{self, Link, Network, Oracle};
+use commonware_p2p::simulated::{self, Link, Network};
 use commonware_runtime::{Clock as _, Runner as _, Supervisor as _, deterministic};
 use commonware_utils::Probability;
 use commonware_utils::ordered::Set;
@@ -15,8 +15,9 @@ use kumiki_testkit::{genesis, validator};
 
 use crate::checker::{self, Found};
 use crate::load::Load;
-use crate::node::{Machine, Running};
+use crate::node::{Machine, Running, World};
 use crate::scenario::{Random, Scenario, random};
+use crate::villain::{self, Loose};
 
 /// Simulated time between two looks at the network.
 const STEP: Duration = Duration::from_millis(50);
@@ -52,11 +53,11 @@ pub fn simulate(scenario: &Scenario) -> Outcome {
 }
 
 struct Cluster {
-    env: deterministic::Context,
+    world: World,
     scenario: Scenario,
-    oracle: Oracle<PeerKey, deterministic::Context>,
     machines: Vec<Machine>,
-    everybody: Set<PeerKey>,
+    /// What the first validator does where it is no honest one.
+    villain: Option<Loose>,
     running: Vec<Option<Running>>,
     /// When a killed node starts again.
     restarts: Vec<Option<Duration>>,
@@ -109,8 +110,7 @@ impl Cluster {
             running: machines.iter().map(|_| None).collect(),
             restarts: vec![None; machines.len()],
             machines,
-            oracle,
-            everybody: Set::from_iter_dedup(peers.iter().cloned()),
+            villain: None,
             cut: BTreeSet::new(),
             heals_at: None,
             load: Load::new((*genesis).clone()),
@@ -118,11 +118,19 @@ impl Cluster {
             elapsed: Duration::ZERO,
             crashes: 0,
             cuts: 0,
-            env,
+            world: World {
+                env,
+                oracle,
+                everybody: Set::from_iter_dedup(peers.iter().cloned()),
+            },
             scenario,
         };
         cluster.connect_all().await;
-        for index in 0..cluster.machines.len() {
+        if let Some(villain) = scenario.villain {
+            let loose = villain::start(villain, &cluster.machines[0], &cluster.world).await;
+            cluster.villain = Some(loose);
+        }
+        for index in cluster.honest() {
             cluster.start(index).await;
         }
         while cluster.elapsed < cluster.scenario.duration {
@@ -131,16 +139,21 @@ impl Cluster {
         cluster.finish().await
     }
 
+    /// The nodes that keep the rules.
+    fn honest(&self) -> std::ops::Range<usize> {
+        usize::from(self.scenario.villain.is_some())..self.machines.len()
+    }
+
     async fn start(&mut self, index: usize) {
         let slowness = Duration::from_millis(2);
         let started =
-            self.machines[index].start(&self.env, &self.oracle, &self.everybody, slowness);
+            self.machines[index].start(&self.world, slowness);
         self.running[index] = Some(started.await);
         self.restarts[index] = None;
     }
 
     async fn step(&mut self, faults: bool) {
-        self.env.sleep(STEP).await;
+        self.world.env.sleep(STEP).await;
         self.elapsed += STEP;
         if faults {
             self.hand_in();
@@ -174,10 +187,12 @@ impl Cluster {
             );
         }
         batch.sort_by_key(|transaction| transaction.body.nonce);
-        for running in self.running.iter().flatten() {
+        let honest = self.running.iter().flatten().map(|one| &one.mempool);
+        let others = self.villain.iter().flat_map(Loose::mempools);
+        for mempool in honest.chain(others) {
             for transaction in &batch {
                 // One that is in a block already is refused, which is as well.
-                drop(running.mempool.admit_here(transaction.clone()));
+                drop(mempool.admit_here(transaction.clone()));
             }
         }
     }
@@ -201,7 +216,7 @@ impl Cluster {
     }
 
     async fn restart_due(&mut self) {
-        for index in 0..self.machines.len() {
+        for index in self.honest() {
             if self.restarts[index].is_some_and(|at| at <= self.elapsed) {
                 self.start(index).await;
             }
@@ -253,7 +268,7 @@ impl Cluster {
         }
         for (from, to) in &cut {
             let ends = (self.machines[*from].peer(), self.machines[*to].peer());
-            let removed = self.oracle.remove_link(ends.0, ends.1).await;
+            let removed = self.world.oracle.remove_link(ends.0, ends.1).await;
             removed.expect("a link that was there can be removed");
         }
         self.cut = cut;
@@ -288,14 +303,14 @@ impl Cluster {
                 .expect("a part of a thousand is a probability"),
         };
         let ends = (self.machines[from].peer(), self.machines[to].peer());
-        let added = self.oracle.add_link(ends.0, ends.1, link).await;
+        let added = self.world.oracle.add_link(ends.0, ends.1, link).await;
         added.expect("a link that was not there can be added");
     }
 
     /// Heals the network, starts every node, waits until all have gone on together, and checks what they have.
     async fn finish(mut self) -> Outcome {
         self.heal().await;
-        for index in 0..self.machines.len() {
+        for index in self.honest() {
             if self.running[index].is_none() {
                 self.start(index).await;
             }
@@ -327,7 +342,7 @@ impl Cluster {
         } = checker::check(&stores, &self.load.acknowledged);
         broken.extend(found);
         Outcome {
-            trace: self.env.auditor().state(),
+            trace: self.world.env.auditor().state(),
             height,
             acknowledged: self.load.acknowledged.len(),
             crashes: self.crashes,
@@ -337,7 +352,7 @@ impl Cluster {
     }
 
     fn heights(&self) -> Vec<Height> {
-        let tips = self.running.iter().map(|running| {
+        let tips = self.running[self.honest()].iter().map(|running| {
             let tip = running.as_ref().and_then(|one| one.storage.tip());
             tip.map_or(0, |tip| tip.height)
         });

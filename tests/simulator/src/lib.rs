@@ -10,6 +10,8 @@ mod cluster;
 mod load;
 mod node;
 mod scenario;
+mod villain;
 
 pub use cluster::{Outcome, simulate};
 pub use scenario::{Faults, Scenario};
+pub use villain::Villain;

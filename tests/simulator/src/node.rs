@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use commonware_actor::Feedback;
 use commonware_p2p::simulated::{self, Oracle};
-use commonware_p2p::{Manager, PeerSetSubscription, Provider, TrackedPeers};
+use commonware_p2p::{
+    Manager, PeerSetSubscription, Provider, Receiver, Sender, TrackedPeers,
+};
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{
@@ -13,7 +15,9 @@ use kumiki_consensus::simplex::{
 };
 use kumiki_executor::Executor;
 use kumiki_mempool::{ChainHead, MempoolLimits, SharedMempool};
-use kumiki_node::{Chain, ChainExecutor, ExecutorParts, NodeMetrics, chain_rules, initialise};
+use kumiki_node::{
+    Chain, ChainExecutor, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
+};
 use kumiki_protocol::{Block, Genesis, SecretKey};
 use kumiki_storage::{OpenCheck, SimulatedDisk, Snapshot, Storage, StorageOptions};
 use kumiki_vm::{EngineKind, Vm, VmConfig};
@@ -28,6 +32,7 @@ const QUOTA: std::num::NonZeroU32 = std::num::NonZeroU32::new(4_096).expect("not
 /// What outlives a crash.
 #[derive(Clone)]
 pub(crate) struct Machine {
+    /// Different for each, also where two have one key.
     pub(crate) index: usize,
     pub(crate) key: SecretKey,
     pub(crate) genesis: Arc<Genesis>,
@@ -60,7 +65,7 @@ impl Machine {
     }
 
     pub(crate) fn peer(&self) -> PeerKey {
-        peer_key(&self.key.public_key()).expect("a test validator's key is valid")
+        peer_of(&self.key)
     }
 
     pub(crate) fn open(&self) -> Arc<Storage> {
@@ -78,32 +83,38 @@ impl Machine {
     }
 
     /// Starts the node. `slowness` is the most time that one step of the executor takes.
-    pub(crate) async fn start(
+    pub(crate) async fn start(&self, world: &World, slowness: Duration) -> Running {
+        let channels = world.channels(&self.key).await;
+        self.start_on(world, slowness, channels)
+    }
+
+    /// Starts the node on channels of whatever kind.
+    pub(crate) fn start_on<S, R>(
         &self,
-        env: &deterministic::Context,
-        oracle: &Oracle<PeerKey, deterministic::Context>,
-        everybody: &Set<PeerKey>,
+        world: &World,
         slowness: Duration,
-    ) -> Running {
+        channels: Channels<S, R>,
+    ) -> Running
+    where
+        S: Sender<PublicKey = PeerKey>,
+        R: Receiver<PublicKey = PeerKey>,
+    {
         let storage = self.open();
         let tip = storage.tip().expect("an initialised store has a tip");
         let state: Arc<Snapshot> = Arc::new(storage.snapshot().expect("the tip can be read"));
-        let head = ChainHead {
-            height: tip.height,
-            state,
-        };
         let mempool = Arc::new(SharedMempool::new(
             MempoolLimits::STANDARD,
             chain_rules(&self.genesis),
-            head,
+            ChainHead {
+                height: tip.height,
+                state,
+            },
         ));
         let (heads, heads_seen) = watch::channel(tip);
-        let validators = self
-            .genesis
-            .validator_set()
-            .expect("the test has validators");
-        let (chain, mut tasks) = Chain::new(Arc::clone(&mempool), Arc::new(validators), heads_seen);
-        let mut executor = ChainExecutor::open(ExecutorParts {
+        let validators = self.genesis.validator_set();
+        let validators = Arc::new(validators.expect("the test has validators"));
+        let (chain, tasks) = Chain::new(Arc::clone(&mempool), validators, heads_seen);
+        let executor = ChainExecutor::open(ExecutorParts {
             storage: Arc::clone(&storage),
             executor: Arc::new(Executor::new(vm(), &self.genesis)),
             mempool: Arc::clone(&mempool),
@@ -113,45 +124,20 @@ impl Machine {
         })
         .expect("the stored chain can be gone on from");
         let config = self.config(&storage);
-        let channels = self.channels(oracle).await;
-        let peers = Peers {
-            manager: WithObservers {
-                manager: oracle.manager(),
-                everybody: everybody.clone(),
-            },
-            blocker: oracle.control(self.peer()),
+        let peers = world.peers(&self.key);
+        let index = u64::try_from(self.index).unwrap_or(0);
+        let pauses = Pauses {
+            random: random(index),
+            most: slowness,
         };
-        let mut pauses: Random =
-            random(config.genesis.time_ms ^ u64::try_from(self.index).unwrap_or(0));
-        let task =
-            env.child("node")
-                .with_attribute("index", self.index)
-                .spawn(move |env| async move {
-                    env.child("executor").spawn(move |env| async move {
-                        loop {
-                            let micros =
-                                pauses.below(usize::try_from(slowness.as_micros()).unwrap_or(1));
-                            env.sleep(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
-                                .await;
-                            match executor.run_next(&mut tasks).await {
-                                Ok(true) => {}
-                                Ok(false) => return,
-                                // With this the node is at its end; the checker finds that it stands still.
-                                Err(fatal) => panic!("a node stopped: {fatal}"),
-                            }
-                        }
-                    });
-                    let (_stop, stopped) = watch::channel(false);
-                    simplex::run(
-                        env.child("ordering"),
-                        config,
-                        Arc::new(chain),
-                        peers,
-                        channels,
-                        stopped,
-                    )
-                    .await;
-                });
+        let env = world.env.child("node").with_attribute("index", self.index);
+        let task = env.spawn(move |env| async move {
+            env.child("executor")
+                .spawn(move |env| execute(env, executor, tasks, pauses));
+            let (_stop, stopped) = watch::channel(false);
+            let env = env.child("ordering");
+            simplex::run(env, config, Arc::new(chain), peers, channels, stopped).await;
+        });
         Running {
             storage,
             mempool,
@@ -177,15 +163,48 @@ impl Machine {
             partition_prefix: format!("{}-", self.index),
         }
     }
+}
 
-    async fn channels(
-        &self,
-        oracle: &Oracle<PeerKey, deterministic::Context>,
-    ) -> Channels<
-        commonware_p2p::simulated::Sender<PeerKey, deterministic::Context>,
-        commonware_p2p::simulated::Receiver<PeerKey>,
-    > {
-        let control = oracle.control(self.peer());
+/// How long the steps of an executor take.
+struct Pauses {
+    random: Random,
+    most: Duration,
+}
+
+/// Does an executor's work as its thread does, each step after a pause.
+async fn execute(
+    env: deterministic::Context,
+    mut executor: ChainExecutor,
+    mut tasks: TaskQueue,
+    mut pauses: Pauses,
+) {
+    loop {
+        let most = usize::try_from(pauses.most.as_micros()).unwrap_or(1);
+        let micros = u64::try_from(pauses.random.below(most)).unwrap_or(0);
+        env.sleep(Duration::from_micros(micros)).await;
+        match executor.run_next(&mut tasks).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            // With this the node is at its end, and so is the simulation.
+            Err(fatal) => panic!("a node stopped: {fatal}"),
+        }
+    }
+}
+
+pub(crate) type SimSender = simulated::Sender<PeerKey, deterministic::Context>;
+pub(crate) type SimReceiver = simulated::Receiver<PeerKey>;
+
+/// What all nodes live in.
+pub(crate) struct World {
+    pub(crate) env: deterministic::Context,
+    pub(crate) oracle: Oracle<PeerKey, deterministic::Context>,
+    pub(crate) everybody: Set<PeerKey>,
+}
+
+impl World {
+    /// The channels of the node with this key.
+    pub(crate) async fn channels(&self, key: &SecretKey) -> Channels<SimSender, SimReceiver> {
+        let control = self.oracle.control(peer_of(key));
         let quota = Quota::per_second(QUOTA);
         let mut opened = Vec::new();
         for channel in 0..6 {
@@ -203,6 +222,24 @@ impl Machine {
             news: take(),
         }
     }
+
+    fn peers(
+        &self,
+        key: &SecretKey,
+    ) -> Peers<WithObservers, simulated::Control<PeerKey, deterministic::Context>> {
+        Peers {
+            manager: WithObservers {
+                manager: self.oracle.manager(),
+                everybody: self.everybody.clone(),
+            },
+            blocker: self.oracle.control(peer_of(key)),
+        }
+    }
+}
+
+/// The key as the network knows it.
+pub(crate) fn peer_of(key: &SecretKey) -> PeerKey {
+    peer_key(&key.public_key()).expect("a test validator's key is valid")
 }
 
 /// Lets nodes without a seat be peers too, as the real network does with everybody who is connected.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::villain::Villain;
+
 /// The faults of one simulation. Every one that is on for a seed comes again and again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
@@ -40,6 +42,8 @@ pub struct Scenario {
     pub transactions_per_second: u32,
     /// What goes wrong.
     pub faults: Faults,
+    /// How the first validator breaks the rules, if it does.
+    pub villain: Option<Villain>,
 }
 
 impl Scenario {
@@ -63,6 +67,7 @@ impl Scenario {
                 one_way: false,
                 lost_per_mille: 0,
             },
+            villain: None,
         }
     }
 
