@@ -107,8 +107,7 @@ impl Network {
         let metrics = Metrics::register(registry, &bandwidth);
         let (transport, relay_client) = transport::build(&config, &keypair, &bandwidth)?;
         let behaviour = Behaviour::new(&config, &keypair, &channels, &topics, relay_client)?;
-        let swarm_config =
-            swarm::Config::with_tokio_executor()
+        let swarm_config = swarm::Config::with_tokio_executor()
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX)
             .with_idle_connection_timeout(limits.idle_timeout);
         let mut swarm = Swarm::new(transport, behaviour, peer_id, swarm_config);
