@@ -15,8 +15,8 @@ use crate::gossip::{self, Gossip};
 use crate::{NetworkConfig, NetworkError};
 
 /// Time between two pings of a peer.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two times that peers say who they are.
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(300);
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -127,6 +127,9 @@ pub struct NetworkLimits {
     pub redial_delay_max: Duration,
     /// Time between two searches for unknown peers while enough are connected.
     pub walk_interval: Duration,
+    /// No new connections, but with tracked validators, while the process has more bytes of memory than this; none is
+    /// unlimited. Linux only.
+    pub memory_bytes_max: Option<NonZeroU64>,
     /// Bytes sent per second, all peers together; none is unlimited.
     pub upload_bytes_per_second: Option<NonZeroU64>,
     /// Bytes received per second, all peers together; none is unlimited.
@@ -155,6 +158,7 @@ impl Default for NetworkLimits {
             redial_delay_min: Duration::from_secs(1),
             redial_delay_max: Duration::from_secs(60),
             walk_interval: Duration::from_secs(300),
+            memory_bytes_max: None,
             upload_bytes_per_second: None,
             download_bytes_per_second: None,
         }
@@ -248,6 +252,8 @@ pub struct TopicSpec {
     pub name: String,
     /// Longest message; longer ones are not published, and rejected when they come.
     pub message_bytes_max: u32,
+    /// New messages per second that one peer may pass on, and as many at once. Others are not looked at.
+    pub messages_per_second: NonZeroU32,
     /// Messages that wait for the receiver. When it is full, new ones are not passed on.
     pub inbound_queue: usize,
 }

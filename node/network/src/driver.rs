@@ -21,6 +21,7 @@ use crate::channel::roster::Roster;
 use crate::config::TopicSpec;
 use crate::gossip::{GossipMessage, Judged, Publish};
 use crate::identity::{PeerKey, peer_id_of};
+use crate::memory::resident_bytes;
 use crate::metrics::{Metrics, TopicMeters};
 use crate::peer_sets::PeerSets;
 use crate::score::Scores;
@@ -220,6 +221,10 @@ impl Driver {
         if now >= self.next_store {
             self.next_store = now + STORE_INTERVAL;
             drop(self.store_known());
+        }
+        if let Some(most) = self.config.limits.memory_bytes_max {
+            let full = resident_bytes().is_some_and(|bytes| bytes > most.get());
+            self.swarm.behaviour_mut().gate.set_full(full);
         }
         let (inbound, outbound) = self.swarm.behaviour().gate.connections();
         self.metrics.set_connections(inbound, outbound);

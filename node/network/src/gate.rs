@@ -40,6 +40,8 @@ pub(crate) enum Refusal {
     PerPrefix,
     #[error("too many handshakes at once")]
     Pending,
+    #[error("too little memory")]
+    Memory,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +64,8 @@ struct Failures {
 pub(crate) struct Gate {
     limits: NetworkLimits,
     exempt: HashSet<PeerId>,
+    /// Memory is short.
+    full: bool,
     bans: HashMap<PeerId, Instant>,
     failures: HashMap<IpAddr, Failures>,
     pending_in: HashMap<ConnectionId, Option<IpAddr>>,
@@ -74,6 +78,7 @@ impl Gate {
         Self {
             limits,
             exempt: HashSet::new(),
+            full: false,
             bans: HashMap::new(),
             failures: HashMap::new(),
             pending_in: HashMap::new(),
@@ -85,6 +90,11 @@ impl Gate {
     /// Sets who is not counted.
     pub(crate) fn exempt(&mut self, peers: HashSet<PeerId>) {
         self.exempt = peers;
+    }
+
+    /// Refuses everyone who is counted while memory is short.
+    pub(crate) fn set_full(&mut self, full: bool) {
+        self.full = full;
     }
 
     /// Refuses `peer` until `until`. A full list forgets the ban that ends first.
@@ -188,6 +198,9 @@ impl Gate {
         }
         if self.exempt.contains(&new.peer) {
             return Ok(());
+        }
+        if self.full {
+            return Err(Refusal::Memory);
         }
         let counted = |open: &Open| !self.exempt.contains(&open.peer);
         if !new.inbound {

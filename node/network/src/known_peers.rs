@@ -86,8 +86,6 @@ pub(crate) fn store(path: &Path, peers: Vec<(PeerId, Vec<Multiaddr>)>) -> io::Re
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     #[test]

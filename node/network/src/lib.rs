@@ -19,6 +19,7 @@ mod gate;
 mod gossip;
 mod identity;
 mod known_peers;
+mod memory;
 mod metrics;
 mod network;
 mod oracle;

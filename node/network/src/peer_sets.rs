@@ -172,8 +172,6 @@ fn without(peers: Set<PeerKey>, others: &Set<PeerKey>) -> Set<PeerKey> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use kumiki_protocol::SecretKey;
 
     use super::*;

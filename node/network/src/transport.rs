@@ -42,8 +42,9 @@ pub(crate) fn build(
             let muxer = MeteredMuxer::new(muxer, None, bandwidth.peer(peer));
             (peer, StreamMuxerBox::new(muxer))
         });
-    let both = direct
-        .or_transport(relayed)
+    // First, since the one with DNS names claims every address.
+    let both = relayed
+        .or_transport(direct)
         .map(|either, _| either.into_inner());
     Ok((both.boxed(), Some(behaviour)))
 }

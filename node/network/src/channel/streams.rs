@@ -59,7 +59,8 @@ impl Streams {
 
     /// Asks for a stream to `peer`; an event will answer.
     pub(crate) fn open(&mut self, peer: PeerId, channel: usize) {
-        let connection = self.connections.get(&peer).and_then(|all| all.first());
+        // The newest is the likeliest to work: a peer that moved leaves dead ones behind.
+        let connection = self.connections.get(&peer).and_then(|all| all.last());
         let event = match connection {
             Some(connection) => {
                 self.asked.entry(*connection).or_default().push(channel);

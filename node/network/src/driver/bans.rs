@@ -27,7 +27,9 @@ impl Driver {
         self.swarm.behaviour_mut().gate.ban(peer, until);
         self.metrics.bans.inc();
         self.scores.forget(&peer);
-        self.book.forget(&peer);
+        if !self.tracked.contains(&peer) {
+            self.book.forget(&peer);
+        }
         self.disconnect(peer);
         self.publish_banned();
     }

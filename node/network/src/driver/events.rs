@@ -102,10 +102,11 @@ impl Driver {
         };
         let bytes = self.bandwidth.peer(id);
         let channels = self.channels.len();
+        let gossip = self.gossip_paces(now);
         let peer = self
             .peers
             .entry(id)
-            .or_insert_with(|| Peer::new(key, bytes, channels, now));
+            .or_insert_with(|| Peer::new(key, bytes, channels, gossip, now));
         peer.connect(connection, endpoint);
         match endpoint {
             ConnectedPoint::Dialer { address, .. } => {

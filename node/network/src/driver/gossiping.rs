@@ -1,12 +1,14 @@
 //! Move gossip between the swarm and the application.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use libp2p::PeerId;
 use libp2p::gossipsub::{self, MessageAcceptance, PublishError};
 
 use super::Driver;
 use crate::gossip::{GossipMessage, Judged, Publish, Verdict};
-use crate::identity::peer_key_of;
+use crate::pace::Pace;
 use crate::score::Offence;
 
 impl Driver {
@@ -59,16 +61,32 @@ impl Driver {
             verdict.reject();
             return;
         }
-        let Some(key) = peer_key_of(&forwarder) else {
+        let Some(peer) = self.peers.get_mut(&forwarder) else {
             return;
         };
+        if let Some(pace) = peer.gossip.get_mut(number) {
+            let now = Instant::now();
+            if !pace.wait(now).is_zero() {
+                return;
+            }
+            pace.spend(1, now);
+        }
         let message = GossipMessage {
             data: Bytes::from(message.data),
-            forwarder: key,
+            forwarder: peer.key.clone(),
             verdict,
         };
         // When the application is behind, the message is dropped, and its verdict with it.
         drop(end.messages.try_send(message));
+    }
+
+    /// What a new peer may pass on.
+    pub(super) fn gossip_paces(&self, now: Instant) -> Vec<Pace> {
+        let pace = |end: &super::TopicEnd| {
+            let per_second = u64::from(end.spec.messages_per_second.get());
+            Pace::new(per_second, per_second, now)
+        };
+        self.topics.iter().map(pace).collect()
     }
 
     pub(super) fn on_verdict(&mut self, judged: Judged) {

@@ -61,12 +61,20 @@ pub(super) struct Peer {
     /// There once the peer has shown to be of this chain.
     pub(super) link: Option<Arc<Link>>,
     pub(super) lanes: Vec<Lane>,
+    /// What it may pass on, by topic.
+    pub(super) gossip: Vec<Pace>,
     /// How often it may open streams.
     pub(super) openings: Pace,
 }
 
 impl Peer {
-    pub(super) fn new(key: PeerKey, bytes: Arc<ByteCount>, channels: usize, now: Instant) -> Self {
+    pub(super) fn new(
+        key: PeerKey,
+        bytes: Arc<ByteCount>,
+        channels: usize,
+        gossip: Vec<Pace>,
+        now: Instant,
+    ) -> Self {
         let lanes = (0..channels).map(|_| Lane {
             writer: Writer::Idle(now),
             failures: 0,
@@ -83,6 +91,7 @@ impl Peer {
             bytes,
             link: None,
             lanes: lanes.collect(),
+            gossip,
             openings: Pace::new(openings, openings * 8, now),
         }
     }

@@ -1,7 +1,5 @@
 //! Knock at the gate.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::io;
 
 use kumiki_protocol::SecretKey;
@@ -172,6 +170,18 @@ fn validators_enter_a_full_node_and_take_no_place() {
     assert_eq!(door.enter(3, "1.1.1.1"), Err(Refusal::PerIp));
     door.enter(10, "1.1.1.1").unwrap();
     door.dial(4, "1.1.1.1").unwrap();
+}
+
+#[test]
+fn only_validators_enter_when_memory_is_short() {
+    let mut door = Door::new();
+    door.gate.exempt([peer(9)].into());
+    door.gate.set_full(true);
+    assert_eq!(door.enter(1, "1.1.1.1"), Err(Refusal::Memory));
+    assert_eq!(door.dial(1, "1.1.1.1"), Err(Refusal::Memory));
+    door.enter(9, "1.1.1.1").unwrap();
+    door.gate.set_full(false);
+    door.enter(1, "1.1.1.1").unwrap();
 }
 
 #[test]

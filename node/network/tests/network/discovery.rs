@@ -114,6 +114,24 @@ async fn validators_look_for_each_other_even_with_enough_peers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_is_dialled_until_it_is_back() {
+    let (a, b) = (Node::start(passive(1)), Node::start(passive(2)));
+    a.meet(&b).await;
+    a.network.oracle().track(0, Set::from_iter_dedup([b.key()]));
+    let listen = b.network.listen_addresses();
+    b.network.shutdown().await;
+    until("it is missed", async || {
+        a.network.peers().await.unwrap().is_empty() && a.metric("dials_failed_total") >= 2.0
+    })
+    .await;
+    let b = Node::start(NetworkConfig {
+        listen,
+        ..passive(2)
+    });
+    b.met(&a).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_of_another_chain_is_refused() {
     let mut a = Node::start(config(1));
     let mut other = after(2, &a).await;

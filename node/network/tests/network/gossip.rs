@@ -1,9 +1,11 @@
 //! Messages go as far as the applications on their way accept them.
 
-use bytes::Bytes;
-use kumiki_network::PublishError;
+use std::num::NonZeroU32;
 
-use crate::node::{Node, passive, until, within};
+use bytes::Bytes;
+use kumiki_network::{PublishError, TopicSpec};
+
+use crate::node::{Node, TRANSACTIONS, VOTES, channel, passive, topic, until, within};
 
 /// Three nodes in a line: what the last one gets went through the middle.
 async fn line() -> [Node; 3] {
@@ -99,6 +101,33 @@ async fn a_peer_that_forwards_many_bad_messages_is_banned() {
     })
     .await;
     assert!(b.peer(&a).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_passes_on_too_much_is_not_looked_at_for_a_while() {
+    let slow = TopicSpec {
+        messages_per_second: NonZeroU32::MIN,
+        // Whatever is dropped, it is not because the queue is full.
+        inbound_queue: 100_000,
+        ..topic(TRANSACTIONS)
+    };
+    let a = Node::start(passive(1));
+    let mut b = Node::with(passive(2), vec![channel(VOTES)], vec![slow]);
+    a.meet(&b).await;
+    let mut sent = 0;
+    until("one was looked at and many were not", async || {
+        sent += 1;
+        publish(&a, &format!("message {sent}")).unwrap();
+        b.metric("gossip_ignored_total{name=\"transactions\"}") >= 20.0
+    })
+    .await;
+    let topic = b.topics.first_mut().unwrap();
+    within(topic.messages.recv())
+        .await
+        .unwrap()
+        .verdict
+        .accept();
+    assert!(b.peer(&a).await.unwrap().score > -1.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -82,22 +82,33 @@ impl Attacker {
     }
 }
 
+/// A macro, since the type of a half-built swarm has no name.
+macro_rules! builder {
+    ($keypair:expr) => {
+        libp2p::SwarmBuilder::with_existing_identity($keypair)
+            .with_tokio()
+            .with_tcp(
+                tcp::Config::default(),
+                noise::Config::new,
+                yamux::Config::default,
+            )
+            .unwrap()
+    };
+}
+
+fn stay(config: libp2p::swarm::Config) -> libp2p::swarm::Config {
+    config.with_idle_connection_timeout(Duration::from_secs(600))
+}
+
 fn raw_swarm(keypair: Keypair, version: &str) -> Swarm<Raw> {
     let identify = identify::Config::new(version.to_owned(), keypair.public());
-    libp2p::SwarmBuilder::with_existing_identity(keypair)
-        .with_tokio()
-        .with_tcp(
-            tcp::Config::default(),
-            noise::Config::new,
-            yamux::Config::default,
-        )
-        .unwrap()
+    builder!(keypair)
         .with_behaviour(|_| Raw {
             identify: identify::Behaviour::new(identify),
             streams: libp2p_stream::Behaviour::new(),
         })
         .unwrap()
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
+        .with_swarm_config(stay)
         .build()
 }
 
@@ -193,30 +204,39 @@ async fn data_on_a_stream_that_is_ours_to_write_is_an_offence() {
     drive.abort();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_does_not_say_who_it_is_is_dropped() {
-    let mut config = passive(1);
-    config.limits.identify_timeout = Duration::from_millis(500);
-    let node = Node::start(config);
-    // It refuses to answer identify by never polling its swarm again.
-    let keypair = Keypair::generate_ed25519();
-    let mut swarm = raw_swarm(keypair, &same_chain());
-    swarm.dial(node.address().await).unwrap();
-    within(async {
-        while !matches!(
-            swarm.select_next_some().await,
-            SwarmEvent::ConnectionEstablished { .. }
-        ) {}
-    })
-    .await;
-    until("the connection is dropped", async || {
-        node.metric("connections{direction=\"in\"}") < 0.5
-    })
-    .await;
+/// A peer that has nothing to say about itself.
+#[derive(NetworkBehaviour)]
+struct Silent {
+    streams: libp2p_stream::Behaviour,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_without_end_are_not_read_and_do_not_stop_others() {
+async fn a_peer_that_does_not_say_who_it_is_is_dropped_and_in_the_end_banned() {
+    let mut config = passive(1);
+    config.limits.identify_timeout = Duration::from_millis(300);
+    let node = Node::start(config);
+    let mut swarm = builder!(Keypair::generate_ed25519())
+        .with_behaviour(|_| Silent {
+            streams: libp2p_stream::Behaviour::new(),
+        })
+        .unwrap()
+        .with_swarm_config(stay)
+        .build();
+    for _ in 0..3 {
+        swarm.dial(node.address().await).unwrap();
+        within(async {
+            while !matches!(
+                swarm.select_next_some().await,
+                SwarmEvent::ConnectionClosed { .. }
+            ) {}
+        })
+        .await;
+    }
+    until("it is banned", async || node.metric("bans_total") > 0.5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_streams_one_is_read_and_others_are_served() {
     let mut node = Node::start(passive(1));
     let mut attacker = Attacker::connect(&node, &same_chain()).await;
     let mut streams = Vec::new();
@@ -228,4 +248,19 @@ async fn streams_without_end_are_not_read_and_do_not_stop_others() {
     let key = node.key();
     until("a message can be sent", async || friend.send(&key, "hello")).await;
     assert_eq!(node.receive(0).await, (friend.key(), b"hello".to_vec()));
+    let mut open = streams.len();
+    let mut ends: futures_util::stream::FuturesUnordered<_> = streams
+        .into_iter()
+        .map(|mut stream| async move {
+            let mut byte = [0];
+            stream.read(&mut byte).await
+        })
+        .collect();
+    within(async {
+        while open > 1 {
+            ends.next().await.unwrap().ok();
+            open -= 1;
+        }
+    })
+    .await;
 }

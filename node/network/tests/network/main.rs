@@ -13,4 +13,5 @@ mod gossip;
 mod hostile;
 mod node;
 mod peer_sets;
+mod resolver;
 mod switches;

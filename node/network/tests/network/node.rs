@@ -72,6 +72,7 @@ pub(crate) fn topic(name: &str) -> TopicSpec {
     TopicSpec {
         name: name.to_owned(),
         message_bytes_max: 1_024,
+        messages_per_second: NonZeroU32::new(1_000).unwrap(),
         inbound_queue: 64,
     }
 }
@@ -82,8 +83,15 @@ impl Node {
     }
 
     pub(crate) fn with_channels(config: NetworkConfig, channels: Vec<ChannelSpec>) -> Self {
+        Self::with(config, channels, vec![topic(TRANSACTIONS)])
+    }
+
+    pub(crate) fn with(
+        config: NetworkConfig,
+        channels: Vec<ChannelSpec>,
+        topics: Vec<TopicSpec>,
+    ) -> Self {
         let mut registry = Registry::default();
-        let topics = vec![topic(TRANSACTIONS)];
         let Started {
             network,
             channels,

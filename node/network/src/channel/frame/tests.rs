@@ -1,7 +1,5 @@
 //! Feed frames, good and bad, to the reader and the writer.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::num::{NonZeroU32, NonZeroU64};
 use std::pin::Pin;
 use std::sync::Mutex;
