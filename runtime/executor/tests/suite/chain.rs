@@ -13,6 +13,7 @@ use kumiki_state::MemoryState;
 use kumiki_vm::{EngineKind, Vm, VmConfig};
 
 pub(crate) const FUNDS: Amount = 1_000_000_000_000;
+pub(crate) const VALIDATOR_STAKE: Amount = 1_000_000_000;
 pub(crate) const GAS_PRICE: u64 = 3;
 
 pub(crate) fn account(state: &MemoryState, address: &Address) -> AccountRecord {
@@ -68,6 +69,7 @@ impl Chain {
             parameters: Parameters {
                 execution_lag: 0,
                 epoch_blocks: u32::MAX,
+                validator_stake: VALIDATOR_STAKE,
                 gas_price_min: GAS_PRICE,
                 block_gas_max: 10_000_000_000,
                 block_bytes_max: 1 << 20,

@@ -101,6 +101,7 @@ pub(crate) fn genesis() -> Genesis {
         parameters: Parameters {
             execution_lag: 2,
             epoch_blocks: 100,
+            validator_stake: 10_u128.pow(15),
             gas_price_min: 1,
             block_gas_max: 1_000_000_000,
             block_bytes_max: 4 << 20,
