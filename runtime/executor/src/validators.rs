@@ -12,7 +12,7 @@ mod sets;
 use kumiki_abi::{REVERT_CONTRACT, REVERT_SDK, SdkError};
 use kumiki_protocol::{
     Address, Amount, Decode, Encode, Evidence, Gas, PublicKey, ResultCode, Signature,
-    decode_bounded, sha3_256,
+    decode_bounded, limits, sha3_256,
 };
 use kumiki_vm::{Outcome, Session, gas};
 
@@ -27,9 +27,6 @@ pub use sets::validators_at;
 
 /// Metadata of the contract, JSON of the schema `kumiki-abi/1`.
 pub const VALIDATORS_ABI: &str = include_str!("validators/abi.json");
-
-/// The longest arguments are evidence, of less than 300 bytes.
-const ARGUMENTS_BYTES_MAX: usize = 1_024;
 
 /// A call of the contract by a transaction.
 pub(crate) struct Call<'a> {
@@ -152,8 +149,10 @@ fn find<'a, T: Copy>(table: &[(&str, T, Gas)], input: &'a [u8]) -> Option<(T, Ga
         .map(|(_, named, price)| (*named, *price, arguments))
 }
 
+/// No method's arguments are longer than evidence.
 fn decode<T: Decode>(arguments: &[u8]) -> Result<T, Refusal> {
-    decode_bounded(arguments, ARGUMENTS_BYTES_MAX).map_err(|_malformed| SdkError::BadInput.into())
+    decode_bounded(arguments, limits::EVIDENCE_BYTES_MAX)
+        .map_err(|_malformed| SdkError::BadInput.into())
 }
 
 /// Does `work` if `gas` pays its price, which is the same however it ends.

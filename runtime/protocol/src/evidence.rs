@@ -2,7 +2,7 @@
 
 use parity_scale_codec::{Decode, Encode, MaxEncodedLen};
 
-use crate::{Hash, PublicKey, Signature, Vote};
+use crate::{Hash, PublicKey, Signature, Vote, limits};
 
 /// A vote and the signature over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen)]
@@ -59,6 +59,14 @@ pub enum EvidenceError {
         which: &'static str,
     },
 }
+
+const _: () = {
+    let whole = 32 + 2 * (1 + 3 * 8 + 32 + 64);
+    assert!(
+        limits::EVIDENCE_BYTES_MAX == whole,
+        "a key and two signed proposals"
+    );
+};
 
 impl Vote {
     /// The epoch and the view that the vote is about.
