@@ -8,6 +8,8 @@ use kumiki_mempool::SharedMempool;
 use kumiki_protocol::{Block, Height, ValidatorSet};
 use tokio::sync::{oneshot, watch};
 
+use crate::validators::KnownValidators;
+
 /// Work for the executor thread, in the order in which it is done.
 pub(crate) enum Task {
     Build(BuildRequest, oneshot::Sender<Option<Arc<Block>>>),
@@ -22,7 +24,7 @@ pub struct Chain {
     /// Unbounded, but an engine has at most a few questions open at a time.
     tasks: mpsc::Sender<Task>,
     mempool: Arc<SharedMempool>,
-    validators: Arc<ValidatorSet>,
+    validators: watch::Receiver<KnownValidators>,
     heads: watch::Receiver<kumiki_storage::Tip>,
 }
 
@@ -30,7 +32,7 @@ impl Chain {
     pub(crate) fn new(
         tasks: mpsc::Sender<Task>,
         mempool: Arc<SharedMempool>,
-        validators: Arc<ValidatorSet>,
+        validators: watch::Receiver<KnownValidators>,
         heads: watch::Receiver<kumiki_storage::Tip>,
     ) -> Self {
         Self {
@@ -70,9 +72,9 @@ impl Application for Chain {
         }
     }
 
-    /// The set changes nowhere yet, so it is the same for every height.
-    fn validators(&self, _height: Height) -> Option<Arc<ValidatorSet>> {
-        Some(Arc::clone(&self.validators))
+    /// Those of the tip's epoch, of the one before it or, once it is fixed, of the one after it.
+    fn validators(&self, height: Height) -> Option<Arc<ValidatorSet>> {
+        self.validators.borrow().at(height)
     }
 
     fn blocks(&self, from: Height, count_max: usize) -> Pending<Vec<Decided>> {

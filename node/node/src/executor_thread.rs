@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::chain::Task;
 use crate::metrics::observe;
+use crate::validators::KnownValidators;
 use crate::{Fatal, NodeMetrics};
 use ahead::{Executed, Outcome, Outline, validators_hash};
 
@@ -34,6 +35,8 @@ pub(crate) struct ExecutorThread {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) genesis_hash: Hash,
     pub(crate) heads: watch::Sender<Tip>,
+    /// Who signs which block, as the state at the tip names them.
+    pub(crate) validators: watch::Sender<KnownValidators>,
     pub(crate) metrics: NodeMetrics,
     pub(crate) tip: Tip,
     pub(crate) state: Arc<Snapshot>,
@@ -61,8 +64,12 @@ impl ExecutorThread {
         let tip = tip.ok_or_else(|| failed(StorageError::NotInitialised))?;
         let lag = u64::from(shared.genesis.parameters.execution_lag);
         let settled = settled(&shared.storage, tip.height, lag)?;
+        let state = Arc::new(shared.storage.snapshot().map_err(failed)?);
+        let parameters = shared.genesis.parameters;
+        let validators = KnownValidators::read(parameters, tip.height, state.as_ref())?;
         Ok(Self {
-            state: Arc::new(shared.storage.snapshot().map_err(failed)?),
+            state,
+            validators: watch::channel(validators).0,
             genesis_hash: shared.genesis.hash(),
             storage: shared.storage,
             executor: shared.executor,
@@ -344,6 +351,11 @@ impl ExecutorThread {
             height,
             state: Arc::<Snapshot>::clone(&self.state),
         };
+        if self.validators.borrow().is_outdated(height) {
+            let parameters = self.genesis.parameters;
+            let known = KnownValidators::read(parameters, height, self.state.as_ref())?;
+            self.validators.send_replace(known);
+        }
         // First the head: a submitter told that its nonce is used finds the block.
         self.heads.send_replace(self.tip);
         self.mempool

@@ -15,6 +15,7 @@ mod genesis;
 mod metrics;
 mod node;
 mod threads;
+mod validators;
 mod verify;
 
 pub use chain::Chain;

@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
 use kumiki_mempool::{ChainHead, ChainRules, SharedMempool};
-use kumiki_protocol::{Action, Genesis, Transaction, ValidatorSet};
+use kumiki_protocol::{Action, Genesis, Transaction};
 use kumiki_rpc::{RpcContext, ServerHandle};
 use kumiki_rpc_api::HealthStatus;
 use kumiki_storage::{Snapshot, Storage, StorageError, Tip};
@@ -138,7 +138,6 @@ fn joined(result: Result<Result<(), NodeError>, tokio::task::JoinError>) -> Resu
 struct Opened {
     config: NodeConfig,
     genesis: Arc<Genesis>,
-    validators: Arc<ValidatorSet>,
     storage: Arc<Storage>,
     executor: Arc<Executor>,
     tip: Tip,
@@ -175,7 +174,6 @@ impl Opened {
         );
         Ok(Self {
             executor: Arc::new(Executor::new(vm, &genesis)),
-            validators: Arc::new(validators),
             storage: Arc::new(storage),
             genesis,
             config,
@@ -214,6 +212,7 @@ impl Opened {
             heads,
             metrics,
         })?;
+        let validators = executor_thread.validators.subscribe();
         let threads = Threads {
             executor: spawn_executor(executor_thread, task_queue, Alarm::of(&alarm))?,
             admission: (0..self.config.admission_threads.max(1))
@@ -224,7 +223,7 @@ impl Opened {
             application: Arc::new(Chain::new(
                 tasks,
                 Arc::clone(&mempool),
-                self.validators,
+                validators,
                 heads_seen.clone(),
             )),
             key: self.config.validator,

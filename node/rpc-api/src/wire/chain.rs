@@ -27,7 +27,7 @@ pub struct ChainInfo {
     pub protocol_version: u32,
     /// Scheme of certificates.
     pub certificate_scheme: String,
-    /// The first validators, in the order certificates count them by.
+    /// The validators that sign the block after the head, in the order certificates count them by.
     #[schemars(with = "Vec<PublicKeyText>")]
     pub validators: Vec<PublicKey>,
     /// What the chain's genesis sets.
