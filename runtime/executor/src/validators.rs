@@ -12,7 +12,7 @@ mod sets;
 use kumiki_abi::{REVERT_CONTRACT, REVERT_SDK, SdkError};
 use kumiki_protocol::{
     Address, Amount, Decode, Encode, Evidence, Gas, PublicKey, ResultCode, Signature,
-    decode_bounded, limits, sha3_256,
+    ValidatorsCall, decode_bounded, limits, sha3_256,
 };
 use kumiki_vm::{Outcome, Session, gas};
 
@@ -52,18 +52,18 @@ enum View {
 }
 
 const METHODS: [(&str, Method, Gas); 4] = [
+    (ValidatorsCall::JOIN, Method::Join, gas::VALIDATORS_JOIN),
+    (ValidatorsCall::LEAVE, Method::Leave, gas::VALIDATORS_LEAVE),
     (
-        "join([u8; 32],[u8; 64])",
-        Method::Join,
-        gas::VALIDATORS_JOIN,
-    ),
-    ("leave([u8; 32])", Method::Leave, gas::VALIDATORS_LEAVE),
-    (
-        "withdraw([u8; 32])",
+        ValidatorsCall::WITHDRAW,
         Method::Withdraw,
         gas::VALIDATORS_WITHDRAW,
     ),
-    ("report(Evidence)", Method::Report, gas::VALIDATORS_REPORT),
+    (
+        ValidatorsCall::REPORT,
+        Method::Report,
+        gas::VALIDATORS_REPORT,
+    ),
 ];
 
 const VIEWS: [(&str, View, Gas); 3] = [

@@ -19,6 +19,7 @@ mod signature;
 pub mod state_key;
 mod transaction;
 mod validator;
+mod validators_call;
 mod vote;
 
 pub use address::{Address, AddressError};
@@ -40,6 +41,7 @@ pub use validator::{
     UNBONDING_EPOCHS, VALIDATORS_CONTRACT, ValidatorChange, ValidatorQueue, ValidatorRecord,
     ValidatorStatus, join_sign_bytes,
 };
+pub use validators_call::ValidatorsCall;
 pub use vote::{Proposal, Vote};
 
 /// Distance of a block from genesis, which is height 0.
