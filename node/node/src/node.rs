@@ -203,7 +203,6 @@ impl Opened {
         // The port first: when it is taken, no thread has been started.
         let rpc = kumiki_rpc::serve(context, self.config.rpc).await?;
         let rpc_address = rpc.address();
-        let genesis_hash = self.genesis.hash();
         let executor_thread = ExecutorThread::open(Shared {
             storage: Arc::clone(&self.storage),
             executor: Arc::clone(&self.executor),
@@ -227,7 +226,7 @@ impl Opened {
                 heads_seen.clone(),
             )),
             key: self.config.validator,
-            genesis_hash,
+            genesis_hash: self.genesis.hash(),
             sealing: self.config.sealing,
             clock: self.config.clock,
         };

@@ -1,8 +1,4 @@
 //! Say why the validators' contract refuses a call.
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "the SCALE derive takes variant numbers from usize"
-)]
 
 use kumiki_abi::SdkError;
 use kumiki_protocol::{Decode, Encode, EvidenceError, ResultCode};

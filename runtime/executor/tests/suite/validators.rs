@@ -20,7 +20,7 @@ fn chain_of(validators: u8, lag: u8, epoch_blocks: u32) -> Chain {
     Chain::with(|genesis| {
         genesis.parameters.execution_lag = lag;
         genesis.parameters.epoch_blocks = epoch_blocks;
-        genesis.validators = (9..9 + validators).map(|number| public(number)).collect();
+        genesis.validators = (9..9 + validators).map(public).collect();
         // Owners of genesis validators pay for their own transactions.
         for number in 9..9 + validators {
             genesis.accounts.push(kumiki_protocol::GenesisAccount {
@@ -121,7 +121,7 @@ fn a_validator_joins_signs_leaves_and_gets_its_stake_back_two_epochs_later() {
     let before = supply(&chain.state);
     let receipt = join(&mut chain, 1, 20);
     assert_eq!(receipt.status, Status::Ok);
-    assert_eq!(receipt.outputs, [Vec::new()]);
+    assert_eq!(receipt.outputs, [Vec::<u8>::new()]);
     let topic = sha3_256(&[b"Joined([u8; 32],Address,u128)"]);
     let event = &receipt.events[0];
     assert_eq!(event.contract, VALIDATORS_CONTRACT);
