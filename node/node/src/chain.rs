@@ -8,6 +8,8 @@ use kumiki_mempool::SharedMempool;
 use kumiki_protocol::{Block, Height, ValidatorSet};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::validators::KnownValidators;
+
 /// One question of an ordering engine.
 pub(crate) enum Task {
     Build(BuildRequest, oneshot::Sender<Option<Arc<Block>>>),
@@ -22,7 +24,7 @@ pub struct Chain {
     /// Unbounded, but an engine has at most a few questions open at a time.
     tasks: mpsc::UnboundedSender<Task>,
     mempool: Arc<SharedMempool>,
-    validators: Arc<ValidatorSet>,
+    validators: watch::Receiver<KnownValidators>,
     heads: watch::Receiver<kumiki_storage::Tip>,
 }
 
@@ -38,10 +40,9 @@ impl std::fmt::Debug for TaskQueue {
 impl Chain {
     /// The chain whose newest block is in `heads`, and what an [`crate::ChainExecutor`] must do for it. It is at its
     /// end once the chain is dropped.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         mempool: Arc<SharedMempool>,
-        validators: Arc<ValidatorSet>,
+        validators: watch::Receiver<KnownValidators>,
         heads: watch::Receiver<kumiki_storage::Tip>,
     ) -> (Self, TaskQueue) {
         let (tasks, queue) = mpsc::unbounded_channel();
@@ -83,9 +84,9 @@ impl Application for Chain {
         }
     }
 
-    /// The set changes nowhere yet, so it is the same for every height.
-    fn validators(&self, _height: Height) -> Option<Arc<ValidatorSet>> {
-        Some(Arc::clone(&self.validators))
+    /// Those of the tip's epoch, of the one before it or, once it is fixed, of the one after it.
+    fn validators(&self, height: Height) -> Option<Arc<ValidatorSet>> {
+        self.validators.borrow().at(height)
     }
 
     fn blocks(&self, from: Height, count_max: usize) -> Pending<Vec<Decided>> {

@@ -19,7 +19,8 @@ use tokio::sync::watch;
 
 use crate::chain::{Task, TaskQueue};
 use crate::metrics::observe;
-use crate::{Fatal, NodeMetrics};
+use crate::validators::KnownValidators;
+use crate::{Chain, Fatal, NodeMetrics};
 use ahead::{Executed, Outcome, Outline, validators_hash};
 
 mod ahead;
@@ -34,6 +35,8 @@ pub struct ChainExecutor {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) genesis_hash: Hash,
     pub(crate) heads: watch::Sender<Tip>,
+    /// Who signs which block, as the state at the tip names them.
+    pub(crate) validators: watch::Sender<KnownValidators>,
     pub(crate) metrics: NodeMetrics,
     pub(crate) tip: Tip,
     pub(crate) state: Arc<Snapshot>,
@@ -80,8 +83,12 @@ impl ChainExecutor {
         let tip = tip.ok_or_else(|| failed(StorageError::NotInitialised))?;
         let lag = u64::from(parts.genesis.parameters.execution_lag);
         let settled = settled(&parts.storage, tip.height, lag)?;
+        let state = Arc::new(parts.storage.snapshot().map_err(failed)?);
+        let parameters = parts.genesis.parameters;
+        let validators = KnownValidators::read(parameters, tip.height, state.as_ref())?;
         Ok(Self {
-            state: Arc::new(parts.storage.snapshot().map_err(failed)?),
+            state,
+            validators: watch::channel(validators).0,
             genesis_hash: parts.genesis.hash(),
             storage: parts.storage,
             executor: parts.executor,
@@ -93,6 +100,17 @@ impl ChainExecutor {
             settled,
             ahead: Vec::new(),
         })
+    }
+
+    /// The chain as an ordering engine sees it, and the queue of what it asks for. It is at its end once the chain is
+    /// dropped.
+    #[must_use]
+    pub fn chain(&self) -> (Chain, TaskQueue) {
+        Chain::new(
+            Arc::clone(&self.mempool),
+            self.validators.subscribe(),
+            self.heads.subscribe(),
+        )
     }
 
     /// Does tasks, on this thread, until the chain that asks is gone.
@@ -377,6 +395,11 @@ impl ChainExecutor {
             height,
             state: Arc::<Snapshot>::clone(&self.state),
         };
+        if self.validators.borrow().is_outdated(height) {
+            let parameters = self.genesis.parameters;
+            let known = KnownValidators::read(parameters, height, self.state.as_ref())?;
+            self.validators.send_replace(known);
+        }
         // First the head: a submitter told that its nonce is used finds the block.
         self.heads.send_replace(self.tip);
         self.mempool

@@ -10,6 +10,9 @@ use kumiki_storage::StorageError;
 /// The chain id of dev chains.
 pub const DEV_CHAIN_ID: &str = "kumiki-dev";
 
+/// What a seat costs on a dev chain: 1,000 KUMI, which published accounts have.
+const VALIDATOR_STAKE: Amount = 1_000_000_000_000;
+
 /// The key that seals every dev chain. It is published: a dev chain's certificates prove nothing to others.
 #[must_use]
 pub fn dev_validator_key() -> SecretKey {
@@ -37,6 +40,7 @@ pub fn dev_genesis(accounts: &[Address], balance: Amount, time_ms: u64) -> Genes
         parameters: Parameters {
             execution_lag: 0,
             epoch_blocks: u32::MAX,
+            validator_stake: VALIDATOR_STAKE,
             gas_price_min: 1,
             // A gas is about a nanosecond at worst, so no block takes much longer than a second.
             block_gas_max: 1_000_000_000,

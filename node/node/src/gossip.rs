@@ -28,6 +28,9 @@ pub(crate) const QUEUE: usize = 16_384;
 const REPEAT: Duration = Duration::from_secs(3);
 /// Transactions remembered to be sent again.
 const REPEATED_MAX: usize = 65_536;
+/// Messages of one peer per second, its own and those that it passes on.
+const MESSAGES_PER_SECOND: std::num::NonZeroU32 =
+    std::num::NonZeroU32::new(2_000).expect("not zero");
 /// Batches of peers that are looked at at once.
 const JUDGED_AT_ONCE: usize = 64;
 
@@ -40,6 +43,7 @@ pub(crate) fn topic() -> TopicSpec {
         name: "transactions".to_owned(),
         message_bytes_max: u32::try_from(MESSAGE_BYTES_MAX).unwrap_or(u32::MAX),
         inbound_queue: 1_024,
+        messages_per_second: MESSAGES_PER_SECOND,
     }
 }
 

@@ -19,6 +19,7 @@ mod node;
 mod ordering;
 mod peers;
 mod threads;
+mod validators;
 mod verify;
 
 pub use chain::{Chain, TaskQueue};

@@ -153,7 +153,6 @@ fn joined(result: Result<Result<(), NodeError>, tokio::task::JoinError>) -> Resu
 struct Opened {
     config: NodeConfig,
     genesis: Arc<Genesis>,
-    validators: Arc<ValidatorSet>,
     storage: Arc<Storage>,
     executor: Arc<Executor>,
     tip: Tip,
@@ -183,7 +182,6 @@ impl Opened {
         );
         Ok(Self {
             executor: Arc::new(Executor::new(vm, &genesis)),
-            validators: Arc::new(validators),
             storage: Arc::new(storage),
             genesis,
             config,
@@ -217,11 +215,6 @@ impl Opened {
         // The port first: when it is taken, no thread has been started.
         let rpc = kumiki_rpc::serve(context, self.config.rpc.clone()).await?;
         let rpc_address = rpc.address();
-        let (chain, task_queue) = Chain::new(
-            Arc::clone(&mempool),
-            Arc::clone(&self.validators),
-            heads_seen.clone(),
-        );
         let chain_executor = ChainExecutor::open(ExecutorParts {
             storage: Arc::clone(&self.storage),
             executor: Arc::clone(&self.executor),
@@ -230,6 +223,7 @@ impl Opened {
             heads,
             metrics,
         })?;
+        let (chain, task_queue) = chain_executor.chain();
         let threads = Threads {
             executor: spawn_executor(chain_executor, task_queue, Alarm::of(&alarm))?,
             admission: (0..self.config.admission_threads.max(1))

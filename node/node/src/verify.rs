@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kumiki_executor::{
-    BlockInput, ExecutionFailure, Executor, Selection, Signatures, genesis_changes,
+    BlockInput, ExecutionFailure, Executor, Selection, Signatures, genesis_changes, validators_at,
 };
 use kumiki_protocol::{
-    Block, Certificate, CertificateError, ExecutedState, Genesis, Hash, Height, Transaction,
-    ValidatorSet,
+    Block, Certificate, CertificateError, ExecutedState, Genesis, Hash, Height, Parameters,
+    Proposal, Transaction, ValidatorSet,
 };
+use kumiki_state::{ChangedState, StateChanges};
 use kumiki_storage::{BlockCommit, Storage, StorageError, StorageOptions};
 use kumiki_vm::Vm;
 
@@ -63,6 +64,18 @@ pub enum VerifyError {
         /// Why.
         source: CertificateError,
     },
+    /// A certificate is of another epoch than its block.
+    #[error(
+        "the certificate of block {height} is of epoch {found}, the block is in epoch {expected}"
+    )]
+    Epoch {
+        /// The block.
+        height: Height,
+        /// The certificate's epoch.
+        found: u64,
+        /// The block's epoch.
+        expected: u64,
+    },
     /// The stored result is not what execution gives.
     #[error("block {height} says {stored:?}, executing it gives {executed:?}")]
     Differs {
@@ -73,8 +86,8 @@ pub enum VerifyError {
         /// What execution gives.
         executed: Box<ExecutedState>,
     },
-    /// The genesis names no validator set.
-    #[error("the genesis names no validator set")]
+    /// The genesis or a state names no validator set.
+    #[error("the genesis or the state names no validator set")]
     NoValidators,
 }
 
@@ -111,12 +124,10 @@ struct Replay {
     copy: Storage,
     executor: Executor,
     genesis_hash: Hash,
-    validators: ValidatorSet,
+    parameters: Parameters,
     parent: Hash,
     /// The newest height with a certificate.
     certified: Height,
-    /// Blocks between a block and the header that holds its result.
-    lag: u64,
     /// Results that headers to come must hold.
     results: BTreeMap<Height, ExecutedState>,
 }
@@ -131,10 +142,9 @@ impl Replay {
             copy,
             executor: Executor::new(vm, genesis),
             genesis_hash: genesis.hash(),
-            validators,
+            parameters: genesis.parameters,
             parent: block.hash(),
             certified: 0,
-            lag: u64::from(genesis.parameters.execution_lag),
             results: BTreeMap::from([(0, block.header.executed)]),
         })
     }
@@ -178,15 +188,16 @@ impl Replay {
         }
         let executed = self.execute(&block, transactions.clone())?;
         let prepared = self.copy.prepare(&executed.changes)?;
+        let next_validators = self.next_validators(height, executed.changes)?;
         let found = ExecutedState {
             height,
             state_root: prepared.state_root,
             state_entries: prepared.state_entries,
             receipts_root: executed.receipts_root,
-            next_validators_hash: self.validators.hash(),
+            next_validators_hash: next_validators.hash(),
         };
         self.results.insert(height, found);
-        let settled = height.saturating_sub(self.lag);
+        let settled = height.saturating_sub(u64::from(self.parameters.execution_lag));
         self.results = self.results.split_off(&settled);
         let expected = self.results.get(&settled).ok_or_else(missing)?;
         compare(height, header.executed, *expected)?;
@@ -212,11 +223,43 @@ impl Replay {
         if certificate.proposal.block != *block_hash {
             return Err(VerifyError::NotNext { height });
         }
+        let proposal = &certificate.proposal;
+        let epoch = self.parameters.epoch_of(height);
+        // A solo driver counts views by heights and stays in epoch 0.
+        let is_solo =
+            self.parameters.execution_lag == 0 && *proposal == Proposal::solo(height, *block_hash);
+        if proposal.epoch != epoch && !is_solo {
+            return Err(VerifyError::Epoch {
+                height,
+                found: proposal.epoch,
+                expected: epoch,
+            });
+        }
+        let before = self.copy.snapshot()?;
+        let validators = validators_at(&before, &self.parameters, before.height(), height)
+            .map_err(|source| VerifyError::Execution { height, source })?
+            .ok_or(VerifyError::NoValidators)?;
         certificate
-            .verify(&self.genesis_hash, &self.validators)
+            .verify(&self.genesis_hash, &validators)
             .map_err(|source| VerifyError::Certificate { height, source })?;
         self.certified = height;
         Ok(())
+    }
+
+    /// The newest set that the state names after the block at `height`, which made these changes.
+    fn next_validators(
+        &self,
+        height: Height,
+        changes: StateChanges,
+    ) -> Result<ValidatorSet, VerifyError> {
+        let base = Arc::new(self.copy.snapshot()?);
+        let state = ChangedState::new(base, Arc::new(changes));
+        let signs = self
+            .parameters
+            .first_height(self.parameters.validators_epoch(height));
+        validators_at(&state, &self.parameters, height, signs)
+            .map_err(|source| VerifyError::Execution { height, source })?
+            .ok_or(VerifyError::NoValidators)
     }
 
     fn execute(

@@ -11,6 +11,7 @@ use kumiki_vm::{BlockContext, Diagnostics, Session, Vm};
 
 use crate::ExecutionFailure;
 use crate::transaction::{Executed, Rules, credit_fees, execute, rejected};
+use crate::validators::rotate;
 
 /// Executes blocks of one chain. Shareable; holds no state of the chain.
 #[derive(Clone)]
@@ -143,6 +144,7 @@ impl Executor {
             &Address::of_account(&input.proposer),
             block.fees,
         )?;
+        rotate(&rules, &mut session)?;
         session.journal.end_transaction();
         let changes = session.journal.into_changes()?;
         Ok(block.finish(changes))

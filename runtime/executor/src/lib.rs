@@ -8,10 +8,12 @@ mod block;
 mod genesis;
 mod simulation;
 mod transaction;
+mod validators;
 
 pub use block::{BlockInput, ExecutedBlock, Executor, Selection, Signatures};
 pub use genesis::genesis_changes;
 pub use simulation::{Simulation, View, Viewed};
+pub use validators::{VALIDATORS_ABI, ValidatorsError, validators_at};
 
 use kumiki_state::StateError;
 use kumiki_vm::VmFailure;

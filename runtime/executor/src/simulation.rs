@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use kumiki_protocol::{Address, Encode, Gas, Receipt, Signature, Transaction, TransactionBody};
+use kumiki_protocol::{
+    Address, Encode, Gas, Receipt, Signature, Transaction, TransactionBody, VALIDATORS_CONTRACT,
+};
 use kumiki_state::{AccessSet, StateReader};
 use kumiki_vm::{Diagnostics, Entry, Message, Outcome};
 
 use crate::transaction::execute;
-use crate::{BlockInput, ExecutionFailure, Executor};
+use crate::{BlockInput, ExecutionFailure, Executor, validators};
 
 /// What a transaction would come to if it were executed next.
 #[derive(Debug)]
@@ -78,6 +80,15 @@ impl Executor {
         input: &BlockInput,
         view: View,
     ) -> Result<Viewed, ExecutionFailure> {
+        if view.contract == VALIDATORS_CONTRACT {
+            let session = self.session(base, input);
+            let rules = self.rules(input.height);
+            let (session, outcome) = validators::view(&rules, session, &view.input, view.gas)?;
+            return Ok(Viewed {
+                outcome,
+                diagnostics: session.diagnostics,
+            });
+        }
         let message = Message {
             caller: view.caller,
             contract: view.contract,

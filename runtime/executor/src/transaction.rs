@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use kumiki_protocol::{
     AccountRecord, Action, Address, Amount, Decode, Encode, Gas, Hash, Height, Nonce, Parameters,
-    Receipt, Rejection, ResultCode, Status, TransactionBody, TransactionHash, limits, state_key,
+    Receipt, Rejection, ResultCode, Status, TransactionBody, TransactionHash, VALIDATORS_CONTRACT,
+    limits, state_key,
 };
 use kumiki_vm::{
     CodeSource, Deployment, Diagnostics, Entry, Message, Outcome, Session, Upgrade, Vm, gas,
 };
 
-use crate::ExecutionFailure;
+use crate::{ExecutionFailure, validators};
 
 /// What every transaction of one block is executed under.
 pub(crate) struct Rules<'a> {
@@ -163,7 +164,7 @@ fn run_actions(
     let mut outputs = Vec::with_capacity(body.actions.len());
     for (index, action) in body.actions.iter().enumerate() {
         let gas_left = body.gas_limit.saturating_sub(gas_used);
-        let (after, outcome) = run_action(rules.vm, session, sender, action, gas_left)?;
+        let (after, outcome) = run_action(rules, session, sender, action, gas_left)?;
         let outcome = pay_for_output(outcome, gas_left, &outputs);
         session = after;
         gas_used = gas_used
@@ -199,14 +200,28 @@ fn run_actions(
 }
 
 fn run_action(
-    vm: &Vm,
+    rules: &Rules<'_>,
     session: Session,
     sender: &Address,
     action: &Action,
     gas: Gas,
 ) -> Result<(Session, Outcome), ExecutionFailure> {
+    let vm = rules.vm;
     match action {
         Action::Transfer { to, amount } => transfer(session, sender, to, *amount, gas),
+        Action::Call {
+            contract,
+            input,
+            value,
+        } if *contract == VALIDATORS_CONTRACT => {
+            let call = validators::Call {
+                caller: *sender,
+                input,
+                value: *value,
+                gas,
+            };
+            validators::call(rules, session, &call)
+        }
         Action::Call {
             contract,
             input,
@@ -360,7 +375,7 @@ pub(crate) fn read_account(
     }
 }
 
-fn write_account(session: &mut Session, address: &Address, account: AccountRecord) {
+pub(crate) fn write_account(session: &mut Session, address: &Address, account: AccountRecord) {
     session
         .journal
         .set(state_key::account(address), account.encode());

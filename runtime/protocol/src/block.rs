@@ -17,7 +17,8 @@ pub struct ExecutedState {
     pub state_entries: u64,
     /// Root over the receipts of the block at `height`.
     pub receipts_root: Hash,
-    /// Hash of the validator set that signs the block after `height`.
+    /// Hash of the validator set that signs the block `execution_lag` + 1 after `height`: the block after the header
+    /// that holds this.
     pub next_validators_hash: Hash,
 }
 

@@ -3,7 +3,10 @@
 use parity_scale_codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Amount, Gas, Hash, Height, PublicKey, ValidatorSet, limits, sha3_256};
+use crate::{
+    Address, Amount, Gas, Hash, Height, PublicKey, VALIDATORS_CONTRACT, ValidatorSet, limits,
+    sha3_256,
+};
 
 const DOMAIN: &[u8] = b"kumiki/genesis/v1";
 
@@ -39,6 +42,10 @@ pub struct Parameters {
     /// Blocks of one epoch: the validators of an epoch sign all its blocks. Epoch e has the heights from e times this
     /// on; genesis counts as the first block of epoch 0.
     pub epoch_blocks: u32,
+    /// What a validator puts down for its seat, in base units. Those of genesis have it from the start, minted beside
+    /// the accounts.
+    #[serde(with = "decimal")]
+    pub validator_stake: Amount,
     /// The least that a transaction may pay for a unit of gas, in base units.
     pub gas_price_min: u64,
     /// The most gas that the transactions of one block may ask for together.
@@ -85,11 +92,17 @@ pub enum GenesisError {
     /// There is no validator, too many, or one twice.
     #[error("validators must be 1 to {max} different keys", max = limits::VALIDATORS_MAX)]
     Validators,
-    /// There are too many accounts, or one twice.
-    #[error("accounts must be at most {max} different addresses", max = limits::GENESIS_ACCOUNTS_MAX)]
+    /// A validator's key is none that a validator can have.
+    #[error("validator {key} is no ed25519 key, or one that anybody can sign for")]
+    ValidatorKey {
+        /// The key.
+        key: PublicKey,
+    },
+    /// There are too many accounts, one twice, or one that is the protocol's own.
+    #[error("accounts must be at most {max} different addresses, none of a system contract", max = limits::GENESIS_ACCOUNTS_MAX)]
     Accounts,
-    /// The balances do not fit 128 bits together.
-    #[error("the balances together exceed 2^128 - 1")]
+    /// Balances and stakes do not fit 128 bits together.
+    #[error("balances and stakes together exceed 2^128 - 1")]
     Supply,
     /// A parameter is zero or out of range.
     #[error("parameter {name} is out of range")]
@@ -117,6 +130,32 @@ impl Parameters {
     pub fn last_height(&self, epoch: u64) -> Height {
         self.first_height(epoch.saturating_add(1)).saturating_sub(1)
     }
+
+    /// The epoch whose validators the state after the block at `height` names under
+    /// [`crate::state_key::validators`].
+    #[must_use]
+    pub fn validators_epoch(&self, height: Height) -> u64 {
+        self.epoch_of(
+            height
+                .saturating_add(u64::from(self.execution_lag))
+                .saturating_add(1),
+        )
+    }
+
+    /// The height after whose block the state names the validators of the block at `height` under
+    /// [`crate::state_key::validators`].
+    #[must_use]
+    pub fn validators_height(&self, height: Height) -> Height {
+        height.saturating_sub(u64::from(self.execution_lag).saturating_add(1))
+    }
+
+    /// The epoch whose validators the block at `height` fixes as its last step, if it is one that does.
+    #[must_use]
+    pub fn fixes_validators_of(&self, height: Height) -> Option<u64> {
+        let epoch = self.validators_epoch(height);
+        let before = self.validators_epoch(height.checked_sub(1)?);
+        (epoch != before).then_some(epoch)
+    }
 }
 
 impl Genesis {
@@ -130,6 +169,13 @@ impl Genesis {
     #[must_use]
     pub fn validator_set(&self) -> Option<ValidatorSet> {
         ValidatorSet::new(self.validators.clone())
+    }
+
+    /// The stakes of the first validators together; `None` where they exceed 128 bits.
+    #[must_use]
+    pub fn stakes(&self) -> Option<Amount> {
+        let count = Amount::try_from(self.validators.len()).ok()?;
+        self.parameters.validator_stake.checked_mul(count)
     }
 
     /// Checks that this can start a chain.
@@ -150,6 +196,9 @@ impl Genesis {
             });
         }
         self.validator_set().ok_or(GenesisError::Validators)?;
+        if let Some(key) = self.validators.iter().find(|key| !key.is_validator_key()) {
+            return Err(GenesisError::ValidatorKey { key: *key });
+        }
         self.check_accounts()?;
         let parameters = &self.parameters;
         let in_range = [
@@ -159,6 +208,7 @@ impl Genesis {
                 parameters.epoch_blocks
                     >= limits::EPOCH_BLOCKS_MIN.max(2 * u32::from(parameters.execution_lag)),
             ),
+            ("validator_stake", parameters.validator_stake > 0),
             ("gas_price_min", parameters.gas_price_min > 0),
             (
                 "block_gas_max",
@@ -181,12 +231,14 @@ impl Genesis {
         addresses.dedup();
         if addresses.len() != self.accounts.len()
             || self.accounts.len() > limits::GENESIS_ACCOUNTS_MAX
+            || addresses.contains(&&VALIDATORS_CONTRACT)
         {
             return Err(GenesisError::Accounts);
         }
+        let stakes = self.stakes().ok_or(GenesisError::Supply)?;
         self.accounts
             .iter()
-            .try_fold(0_u128, |sum, one| sum.checked_add(one.balance))
+            .try_fold(stakes, |sum, one| sum.checked_add(one.balance))
             .map(|_supply| ())
             .ok_or(GenesisError::Supply)
     }

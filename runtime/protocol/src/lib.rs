@@ -9,6 +9,7 @@ mod address;
 mod block;
 mod certificate;
 mod codec;
+mod evidence;
 mod genesis;
 mod hash;
 pub mod limits;
@@ -17,12 +18,15 @@ mod receipt;
 mod signature;
 pub mod state_key;
 mod transaction;
+mod validator;
+mod validators_call;
 mod vote;
 
 pub use address::{Address, AddressError};
 pub use block::{Block, ExecutedState, Header};
 pub use certificate::{Certificate, CertificateError, CertificateSignature, ValidatorSet};
 pub use codec::{DecodeError, decode_bounded};
+pub use evidence::{Evidence, EvidenceError, Fault, FaultKind, SignedVote};
 pub use genesis::{ChainKind, Genesis, GenesisAccount, GenesisError, Parameters};
 pub use hash::{Hash, HashError, sha2_256, sha3_256};
 pub use kumiki_abi::ResultCode;
@@ -33,6 +37,11 @@ pub use signature::{
 };
 pub use state_key::{AccountRecord, CodeRecord, ContractRecord};
 pub use transaction::{Action, FormError, Transaction, TransactionBody, TransactionHash};
+pub use validator::{
+    UNBONDING_EPOCHS, VALIDATORS_CONTRACT, ValidatorChange, ValidatorQueue, ValidatorRecord,
+    ValidatorStatus, join_sign_bytes,
+};
+pub use validators_call::ValidatorsCall;
 pub use vote::{Proposal, Vote};
 
 /// Distance of a block from genesis, which is height 0.

@@ -29,6 +29,10 @@ pub const CALL_DEPTH_MAX: usize = 16;
 pub const SCAN_ENTRIES_MAX: u32 = 256;
 /// Validators in one set.
 pub const VALIDATORS_MAX: usize = 1_024;
+/// Validators that may wait for a seat.
+pub const VALIDATORS_QUEUED_MAX: u32 = 256;
+/// Bytes of encoded evidence against a validator.
+pub const EVIDENCE_BYTES_MAX: usize = 274;
 /// Blocks of an epoch, at least.
 pub const EPOCH_BLOCKS_MIN: u32 = 8;
 /// Accounts in genesis.

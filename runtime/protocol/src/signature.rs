@@ -38,6 +38,12 @@ pub struct SignatureItem<'a> {
 }
 
 impl PublicKey {
+    /// Whether the bytes are a point of the curve; nothing verifies under any others.
+    #[must_use]
+    pub fn is_point(&self) -> bool {
+        ed25519_zebra::VerificationKey::try_from(self.0).is_ok()
+    }
+
     /// Verifies `signature` over `message` (ZIP-215).
     ///
     /// # Errors

@@ -5,12 +5,14 @@
 
 use parity_scale_codec::{Decode, Encode, MaxEncodedLen};
 
-use crate::{Address, Amount, Hash, Nonce};
+use crate::{Address, Amount, Hash, Nonce, PublicKey};
 
 const ACCOUNT_SPACE: u8 = 0x01;
 const SYSTEM_SPACE: u8 = 0x02;
 const CONTRACT_SPACE: u8 = 0x03;
 const CODE_SPACE: u8 = 0x04;
+const VALIDATOR_SPACE: u8 = 0x05;
+const VALIDATOR_CHANGE_SPACE: u8 = 0x06;
 const STORAGE_SPACE: u8 = 0x10;
 
 /// An account: what it may spend and how many transactions it has had executed.
@@ -53,10 +55,46 @@ pub fn system(name: &[u8]) -> Vec<u8> {
     key
 }
 
-/// Key of the SCALE-encoded [`crate::ValidatorSet`] that signs the next block.
+/// Key of the SCALE-encoded [`crate::ValidatorSet`] that signs the block `execution_lag` + 1 after the one that the
+/// state is of: the block after the header that commits to this state.
 #[must_use]
 pub fn validators() -> Vec<u8> {
     system(b"validators")
+}
+
+/// Key of the set of the epoch before that of [`validators`]. In the last blocks of an epoch, which the next set is
+/// fixed before, this is the one that still signs.
+#[must_use]
+pub fn previous_validators() -> Vec<u8> {
+    system(b"validators/previous")
+}
+
+/// Key of the [`crate::ValidatorQueue`].
+#[must_use]
+pub fn validator_queue() -> Vec<u8> {
+    system(b"validators/queue")
+}
+
+/// Key of a [`crate::ValidatorRecord`].
+#[must_use]
+pub fn validator(key: &PublicKey) -> Vec<u8> {
+    with_id(VALIDATOR_SPACE, &key.0)
+}
+
+/// What the key of every [`crate::ValidatorChange`] begins with.
+#[must_use]
+pub fn validator_changes() -> Vec<u8> {
+    vec![VALIDATOR_CHANGE_SPACE]
+}
+
+/// Key of a [`crate::ValidatorChange`]. In key order, removals come before all others, and each kind by its ticket.
+#[must_use]
+pub fn validator_change(is_removal: bool, ticket: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(10);
+    key.push(VALIDATOR_CHANGE_SPACE);
+    key.push(u8::from(!is_removal));
+    key.extend_from_slice(&ticket.to_be_bytes());
+    key
 }
 
 /// Key of a [`ContractRecord`].

@@ -3,6 +3,10 @@
 //! The engine is Commonware's Simplex (`commonware-consensus` 2026.10). It signs a namespace, prefixed with its
 //! length as a varint, followed by the encoded subject; numbers are LEB128 varints. `node/consensus` holds this
 //! file to the engine by test.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the SCALE derive takes variant numbers from usize"
+)]
 
 use parity_scale_codec::{Decode, Encode, MaxEncodedLen};
 

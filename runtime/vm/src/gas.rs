@@ -100,6 +100,25 @@ pub const ED25519_VERIFY: Gas = 200_000;
 /// One secp256k1 public key recovery: 140 us, twice an ed25519 verification.
 pub const SECP256K1_RECOVER: Gas = 450_000;
 
+// The validators' contract, which is native: the same price whatever a call comes to. Each is the sum of what a
+// contract would pay for the same work, doubled, because the end of an epoch works through what was asked for and
+// writes the whole set.
+
+/// A call that names no method of it.
+pub const VALIDATORS_UNKNOWN: Gas = 5_000;
+/// `join`: two signature verifications, five records read, six written now and three at the end of the epoch.
+pub const VALIDATORS_JOIN: Gas = 800_000;
+/// `leave`: four records read, four written now and three at the end of the epoch.
+pub const VALIDATORS_LEAVE: Gas = 300_000;
+/// `withdraw`: three records read and written.
+pub const VALIDATORS_WITHDRAW: Gas = 100_000;
+/// `report`: two signature verifications, four records read, six written now and three at the end of the epoch.
+pub const VALIDATORS_REPORT: Gas = 800_000;
+/// The view `validator`: one record.
+pub const VALIDATORS_VIEW: Gas = 10_000;
+/// The views of whole sets: up to 32 KiB read, and for the next set up to 1,280 changes that wait.
+pub const VALIDATORS_VIEW_SET: Gas = 2_000_000;
+
 // Wasm.
 
 /// Entering a function: prologue, stack counter.

@@ -4,7 +4,7 @@ use std::fs;
 
 use kumiki_client::Client;
 use kumiki_client::abi::Abi;
-use kumiki_protocol::{Address, ChainKind, Hash};
+use kumiki_protocol::{Address, ChainKind, Hash, VALIDATORS_CONTRACT};
 use kumiki_wallet::dev_account;
 
 use crate::arguments::NodeArguments;
@@ -61,7 +61,8 @@ impl Network {
         }
     }
 
-    /// The address of a contract: an address, or a name that the project has deployed on this chain.
+    /// The address of a contract: an address, a name that the project has deployed on this chain, or a system
+    /// contract's.
     pub(crate) fn contract_address(&self, text: &str) -> Outcome<Address> {
         if text.starts_with("kumi1") {
             return text
@@ -74,6 +75,9 @@ impl Network {
                 });
         }
         let Some(project) = &self.project else {
+            if let Some(address) = system_contract(text) {
+                return Ok(address);
+            }
             return Err(Failure::new(
                 Exit::NotFound,
                 "contractUnknown",
@@ -89,6 +93,9 @@ impl Network {
         let chain = self.client.genesis_hash();
         if let Some(found) = deployments.find(&chain, text) {
             return Ok(found.address);
+        }
+        if let Some(address) = system_contract(text) {
+            return Ok(address);
         }
         Err(self.unknown_contract(text, project, &deployments))
     }
@@ -158,6 +165,11 @@ impl Network {
             }
         })
     }
+}
+
+/// The contract of the protocol itself that is called so, unless a project's own is.
+fn system_contract(name: &str) -> Option<Address> {
+    (name == "validators").then_some(VALIDATORS_CONTRACT)
 }
 
 struct Target {

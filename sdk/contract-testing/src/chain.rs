@@ -440,6 +440,7 @@ fn genesis(accounts: &[Account]) -> Genesis {
         parameters: Parameters {
             execution_lag: 0,
             epoch_blocks: u32::MAX,
+            validator_stake: 1,
             gas_price_min: 0,
             block_gas_max: GAS_LIMIT,
             block_bytes_max: 4 << 20,

@@ -16,7 +16,7 @@ use kumiki_consensus::simplex::{
 use kumiki_executor::Executor;
 use kumiki_mempool::{ChainHead, MempoolLimits, SharedMempool};
 use kumiki_node::{
-    Chain, ChainExecutor, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
+    ChainExecutor, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
 };
 use kumiki_protocol::{Block, Genesis, SecretKey};
 use kumiki_storage::{OpenCheck, SimulatedDisk, Snapshot, Storage, StorageOptions};
@@ -110,10 +110,7 @@ impl Machine {
                 state,
             },
         ));
-        let (heads, heads_seen) = watch::channel(tip);
-        let validators = self.genesis.validator_set();
-        let validators = Arc::new(validators.expect("the test has validators"));
-        let (chain, tasks) = Chain::new(Arc::clone(&mempool), validators, heads_seen);
+        let (heads, _seen) = watch::channel(tip);
         let executor = ChainExecutor::open(ExecutorParts {
             storage: Arc::clone(&storage),
             executor: Arc::new(Executor::new(vm(), &self.genesis)),
@@ -123,6 +120,7 @@ impl Machine {
             metrics: NodeMetrics::register(&mut Registry::default()),
         })
         .expect("the stored chain can be gone on from");
+        let (chain, tasks) = executor.chain();
         let config = self.config(&storage);
         let peers = world.peers(&self.key);
         let index = u64::try_from(self.index).unwrap_or(0);

@@ -9,6 +9,8 @@ use crate::{account, validator};
 
 /// What test accounts 0 to 9 hold in [`genesis`], in base units.
 pub const CHAIN_BALANCE: Amount = 1_000_000_000_000_000_000;
+/// What a seat costs in [`genesis`], in base units.
+pub const VALIDATOR_STAKE: Amount = 1_000_000_000_000;
 /// Time of the genesis block: 2026-01-01, in milliseconds since 1970.
 pub const GENESIS_TIME_MS: u64 = 1_767_225_600_000;
 
@@ -30,6 +32,7 @@ pub fn genesis() -> Genesis {
         parameters: Parameters {
             execution_lag: 0,
             epoch_blocks: u32::MAX,
+            validator_stake: VALIDATOR_STAKE,
             gas_price_min: 1,
             block_gas_max: 10_000_000_000,
             block_bytes_max: 8 << 20,

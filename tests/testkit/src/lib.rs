@@ -6,7 +6,7 @@
 mod chain;
 mod draft;
 
-pub use chain::{CHAIN_BALANCE, Chain, GENESIS_TIME_MS, genesis};
+pub use chain::{CHAIN_BALANCE, Chain, GENESIS_TIME_MS, VALIDATOR_STAKE, genesis};
 pub use draft::Draft;
 
 use kumiki_protocol::{Address, PublicKey, SecretKey};

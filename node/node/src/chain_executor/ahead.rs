@@ -245,16 +245,13 @@ fn prepare(
     }
 }
 
-/// Hash of the set that signs the next block, as `state` has it.
+/// Hash of the set that signs the block after the header that commits to `state`.
 pub(crate) fn validators_hash(height: Height, state: &dyn StateReader) -> Result<Hash, Fatal> {
     Ok(validators_of(height, state)?.hash())
 }
 
-/// The set that signs the next block, as `state` has it.
-pub(crate) fn validators_of(
-    height: Height,
-    state: &dyn StateReader,
-) -> Result<ValidatorSet, Fatal> {
+/// That set.
+fn validators_of(height: Height, state: &dyn StateReader) -> Result<ValidatorSet, Fatal> {
     let stored = state
         .get(&state_key::validators())
         .map_err(|source| Fatal::State { height, source })?;

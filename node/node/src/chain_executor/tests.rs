@@ -15,6 +15,7 @@ use crate::genesis::genesis_block;
 use crate::{dev_genesis, dev_validator_key};
 
 mod lag;
+mod validators;
 
 /// What account 0 has.
 const BALANCE: u128 = 1 << 80;
@@ -26,8 +27,13 @@ fn thread(dir: &Path) -> ChainExecutor {
 
 /// The same on a chain whose headers hold the result of the block `lag` before.
 fn lagging_thread(dir: &Path, lag: u8) -> ChainExecutor {
+    thread_of(dir, |genesis| genesis.parameters.execution_lag = lag)
+}
+
+/// The same on a chain whose genesis is changed first.
+fn thread_of(dir: &Path, change: impl FnOnce(&mut Genesis)) -> ChainExecutor {
     let mut genesis = dev_genesis(&[account(0).address], BALANCE, 1_000);
-    genesis.parameters.execution_lag = lag;
+    change(&mut genesis);
     let validators = genesis.validator_set().unwrap();
     let storage = Storage::open(dir, StorageOptions::default()).unwrap();
     let changes = genesis_changes(&genesis);

@@ -27,7 +27,7 @@ pub struct ChainInfo {
     pub protocol_version: u32,
     /// Scheme of certificates.
     pub certificate_scheme: String,
-    /// The first validators, in the order certificates count them by.
+    /// The validators that sign the block after the head, in the order certificates count them by.
     #[schemars(with = "Vec<PublicKeyText>")]
     pub validators: Vec<PublicKey>,
     /// What the chain's genesis sets.
@@ -48,6 +48,8 @@ pub struct ChainParameters {
     pub execution_lag: u8,
     /// Blocks of one epoch, within which the validators stay the same.
     pub epoch_blocks: u32,
+    /// What a validator puts down for its seat.
+    pub validator_stake: Decimal,
     /// The least that a transaction may pay for a unit of gas.
     pub gas_price_min: Decimal,
     /// The most gas the transactions of one block may ask for together.
@@ -62,6 +64,7 @@ impl From<&Genesis> for ChainParameters {
         Self {
             execution_lag: parameters.execution_lag,
             epoch_blocks: parameters.epoch_blocks,
+            validator_stake: Decimal(parameters.validator_stake),
             gas_price_min: Decimal(parameters.gas_price_min.into()),
             block_gas_max: parameters.block_gas_max,
             block_bytes_max: parameters.block_bytes_max,
@@ -101,7 +104,7 @@ pub struct ExecutedView {
     /// Root over the receipts of that block.
     #[schemars(with = "HashText")]
     pub receipts_root: Hash,
-    /// Hash of the validator set that signs the block after it.
+    /// Hash of the validator set that signs the block after the header that holds this.
     #[schemars(with = "HashText")]
     pub next_validators_hash: Hash,
 }

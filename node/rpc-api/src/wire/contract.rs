@@ -15,7 +15,7 @@ pub struct ContractView {
     /// Its address.
     #[schemars(with = "AddressText")]
     pub address: Address,
-    /// SHA3-256 of its Wasm.
+    /// SHA3-256 of its Wasm; zero for a system contract, which has none.
     #[schemars(with = "HashText")]
     pub code_hash: Hash,
     /// Bytes of its Wasm.
@@ -33,7 +33,7 @@ pub struct ContractView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContractAbi {
-    /// SHA3-256 of the Wasm that holds it.
+    /// SHA3-256 of the Wasm that holds it; zero for a system contract.
     #[schemars(with = "HashText")]
     pub code_hash: Hash,
     /// Entry points, types, events, errors and storage.

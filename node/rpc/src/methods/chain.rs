@@ -2,6 +2,7 @@
 
 use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
+use kumiki_executor::validators_at;
 use kumiki_protocol::{Address, Hash, Header, Height, PROTOCOL_VERSION};
 use kumiki_rpc_api::methods::{AccountApiServer, ChainApiServer};
 use kumiki_rpc_api::{
@@ -63,9 +64,12 @@ impl Node {
 impl ChainApiServer for Rpc {
     fn chain_info(&self) -> RpcResult<ChainInfo> {
         let genesis = &self.context.genesis;
-        let validators = genesis
-            .validator_set()
-            .ok_or_else(|| lost("validator set of the genesis"))?;
+        let state = self.state_at(None)?;
+        let height = state.height();
+        let next = height.saturating_add(1);
+        let validators = validators_at(&state, &genesis.parameters, height, next)
+            .map_err(|error| fault(&error))?
+            .ok_or_else(|| lost("validator set of the state"))?;
         let earliest_state = self.context.storage.oldest_state();
         Ok(ChainInfo {
             chain_id: genesis.chain_id.clone(),

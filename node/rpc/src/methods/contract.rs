@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jsonrpsee::core::{RpcResult, async_trait};
 use kumiki_abi::METADATA_SECTION;
 use kumiki_abi::metadata::Metadata;
-use kumiki_protocol::{Address, ContractRecord, Hash, Height, state_key};
+use kumiki_executor::VALIDATORS_ABI;
+use kumiki_protocol::{Address, ContractRecord, Hash, Height, VALIDATORS_CONTRACT, state_key};
 use kumiki_rpc_api::methods::ContractApiServer;
 use kumiki_rpc_api::{
     ApiError, Bytes, ContractAbi, ContractCode, ContractView, Decimal, ErrorCode, invalid_params,
@@ -21,11 +22,14 @@ impl ContractApiServer for Rpc {
     fn contract(&self, address: Address, at: Option<Height>) -> RpcResult<ContractView> {
         let state = self.state_at(at)?;
         let contract = contract_in(&state, &address)?;
-        let code = code_of(&state, &contract)?;
+        let code_size = match address {
+            VALIDATORS_CONTRACT => 0,
+            _ => code_of(&state, &contract)?.len(),
+        };
         Ok(ContractView {
             address,
             code_hash: contract.code_hash,
-            code_size: u32::try_from(code.len()).unwrap_or(u32::MAX),
+            code_size: u32::try_from(code_size).unwrap_or(u32::MAX),
             admin: contract.admin,
             balance: Decimal(account_in(&state, &address)?.balance),
             height: state.height(),
@@ -35,6 +39,13 @@ impl ContractApiServer for Rpc {
     fn contract_abi(&self, address: Address, at: Option<Height>) -> RpcResult<ContractAbi> {
         let state = self.state_at(at)?;
         let contract = contract_in(&state, &address)?;
+        if address == VALIDATORS_CONTRACT {
+            let abi = serde_json::from_str(VALIDATORS_ABI).map_err(|error| fault(&error))?;
+            return Ok(ContractAbi {
+                code_hash: contract.code_hash,
+                abi,
+            });
+        }
         let code = code_of(&state, &contract)?;
         let missing = |detail: String| ApiError::new(ErrorCode::AbiMissing, detail);
         let section = custom_section(&code, METADATA_SECTION)
@@ -79,8 +90,14 @@ impl ContractApiServer for Rpc {
     }
 }
 
-/// The contract at `address`, which must exist.
+/// The contract at `address`, which must exist. A system contract is native: it has no code, and no hash of it.
 pub(super) fn contract_in(state: &Snapshot, address: &Address) -> Result<ContractRecord, ApiError> {
+    if *address == VALIDATORS_CONTRACT {
+        return Ok(ContractRecord {
+            code_hash: Hash::ZERO,
+            admin: None,
+        });
+    }
     read_record(state, &state_key::contract(address))?.ok_or_else(|| {
         ApiError::new(
             ErrorCode::ContractUnknown,

@@ -15,3 +15,4 @@ mod live_node;
 mod overload;
 mod raw_ws;
 mod streams;
+mod validators;

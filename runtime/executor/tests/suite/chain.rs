@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use kumiki_executor::{
-    BlockInput, ExecutedBlock, Executor, Selection, Signatures, genesis_changes,
+    BlockInput, ExecutedBlock, Executor, Selection, Signatures, View, genesis_changes,
 };
 use kumiki_protocol::{
     AccountRecord, Action, Address, Amount, ChainKind, Decode, Genesis, GenesisAccount, Parameters,
-    SecretKey, Transaction, TransactionBody, state_key,
+    SecretKey, Transaction, TransactionBody, VALIDATORS_CONTRACT, state_key,
 };
 use kumiki_state::MemoryState;
-use kumiki_vm::{EngineKind, Vm, VmConfig};
+use kumiki_vm::{EngineKind, Outcome, Vm, VmConfig};
 
 pub(crate) const FUNDS: Amount = 1_000_000_000_000;
+pub(crate) const VALIDATOR_STAKE: Amount = 1_000_000_000;
 pub(crate) const GAS_PRICE: u64 = 3;
 
 pub(crate) fn account(state: &MemoryState, address: &Address) -> AccountRecord {
@@ -53,7 +54,11 @@ pub(crate) fn address(number: u8) -> Address {
 
 impl Chain {
     pub(crate) fn new() -> Self {
-        let genesis = Genesis {
+        Self::with(|_genesis| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Genesis)) -> Self {
+        let mut genesis = Genesis {
             chain_id: "executor-test".to_owned(),
             kind: ChainKind::Dev,
             time_ms: 1_000,
@@ -68,11 +73,13 @@ impl Chain {
             parameters: Parameters {
                 execution_lag: 0,
                 epoch_blocks: u32::MAX,
+                validator_stake: VALIDATOR_STAKE,
                 gas_price_min: GAS_PRICE,
                 block_gas_max: 10_000_000_000,
                 block_bytes_max: 1 << 20,
             },
         };
+        change(&mut genesis);
         genesis.check().unwrap();
         let executor = |engine| Executor::new(Vm::new(VmConfig::new(engine)).unwrap(), &genesis);
         let mut state = MemoryState::default();
@@ -130,6 +137,30 @@ impl Chain {
         assert_eq!(executed.accesses, second.accesses);
         self.state.apply(&executed.changes);
         executed
+    }
+
+    /// Asks a view of the validators' contract over the state as it is.
+    pub(crate) fn view(&self, input: Vec<u8>) -> Outcome {
+        let input_of = BlockInput {
+            height: self.height + 1,
+            time_ms: 0,
+            proposer: key(9).public_key(),
+        };
+        let view = View {
+            caller: address(1),
+            contract: VALIDATORS_CONTRACT,
+            input,
+            gas: 10_000_000,
+        };
+        let state = Arc::new(self.state.clone());
+        self.executor.view(state, &input_of, view).unwrap().outcome
+    }
+
+    /// Makes empty blocks up to and with `height`.
+    pub(crate) fn run_to(&mut self, height: u64) {
+        while self.height < height {
+            self.run(Vec::new(), Selection::KeepRejected);
+        }
     }
 
     pub(crate) fn run_one(&mut self, transaction: Transaction) -> kumiki_protocol::Receipt {

@@ -5,3 +5,4 @@
 mod chain;
 mod outputs;
 mod transactions;
+mod validators;

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use kumiki_protocol::{
-    Address, Block, Certificate, Decode, DecodeError, Encode, Genesis, Hash, Header, Receipt,
-    Transaction, ValidatorSet, decode_bounded, limits, merkle::ListProof,
+    Address, Block, Certificate, Decode, DecodeError, Encode, Evidence, Genesis, Hash, Header,
+    Receipt, Transaction, ValidatorRecord, ValidatorSet, decode_bounded, limits, merkle::ListProof,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -61,6 +61,8 @@ fn judge_as_everything(bytes: &[u8]) {
     judge::<Genesis>(bytes);
     judge::<Receipt>(bytes);
     judge::<ListProof>(bytes);
+    judge::<Evidence>(bytes);
+    judge::<ValidatorRecord>(bytes);
     let _judged = Transaction::decode_checked(bytes);
     let _judged = Block::decode_checked(bytes, BYTES_MAX);
 }
@@ -75,6 +77,7 @@ fn encoded_samples() -> Vec<Vec<u8>> {
     all.push(samples::certificate().encode());
     all.push(samples::validators().0.encode());
     all.push(samples::genesis().encode());
+    all.push(samples::evidence().encode());
     for (_, status) in samples::statuses() {
         all.push(samples::receipt(status).encode());
     }

@@ -9,10 +9,12 @@
 mod abi_table;
 mod certificate_attacks;
 mod counted_alloc;
+mod evidence_attacks;
 mod hostile_bytes;
 mod protocol_bytes;
 mod samples;
 mod signature_edges;
 mod state_tree;
 mod strategies;
+mod validator_bytes;
 mod vm_traces;

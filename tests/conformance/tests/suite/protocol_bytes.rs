@@ -3,7 +3,8 @@
 use kumiki_conformance::Golden;
 use kumiki_protocol::{
     AccountRecord, Address, Block, ChainKind, CodeRecord, ContractRecord, Decode, Encode, Receipt,
-    Rejection, ResultCode, Status, Vote, limits, merkle, sha2_256, sha3_256, state_key,
+    Rejection, ResultCode, Status, UNBONDING_EPOCHS, Vote, limits, merkle, sha2_256, sha3_256,
+    state_key,
 };
 use kumiki_testkit::{account, validator};
 
@@ -226,12 +227,18 @@ fn limits_are_as_ever() {
         ("event_data_bytes_max", limits::EVENT_DATA_BYTES_MAX),
         ("call_depth_max", limits::CALL_DEPTH_MAX),
         ("validators_max", limits::VALIDATORS_MAX),
+        ("evidence_bytes_max", limits::EVIDENCE_BYTES_MAX),
         ("genesis_accounts_max", limits::GENESIS_ACCOUNTS_MAX),
         ("genesis_bytes_max", limits::GENESIS_BYTES_MAX),
         ("chain_id_bytes_max", limits::CHAIN_ID_BYTES_MAX),
     ] {
         golden.add(name, limit.to_string());
     }
+    golden.add(
+        "validators_queued_max",
+        limits::VALIDATORS_QUEUED_MAX.to_string(),
+    );
+    golden.add("unbonding_epochs", UNBONDING_EPOCHS.to_string());
     golden.add("scan_entries_max", limits::SCAN_ENTRIES_MAX.to_string());
     golden.add(
         "valid_until_window_max",

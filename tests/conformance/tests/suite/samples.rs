@@ -1,9 +1,10 @@
 //! Give one fixed value of every protocol type and of every variant.
 
 use kumiki_protocol::{
-    Action, Address, Block, Certificate, ChainKind, Event, ExecutedState, Genesis, GenesisAccount,
-    Hash, Header, PROTOCOL_VERSION, Parameters, Proposal, Receipt, Rejection, ResultCode,
-    SecretKey, Status, Transaction, TransactionBody, ValidatorSet,
+    Action, Address, Block, Certificate, ChainKind, Event, Evidence, ExecutedState, Genesis,
+    GenesisAccount, Hash, Header, PROTOCOL_VERSION, Parameters, Proposal, Receipt, Rejection,
+    ResultCode, SecretKey, SignedVote, Status, Transaction, TransactionBody, ValidatorSet,
+    ValidatorStatus, Vote,
 };
 use kumiki_testkit::{account, validator};
 
@@ -101,6 +102,7 @@ pub(crate) fn genesis() -> Genesis {
         parameters: Parameters {
             execution_lag: 2,
             epoch_blocks: 100,
+            validator_stake: 10_u128.pow(15),
             gas_price_min: 1,
             block_gas_max: 1_000_000_000,
             block_bytes_max: 4 << 20,
@@ -113,6 +115,37 @@ pub(crate) fn validators() -> (ValidatorSet, Vec<SecretKey>) {
     let public = keys.iter().map(SecretKey::public_key).collect();
     let set = ValidatorSet::new(public).expect("four different keys");
     (set, keys)
+}
+
+/// Validator 1 finalizes two blocks in one view.
+pub(crate) fn evidence() -> Evidence {
+    let [first, second] = [1, 2].map(|block| {
+        let vote = Vote::Finalize(Proposal {
+            epoch: 3,
+            view: 17,
+            parent_view: 16,
+            block: hash(block),
+        });
+        SignedVote {
+            vote,
+            signature: validator(1).sign(&vote.sign_bytes(&genesis().hash())),
+        }
+    });
+    Evidence {
+        validator: validator(1).public_key(),
+        first,
+        second,
+    }
+}
+
+pub(crate) fn validator_statuses() -> Vec<(&'static str, ValidatorStatus)> {
+    vec![
+        ("queued", ValidatorStatus::Queued { ticket: 7 }),
+        ("seated", ValidatorStatus::Seated { from: 1 }),
+        ("leaving", ValidatorStatus::Leaving { from: 1, ticket: 8 }),
+        ("left", ValidatorStatus::Left { from: 1, to: 3 }),
+        ("removed", ValidatorStatus::Removed { epoch: 2 }),
+    ]
 }
 
 pub(crate) fn executed() -> ExecutedState {
