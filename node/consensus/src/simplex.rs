@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commonware_broadcast::buffered;
+use commonware_consensus::Reporters;
 use commonware_consensus::marshal::core::{Actor, Mailbox};
 use commonware_consensus::marshal::resolver::p2p as backfill;
 use commonware_consensus::marshal::standard::{Inline, Standard};
@@ -39,9 +40,11 @@ pub use block::{Digest, OrderedBlock, digest_of};
 pub use scheme::{PeerKey, Scheme, participants, peer_key, public_key};
 
 use crate::{Application, Decided, Ended};
+use announce::{Listener, News};
 use application::{Deliveries, Delivery, Proposer};
 use scheme::Schemes;
 
+mod announce;
 mod application;
 mod block;
 mod scheme;
@@ -110,6 +113,8 @@ pub struct SimplexConfig {
     pub pace: Pace,
     /// How long to wait for others.
     pub timeouts: Timeouts,
+    /// What the names of this node's files on the environment's disk begin with; nodes may share a disk.
+    pub partition_prefix: String,
 }
 
 impl std::fmt::Debug for SimplexConfig {
@@ -139,6 +144,8 @@ pub struct Channels<S, R> {
     pub proposals: Channel<S, R>,
     /// Requests for decided blocks that were missed, and answers.
     pub blocks: Channel<S, R>,
+    /// The newest finalization, from and to every peer.
+    pub news: Channel<S, R>,
 }
 
 /// What the engine needs of the world around it.
@@ -211,6 +218,7 @@ where
     schemes: Schemes,
     marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
     voting: Voting<E, A>,
+    news: News,
     votes: tokio::sync::Mutex<MuxHandle<S>>,
     certificates: tokio::sync::Mutex<MuxHandle<S>>,
     views: tokio::sync::Mutex<MuxHandle<S>>,
@@ -280,6 +288,23 @@ where
             let (application, marshal) = (Arc::clone(&application), marshal.clone());
             move |_env| deliver(application, marshal, delivered, stored_sender)
         }));
+        let news = News::new();
+        let (news_sender, news_receiver) = channels.news;
+        tasks.push(env.child("announce").spawn({
+            let news = news.clone();
+            move |env| announce::announce(env, news, news_sender)
+        }));
+        let listener = Listener {
+            news: news.clone(),
+            schemes: schemes.clone(),
+            marshal: marshal.clone(),
+            parameters: config.genesis.parameters,
+            blocker: peers.blocker.clone(),
+        };
+        tasks.push(
+            env.child("listen")
+                .spawn(move |env| listener.listen(env, news_receiver)),
+        );
         let voting = Inline::new(
             env.child("voting"),
             Proposer::new(Arc::clone(&application), config.pace),
@@ -306,6 +331,7 @@ where
             schemes,
             marshal,
             voting,
+            news,
             votes,
             certificates,
             views,
@@ -368,10 +394,10 @@ where
                 blocker: self.peers.blocker.clone(),
                 automaton: self.voting.clone(),
                 relay: self.voting.clone(),
-                reporter: self.voting.clone(),
+                reporter: Reporters::from((self.voting.clone(), self.news.clone())),
                 track_historical_votes: true,
                 strategy: Sequential,
-                partition: format!("votes-{epoch}"),
+                partition: format!("{}votes-{epoch}", self.config.partition_prefix),
                 mailbox_size: MAILBOX,
                 epoch: Epoch::new(epoch),
                 floor,
@@ -490,13 +516,21 @@ async fn open_marshal<E: Environment>(
     let block_bytes_max = block_bytes_max(&config.genesis);
     let certificates = prunable::Archive::init(
         env.child("certificate_archive"),
-        archive("decided-certificates", pages, usize::from(u16::MAX)),
+        archive(
+            &format!("{}decided-certificates", config.partition_prefix),
+            pages,
+            usize::from(u16::MAX),
+        ),
     )
     .await
     .expect("the archive of certificates opens");
     let blocks = prunable::Archive::init(
         env.child("block_archive"),
-        archive("decided-blocks", pages, block_bytes_max),
+        archive(
+            &format!("{}decided-blocks", config.partition_prefix),
+            pages,
+            block_bytes_max,
+        ),
     )
     .await
     .expect("the archive of blocks opens");
@@ -509,7 +543,7 @@ async fn open_marshal<E: Environment>(
             provider: schemes,
             epocher: epochs,
             start: Start::Genesis(genesis),
-            partition_prefix: "marshal".to_owned(),
+            partition_prefix: format!("{}marshal", config.partition_prefix),
             mailbox_size: MAILBOX,
             view_retention: VIEWS_KEPT,
             prunable_items_per_section: ITEMS_PER_SECTION,

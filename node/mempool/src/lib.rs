@@ -13,4 +13,4 @@ mod shared;
 pub use admission::ChainRules;
 pub use pool::{BlockRoom, Candidate, Inserted, Mempool, MempoolLimits, PoolSize, Removal};
 pub use refusal::Refusal;
-pub use shared::{AdmissionStats, AdmittedHook, ChainHead, SharedMempool};
+pub use shared::{AdmissionStats, AdmittedHook, ChainHead, Origin, SharedMempool};

@@ -135,6 +135,20 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether no honest node could have passed the transaction on: it is void on this chain whatever its state.
+    #[must_use]
+    pub const fn is_void(&self) -> bool {
+        matches!(
+            self,
+            Self::Malformed(_)
+                | Self::WrongChain { .. }
+                | Self::BadSignature
+                | Self::GasPriceTooLow { .. }
+                | Self::GasLimitOutOfRange { .. }
+                | Self::TooLarge { .. }
+        )
+    }
+
     /// The fixed RPC error code.
     #[must_use]
     pub const fn code(&self) -> i32 {

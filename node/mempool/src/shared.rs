@@ -61,6 +61,7 @@ pub struct AdmissionStats {
 
 struct Submission {
     unverified: Unverified,
+    origin: Origin,
     reply: oneshot::Sender<Result<TransactionHash, Refusal>>,
 }
 
@@ -94,8 +95,17 @@ struct Pooled {
     head: ChainHead,
 }
 
+/// Where a transaction came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A caller of this node: peers do not know it.
+    Caller,
+    /// A peer, which passes it on to others itself.
+    Peer,
+}
+
 /// Sees each transaction that is taken in, on the thread that admits it.
-pub type AdmittedHook = Box<dyn Fn(&Transaction) + Send + Sync>;
+pub type AdmittedHook = Box<dyn Fn(&Arc<Transaction>, Origin) + Send + Sync>;
 
 impl std::fmt::Debug for SharedMempool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -137,7 +147,19 @@ impl SharedMempool {
     /// # Errors
     /// The reason why it is refused.
     pub async fn submit(&self, transaction: Transaction) -> Result<TransactionHash, Refusal> {
-        let result = match self.enqueue(transaction) {
+        self.submit_from(Origin::Caller, transaction).await
+    }
+
+    /// The same, for a transaction that came from elsewhere.
+    ///
+    /// # Errors
+    /// The reason why it is refused.
+    pub async fn submit_from(
+        &self,
+        origin: Origin,
+        transaction: Transaction,
+    ) -> Result<TransactionHash, Refusal> {
+        let result = match self.enqueue(transaction, origin) {
             Ok(Enqueued::Known(hash)) => Ok(hash),
             Ok(Enqueued::Waits(answer)) => answer.await.unwrap_or_else(|_closed| Err(stopping())),
             Err(refusal) => Err(refusal),
@@ -150,7 +172,24 @@ impl SharedMempool {
         result
     }
 
-    fn enqueue(&self, transaction: Transaction) -> Result<Enqueued, Refusal> {
+    /// Submits a transaction and admits it on this thread, without the queue: where there is no thread to spare.
+    ///
+    /// # Errors
+    /// The reason why it is refused.
+    pub fn admit_here(&self, transaction: Transaction) -> Result<TransactionHash, Refusal> {
+        let next_height = self.head().height.saturating_add(1);
+        let unverified = self.rules.check(transaction, next_height)?;
+        let (reply, mut answer) = oneshot::channel();
+        let origin = Origin::Caller;
+        self.admit(vec![Submission {
+            unverified,
+            origin,
+            reply,
+        }]);
+        answer.try_recv().unwrap_or_else(|_closed| Err(stopping()))
+    }
+
+    fn enqueue(&self, transaction: Transaction, origin: Origin) -> Result<Enqueued, Refusal> {
         let next_height = self.head().height.saturating_add(1);
         let unverified = self.rules.check(transaction, next_height)?;
         let hash = unverified.candidate.hash;
@@ -167,7 +206,11 @@ impl SharedMempool {
             return Err(Refusal::Busy);
         }
         queue.bytes += size;
-        queue.waiting.push_back(Submission { unverified, reply });
+        queue.waiting.push_back(Submission {
+            unverified,
+            origin,
+            reply,
+        });
         self.queued.store(queue.waiting.len(), Ordering::Relaxed);
         drop(queue);
         self.queue_filled.notify_one();
@@ -238,7 +281,10 @@ impl SharedMempool {
             if let Some(hook) = &self.on_admitted
                 && result.is_ok()
             {
-                hook(&submission.unverified.candidate.transaction);
+                hook(
+                    &submission.unverified.candidate.transaction,
+                    submission.origin,
+                );
             }
             answer(submission.reply, result);
         }

@@ -1,16 +1,16 @@
-//! Answer the ordering engine: every question goes into the executor thread's queue, no answer is waited for.
+//! Answer the ordering engine: every question goes into the executor's queue, no answer is waited for.
 
 use std::future::Future;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use kumiki_consensus::{Application, BuildRequest, CheckRequest, Decided, Pending, Tip};
 use kumiki_mempool::SharedMempool;
 use kumiki_protocol::{Block, Height, ValidatorSet};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::validators::KnownValidators;
 
-/// Work for the executor thread, in the order in which it is done.
+/// One question of an ordering engine.
 pub(crate) enum Task {
     Build(BuildRequest, oneshot::Sender<Option<Arc<Block>>>),
     Check(CheckRequest, oneshot::Sender<bool>),
@@ -22,25 +22,39 @@ pub(crate) enum Task {
 #[derive(Debug)]
 pub struct Chain {
     /// Unbounded, but an engine has at most a few questions open at a time.
-    tasks: mpsc::Sender<Task>,
+    tasks: mpsc::UnboundedSender<Task>,
     mempool: Arc<SharedMempool>,
     validators: watch::Receiver<KnownValidators>,
     heads: watch::Receiver<kumiki_storage::Tip>,
 }
 
+/// Work for the executor, in the order in which it is done.
+pub struct TaskQueue(pub(crate) mpsc::UnboundedReceiver<Task>);
+
+impl std::fmt::Debug for TaskQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskQueue").finish_non_exhaustive()
+    }
+}
+
 impl Chain {
-    pub(crate) fn new(
-        tasks: mpsc::Sender<Task>,
+    /// The chain whose newest block is in `heads` and whose sets are in `validators`
+    /// ([`crate::ChainExecutor::validators`]), and what an [`crate::ChainExecutor`] must do for it. It is at its
+    /// end once the chain is dropped.
+    #[must_use]
+    pub fn new(
         mempool: Arc<SharedMempool>,
         validators: watch::Receiver<KnownValidators>,
         heads: watch::Receiver<kumiki_storage::Tip>,
-    ) -> Self {
-        Self {
+    ) -> (Self, TaskQueue) {
+        let (tasks, queue) = mpsc::unbounded_channel();
+        let chain = Self {
             tasks,
             mempool,
             validators,
             heads,
-        }
+        };
+        (chain, TaskQueue(queue))
     }
 
     fn ask<T>(&self, task: impl FnOnce(oneshot::Sender<T>) -> Task) -> Pending<T> {

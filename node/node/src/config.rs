@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use kumiki_consensus::simplex::Pace;
 use kumiki_consensus::{Clock, Sealing};
 use kumiki_mempool::MempoolLimits;
+use kumiki_network::NetworkConfig;
 use kumiki_protocol::{Genesis, SecretKey};
 use kumiki_rpc::ServerConfig;
 use kumiki_storage::StorageOptions;
@@ -22,16 +24,52 @@ pub enum GenesisSource {
     StoredOr(Genesis),
 }
 
+/// How a node takes part in ordering the chain's blocks.
+pub enum OrderingConfig {
+    /// It is the only validator and seals alone.
+    Solo {
+        /// The validator's key.
+        key: SecretKey,
+        /// When to make blocks.
+        sealing: Sealing,
+    },
+    /// It is one peer among many: a validator in the epochs in which its key has a seat, a full node in others.
+    Network {
+        /// How fast it proposes.
+        pace: Pace,
+        /// Its place among the peers; the key in here is also the one it votes with.
+        network: Box<NetworkConfig>,
+    },
+}
+
+impl std::fmt::Debug for OrderingConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Solo { sealing, .. } => f.debug_tuple("Solo").field(sealing).finish(),
+            Self::Network { pace, .. } => f.debug_tuple("Network").field(pace).finish(),
+        }
+    }
+}
+
+impl OrderingConfig {
+    /// The node's key.
+    #[must_use]
+    pub const fn key(&self) -> &SecretKey {
+        match self {
+            Self::Solo { key, .. } => key,
+            Self::Network { network, .. } => &network.key,
+        }
+    }
+}
+
 /// What a node is started with. Nothing here changes what a block does.
 pub struct NodeConfig {
     /// Folder of the chain and of compiled contracts; made if missing.
     pub data_dir: PathBuf,
     /// Which chain to run.
     pub genesis: GenesisSource,
-    /// Key of the chain's only validator.
-    pub validator: SecretKey,
-    /// When to make blocks.
-    pub sealing: Sealing,
+    /// How blocks are ordered.
+    pub ordering: OrderingConfig,
     /// How much the mempool holds.
     pub mempool: MempoolLimits,
     /// How to open the store.
@@ -50,8 +88,7 @@ impl std::fmt::Debug for NodeConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NodeConfig")
             .field("data_dir", &self.data_dir)
-            .field("validator", &self.validator)
-            .field("sealing", &self.sealing)
+            .field("ordering", &self.ordering)
             .finish_non_exhaustive()
     }
 }
@@ -64,8 +101,10 @@ impl NodeConfig {
         Self {
             data_dir,
             genesis: GenesisSource::StoredOr(genesis),
-            validator: crate::dev_validator_key(),
-            sealing: Sealing::AtOnce { heartbeat: None },
+            ordering: OrderingConfig::Solo {
+                key: crate::dev_validator_key(),
+                sealing: Sealing::AtOnce { heartbeat: None },
+            },
             mempool: MempoolLimits::STANDARD,
             storage: StorageOptions::default(),
             admission_threads: 1,
@@ -76,6 +115,16 @@ impl NodeConfig {
                 ..ServerConfig::loopback(rpc_port)
             },
         }
+    }
+
+    /// The same, sealed as `sealing` says.
+    #[must_use]
+    pub fn sealed(mut self, sealing: Sealing) -> Self {
+        self.ordering = OrderingConfig::Solo {
+            key: self.ordering.key().clone(),
+            sealing,
+        };
+        self
     }
 }
 

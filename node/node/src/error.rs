@@ -1,6 +1,7 @@
 //! Say why a node does not start, or had to stop.
 
 use kumiki_executor::ExecutionFailure;
+use kumiki_network::NetworkError;
 use kumiki_protocol::{ExecutedState, GenesisError, Hash, Height, PublicKey};
 use kumiki_rpc::ServeError;
 use kumiki_state::StateError;
@@ -35,6 +36,12 @@ pub enum NodeError {
         /// The lag in genesis.
         found: u8,
     },
+    /// Among several validators, blocks are decided before they are executed.
+    #[error("this chain has an execution lag of 0, a network needs at least 1")]
+    NoExecutionLag,
+    /// The network cannot be joined.
+    #[error("the network: {0}")]
+    Network(#[from] NetworkError),
     /// The store refuses.
     #[error("the store: {0}")]
     Storage(#[from] StorageError),

@@ -8,20 +8,26 @@
 //! after its block is synced.
 
 mod chain;
+mod chain_executor;
 mod config;
 mod error;
-mod executor_thread;
 mod genesis;
+mod gossip;
+mod joined;
 mod metrics;
 mod node;
+mod ordering;
+mod peers;
 mod threads;
 mod validators;
 mod verify;
 
-pub use chain::Chain;
-pub use config::{GenesisSource, NodeConfig, system_clock};
+pub use chain::{Chain, TaskQueue};
+pub use chain_executor::{ChainExecutor, ExecutorParts};
+pub use config::{GenesisSource, NodeConfig, OrderingConfig, system_clock};
 pub use error::{Fatal, NodeError};
 pub use genesis::{DEV_CHAIN_ID, dev_genesis, dev_validator_key};
 pub use metrics::NodeMetrics;
-pub use node::{Node, NodeHandle};
+pub use node::{Node, NodeHandle, chain_rules, initialise};
+pub use validators::KnownValidators;
 pub use verify::{Verified, VerifyError, verify_chain};

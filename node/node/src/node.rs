@@ -2,24 +2,30 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
+use kumiki_consensus::simplex::Pace;
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
-use kumiki_mempool::{ChainHead, ChainRules, SharedMempool};
-use kumiki_protocol::{Action, Genesis, Transaction};
+use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
+use kumiki_network::{Channel, Network, NetworkError};
+use kumiki_protocol::{Action, Genesis, Transaction, ValidatorSet};
 use kumiki_rpc::{RpcContext, ServerHandle};
 use kumiki_rpc_api::HealthStatus;
 use kumiki_storage::{Snapshot, Storage, StorageError, Tip};
 use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::executor_thread::{ExecutorThread, Shared};
+use crate::chain_executor::{ChainExecutor, ExecutorParts};
 use crate::genesis::genesis_block;
+use crate::joined::Joined;
 use crate::metrics::MempoolCollector;
+use crate::ordering::{self, Ordering, SimplexParts};
 use crate::threads::{self, Alarm, Threads, spawn_admission, spawn_executor};
-use crate::{Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics};
+use crate::{
+    Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics, OrderingConfig, gossip,
+};
 
 /// Starts nodes.
 #[derive(Debug)]
@@ -33,6 +39,7 @@ pub struct NodeHandle {
     mempool: Arc<SharedMempool>,
     heads: watch::Receiver<Tip>,
     rpc_address: SocketAddr,
+    network: Option<Network>,
     stop: watch::Sender<bool>,
     /// Until it has been waited for.
     ended: Option<tokio::task::JoinHandle<Result<(), NodeError>>>,
@@ -52,6 +59,8 @@ struct Parts {
     threads: Threads,
     rpc: ServerHandle,
     status: watch::Sender<HealthStatus>,
+    network: Option<Network>,
+    stop_ordering: watch::Sender<bool>,
 }
 
 impl Node {
@@ -105,6 +114,12 @@ impl NodeHandle {
         self.rpc_address
     }
 
+    /// The network that the node is part of; `None` on a solo chain.
+    #[must_use]
+    pub const fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
     /// Waits until the node has ended by itself, which it does only when it fails.
     ///
     /// # Errors
@@ -155,14 +170,7 @@ impl Opened {
         let validators = genesis
             .validator_set()
             .ok_or(kumiki_protocol::GenesisError::Validators)?;
-        let key = config.validator.public_key();
-        if validators.keys() != [key] {
-            return Err(NodeError::NotTheValidator { key });
-        }
-        let lag = genesis.parameters.execution_lag;
-        if lag != 0 {
-            return Err(NodeError::ExecutionLag { found: lag });
-        }
+        check_ordering(&config.ordering, &genesis, &validators)?;
         let vm = open_vm(&config.data_dir, config.trap_offsets)?;
         let tip = storage.tip().ok_or(StorageError::NotInitialised)?;
         let state = Arc::new(storage.snapshot()?);
@@ -185,25 +193,29 @@ impl Opened {
     async fn run(self) -> Result<NodeHandle, NodeError> {
         let mut registry = Registry::default();
         let metrics = NodeMetrics::register(&mut registry);
-        let mempool = Arc::new(self.mempool());
+        let joined = Joined::join(&self.config.ordering, &self.genesis, &mut registry)?;
+        let (admitted, to_gossip) = mpsc::channel(gossip::QUEUE);
+        let mempool = Arc::new(self.mempool(joined.is_some().then_some(admitted)));
         registry.register_collector(Box::new(MempoolCollector(Arc::clone(&mempool))));
         let (heads, heads_seen) = watch::channel(self.tip);
-        let (tasks, task_queue) = mpsc::channel();
         let (alarm, alarmed) = watch::channel(false);
         let (status, status_seen) = watch::channel(HealthStatus::Ready);
+        let view = joined.as_ref().map(Joined::show);
         let context = RpcContext {
             storage: Arc::clone(&self.storage),
             executor: Arc::clone(&self.executor),
             mempool: Arc::clone(&mempool),
             genesis: Arc::clone(&self.genesis),
             heads: heads_seen.clone(),
+            key: self.config.ordering.key().public_key(),
+            network: view,
             status: status_seen,
             metrics: registry,
         };
         // The port first: when it is taken, no thread has been started.
-        let rpc = kumiki_rpc::serve(context, self.config.rpc).await?;
+        let rpc = kumiki_rpc::serve(context, self.config.rpc.clone()).await?;
         let rpc_address = rpc.address();
-        let executor_thread = ExecutorThread::open(Shared {
+        let chain_executor = ChainExecutor::open(ExecutorParts {
             storage: Arc::clone(&self.storage),
             executor: Arc::clone(&self.executor),
             mempool: Arc::clone(&mempool),
@@ -211,37 +223,32 @@ impl Opened {
             heads,
             metrics,
         })?;
-        let validators = executor_thread.validators.subscribe();
+        let validators = chain_executor.validators();
+        let (chain, task_queue) = Chain::new(Arc::clone(&mempool), validators, heads_seen.clone());
         let threads = Threads {
-            executor: spawn_executor(executor_thread, task_queue, Alarm::of(&alarm))?,
+            executor: spawn_executor(chain_executor, task_queue, Alarm::of(&alarm))?,
             admission: (0..self.config.admission_threads.max(1))
                 .map(|_| spawn_admission(&mempool, Alarm::of(&alarm)))
                 .collect::<Result<_, _>>()?,
         };
-        let solo = Solo {
-            application: Arc::new(Chain::new(
-                tasks,
-                Arc::clone(&mempool),
-                validators,
-                heads_seen.clone(),
-            )),
-            key: self.config.validator,
-            genesis_hash: self.genesis.hash(),
-            sealing: self.config.sealing,
-            clock: self.config.clock,
-        };
-        let tip = OrderingTip {
-            height: self.tip.height,
-            block_hash: self.tip.block_hash,
-        };
+        let (stop_ordering, ordering_stopped) = watch::channel(false);
+        let network = joined.as_ref().map(|joined| joined.network.clone());
+        let joined = joined.map(|joined| {
+            let first_number = (self.config.clock)();
+            joined.gossip(&mempool, to_gossip, first_number)
+        });
+        let alarm = Alarm::of(&alarm);
+        let ordering = self.start_ordering(chain, joined, ordering_stopped, alarm)?;
         let (stop, stopped) = watch::channel(false);
         let parts = Parts {
             mempool: Arc::clone(&mempool),
             threads,
             rpc,
             status,
+            network: network.clone(),
+            stop_ordering,
         };
-        let supervised = supervise(solo, tip, parts, alarmed, stopped);
+        let supervised = supervise(ordering, parts, alarmed, stopped);
         Ok(NodeHandle {
             genesis: self.genesis,
             storage: self.storage,
@@ -249,28 +256,82 @@ impl Opened {
             mempool,
             heads: heads_seen,
             rpc_address,
+            network,
             stop,
             ended: Some(tokio::spawn(supervised)),
         })
     }
 
-    fn mempool(&self) -> SharedMempool {
-        let parameters = &self.genesis.parameters;
-        let rules = ChainRules {
-            genesis_hash: self.genesis.hash(),
-            gas_price_min: parameters.gas_price_min,
-            block_gas_max: parameters.block_gas_max,
-            block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
-            transaction_gas: gas::TRANSACTION_BASE.saturating_add(gas::SIGNATURE),
-            transaction_gas_per_byte: gas::TRANSACTION_PER_BYTE,
-        };
+    fn start_ordering(
+        &self,
+        chain: Chain,
+        joined: Option<(Network, Vec<Channel>, Pace)>,
+        stopped: watch::Receiver<bool>,
+        alarm: Alarm,
+    ) -> Result<Ordering, NodeError> {
+        match (&self.config.ordering, joined) {
+            (OrderingConfig::Solo { key, sealing }, _) => {
+                let solo = Solo {
+                    application: Arc::new(chain),
+                    key: key.clone(),
+                    genesis_hash: self.genesis.hash(),
+                    sealing: *sealing,
+                    clock: Arc::clone(&self.config.clock),
+                };
+                let tip = OrderingTip {
+                    height: self.tip.height,
+                    block_hash: self.tip.block_hash,
+                };
+                Ok(ordering::start_solo(solo, tip, stopped, alarm))
+            }
+            (OrderingConfig::Network { network, .. }, Some((handle, channels, pace))) => {
+                let genesis_block = self.storage.block(0)?;
+                let parts = SimplexParts {
+                    key: network.key.clone(),
+                    genesis: Arc::clone(&self.genesis),
+                    genesis_block: genesis_block.ok_or(StorageError::NotInitialised)?,
+                    pace,
+                    chain,
+                    network: handle,
+                    channels,
+                    folder: self.config.data_dir.join("consensus"),
+                };
+                ordering::start_simplex(parts, stopped, alarm)
+            }
+            (OrderingConfig::Network { .. }, None) => Err(NetworkError::Closed.into()),
+        }
+    }
+
+    fn mempool(&self, to_gossip: Option<mpsc::Sender<Arc<Transaction>>>) -> SharedMempool {
+        let rules = chain_rules(&self.genesis);
         let head = ChainHead {
             height: self.tip.height,
             state: Arc::<Snapshot>::clone(&self.state),
         };
         let vm = self.executor.vm().clone();
-        SharedMempool::new(self.config.mempool, rules, head)
-            .on_admitted(Box::new(move |admitted| prepare_code(&vm, admitted)))
+        SharedMempool::new(self.config.mempool, rules, head).on_admitted(Box::new(
+            move |admitted, origin| {
+                prepare_code(&vm, admitted);
+                if let (Some(to_gossip), Origin::Caller) = (&to_gossip, origin) {
+                    // Where the queue is full, this node proposes it itself when it leads.
+                    drop(to_gossip.try_send(Arc::clone(admitted)));
+                }
+            },
+        ))
+    }
+}
+
+/// What a mempool holds transactions of the chain of `genesis` against.
+#[must_use]
+pub fn chain_rules(genesis: &Genesis) -> ChainRules {
+    let parameters = &genesis.parameters;
+    ChainRules {
+        genesis_hash: genesis.hash(),
+        gas_price_min: parameters.gas_price_min,
+        block_gas_max: parameters.block_gas_max,
+        block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
+        transaction_gas: gas::TRANSACTION_BASE.saturating_add(gas::SIGNATURE),
+        transaction_gas_per_byte: gas::TRANSACTION_PER_BYTE,
     }
 }
 
@@ -285,26 +346,26 @@ fn prepare_code(vm: &Vm, transaction: &Transaction) {
 
 /// Runs the ordering engine until it is asked to stop or a thread ends, then ends the rest.
 async fn supervise(
-    solo: Solo<Chain>,
-    tip: OrderingTip,
+    ordering: Ordering,
     parts: Parts,
     mut alarmed: watch::Receiver<bool>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), NodeError> {
-    let (stop_driver, driver_stopped) = watch::channel(false);
-    let driver = tokio::spawn(solo.run(tip, driver_stopped));
     tokio::select! {
         _ = stopped.wait_for(|stop| *stop) => {}
         _ = alarmed.wait_for(|alarm| *alarm) => {}
     }
     parts.status.send_replace(HealthStatus::Stopping);
     parts.mempool.close();
-    stop_driver.send_replace(true);
-    // With the driver goes the last sender of tasks, which ends the executor thread.
-    let driver_panicked = driver.await.is_err();
+    parts.stop_ordering.send_replace(true);
+    // With the engine goes the last sender of tasks, which ends the executor thread.
+    let driver_panicked = !ordering.ended().await;
     let result = threads::joined(parts.threads).await;
     if result.is_err() {
         parts.status.send_replace(HealthStatus::Failed);
+    }
+    if let Some(network) = &parts.network {
+        network.shutdown().await;
     }
     parts.rpc.stop().await;
     match result {
@@ -313,6 +374,29 @@ async fn supervise(
     }
     .inspect_err(|fatal| tracing::error!(error = %fatal, "node stopped"))
     .map_err(NodeError::Fatal)
+}
+
+/// Checks that this node can take part in ordering this chain in the way it is told to.
+fn check_ordering(
+    ordering: &OrderingConfig,
+    genesis: &Genesis,
+    validators: &ValidatorSet,
+) -> Result<(), NodeError> {
+    let lag = genesis.parameters.execution_lag;
+    match ordering {
+        OrderingConfig::Network { .. } if lag == 0 => Err(NodeError::NoExecutionLag),
+        OrderingConfig::Network { .. } => Ok(()),
+        OrderingConfig::Solo { key, .. } => {
+            let key = key.public_key();
+            if validators.keys() != [key] {
+                return Err(NodeError::NotTheValidator { key });
+            }
+            if lag != 0 {
+                return Err(NodeError::ExecutionLag { found: lag });
+            }
+            Ok(())
+        }
+    }
 }
 
 fn open_vm(data_dir: &Path, trap_offsets: bool) -> Result<Vm, NodeError> {
@@ -338,7 +422,11 @@ fn open_chain(storage: &Storage, source: &GenesisSource) -> Result<Arc<Genesis>,
     Ok(stored)
 }
 
-fn initialise(storage: &Storage, genesis: &Genesis) -> Result<(), NodeError> {
+/// Starts the chain of `genesis` in an empty store.
+///
+/// # Errors
+/// When the genesis starts no chain, or the store refuses.
+pub fn initialise(storage: &Storage, genesis: &Genesis) -> Result<(), NodeError> {
     genesis.check()?;
     let validators = genesis
         .validator_set()

@@ -1,14 +1,14 @@
 //! Start the node's threads, hear of their end, and wait for it.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use kumiki_mempool::SharedMempool;
 use kumiki_vm::spawn_execution_thread;
 use tokio::sync::watch;
 
-use crate::chain::Task;
-use crate::executor_thread::ExecutorThread;
+use crate::chain::TaskQueue;
+use crate::chain_executor::ChainExecutor;
 use crate::{Fatal, NodeError};
 
 /// Tells the supervisor that a thread has ended, however it did.
@@ -60,13 +60,13 @@ fn join(threads: Threads) -> Result<(), Fatal> {
 }
 
 pub(crate) fn spawn_executor(
-    thread: ExecutorThread,
-    tasks: mpsc::Receiver<Task>,
+    thread: ChainExecutor,
+    tasks: TaskQueue,
     alarm: Alarm,
 ) -> Result<JoinHandle<Result<(), Fatal>>, NodeError> {
     spawn_execution_thread("kumiki-executor", move || {
         let _alarm = alarm;
-        thread.run(&tasks)
+        thread.run(tasks)
     })
     .map_err(|source| NodeError::Io {
         operation: "start the executor thread",

@@ -11,7 +11,7 @@ use crate::Fatal;
 /// The sets of two epochs: the newest whose set is fixed, and the one before, which in the last blocks of an epoch
 /// still signs.
 #[derive(Debug, Clone)]
-pub(crate) struct KnownValidators {
+pub struct KnownValidators {
     parameters: Parameters,
     newest_epoch: u64,
     newest: Arc<ValidatorSet>,
@@ -49,7 +49,8 @@ impl KnownValidators {
     }
 
     /// The set that signs the block at `height`, if it is one of these.
-    pub(crate) fn at(&self, height: Height) -> Option<Arc<ValidatorSet>> {
+    #[must_use]
+    pub fn at(&self, height: Height) -> Option<Arc<ValidatorSet>> {
         let epoch = self.parameters.epoch_of(height);
         if epoch == self.newest_epoch {
             Some(Arc::clone(&self.newest))

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kumiki_consensus::Sealing;
-use kumiki_node::{GenesisSource, Node, NodeConfig, NodeError, NodeHandle, dev_genesis};
+use kumiki_node::{
+    GenesisSource, Node, NodeConfig, NodeError, NodeHandle, OrderingConfig, dev_genesis,
+};
 use kumiki_protocol::{Genesis, Hash, Status, Transaction, TransactionHash};
 use kumiki_storage::Tip;
 use kumiki_testkit::{Draft, account, validator};
@@ -104,7 +106,7 @@ async fn certificates_verify_against_the_validators_of_genesis() {
 async fn a_block_time_makes_blocks_without_transactions() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
-    config.sealing = Sealing::Every(Duration::from_millis(2));
+    config = config.sealed(Sealing::Every(Duration::from_millis(2)));
     let node = Node::start(config).await.unwrap();
     let mut heads = node.heads();
     heads.wait_for(|tip| tip.height >= 3).await.unwrap();
@@ -179,7 +181,10 @@ async fn a_folder_with_another_chain_is_refused_with_both_hashes() {
 async fn a_key_that_is_not_the_validators_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
-    config.validator = validator(3);
+    config.ordering = OrderingConfig::Solo {
+        key: validator(3),
+        sealing: Sealing::AtOnce { heartbeat: None },
+    };
     let error = refusal(config).await;
     assert!(
         matches!(error, NodeError::NotTheValidator { .. }),

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EventFilter, EventPage, EventView, FeePrice, HeaderView, Health, Limits,
-    NextNonce, NodeVersion, SignedHeader, StateEntry, StatePage, StateProof, Submitted,
-    TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
+    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof,
+    Submitted, TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor};
 
@@ -216,4 +216,12 @@ pub trait NodeApi {
     /// What the node runs.
     #[method(name = "getVersion")]
     fn node_version(&self) -> RpcResult<NodeVersion>;
+
+    /// The node's place in the chain's network.
+    #[method(name = "getStatus")]
+    fn node_status(&self) -> RpcResult<NodeStatus>;
+
+    /// The peers that the node is connected to.
+    #[method(name = "getPeers")]
+    fn node_peers(&self) -> RpcResult<Vec<PeerView>>;
 }

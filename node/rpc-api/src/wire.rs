@@ -14,7 +14,9 @@ pub use chain::{
 };
 pub use contract::{ContractAbi, ContractCode, ContractView};
 pub use event::{EventFilter, EventPage, EventView};
-pub use node::{ApiVersion, Health, HealthStatus, Limits, NodeVersion};
+pub use node::{
+    ApiVersion, Health, HealthStatus, Limits, NodeRole, NodeStatus, NodeVersion, PeerView,
+};
 pub use simulation::{
     CallSimulation, DiagnosticKind, DiagnosticView, FeePrice, TransactionSimulation,
 };

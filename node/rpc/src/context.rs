@@ -4,11 +4,22 @@ use std::sync::Arc;
 
 use kumiki_executor::Executor;
 use kumiki_mempool::SharedMempool;
-use kumiki_protocol::Genesis;
-use kumiki_rpc_api::HealthStatus;
+use kumiki_protocol::{Genesis, PublicKey};
+use kumiki_rpc_api::{HealthStatus, PeerView};
 use kumiki_storage::{Storage, Tip};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
+
+/// What a node sees of its network.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkView {
+    /// Its peer id.
+    pub peer_id: Option<String>,
+    /// Where peers reach it.
+    pub listen_addresses: Vec<String>,
+    /// Whom it is connected to.
+    pub peers: Vec<PeerView>,
+}
 
 /// The parts of a node that answer requests.
 #[derive(Debug)]
@@ -24,6 +35,10 @@ pub struct RpcContext {
     /// The newest block that is executed and synced to disk: send it after the commit has returned. No answer
     /// shows anything later.
     pub heads: watch::Receiver<Tip>,
+    /// The node's own key.
+    pub key: PublicKey,
+    /// Its place in the network, as of a moment ago; `None` where the chain has no network.
+    pub network: Option<watch::Receiver<NetworkView>>,
     /// Whether the node serves.
     pub status: watch::Receiver<HealthStatus>,
     /// The node's metrics, which the server adds its own to and shows under `/metrics`.

@@ -10,6 +10,7 @@ mod index;
 mod interface;
 mod open;
 mod schema;
+mod simulated_disk;
 mod snapshot;
 mod storage;
 mod view;
@@ -22,5 +23,6 @@ pub use interface::{
     BlockCommit, EntryPage, EventCursor, EventFilter, EventPage, OpenCheck, RangePage,
     StorageOptions, Tip,
 };
+pub use simulated_disk::SimulatedDisk;
 pub use snapshot::Snapshot;
 pub use storage::{Prepared, Storage};

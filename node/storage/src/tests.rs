@@ -2,7 +2,6 @@
 
 mod chain;
 mod damage;
-mod disk;
 mod events;
 mod power_loss;
 mod reading;

@@ -368,7 +368,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let genesis = dev_genesis(&[alice.address], 1 << 100, 1_700_000_000_000);
         let mut config = NodeConfig::dev(dir.path().to_owned(), genesis, 0);
-        config.sealing = Sealing::Every(Duration::from_secs(24 * 3_600));
+        config = config.sealed(Sealing::Every(Duration::from_secs(24 * 3_600)));
         let node = Node::start(config).await.unwrap();
         let url = format!("http://{}", node.rpc_address());
         let options = Options::standard(url, alice.key, Load::Native);

@@ -11,8 +11,8 @@ use kumiki_rpc_api::methods::{
 };
 use kumiki_rpc_api::{
     API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractView, Cursor,
-    EventFilter, EventPage, FeePrice, Health, NextNonce, NodeVersion, SignedHeader, StateEntry,
-    StateProof, TransactionReceipt, TransactionStatus, TransactionsIn,
+    EventFilter, EventPage, FeePrice, Health, NextNonce, NodeStatus, NodeVersion, PeerView,
+    SignedHeader, StateEntry, StateProof, TransactionReceipt, TransactionStatus, TransactionsIn,
 };
 
 use crate::ClientError;
@@ -200,6 +200,10 @@ questions! {
     health() -> Health = health();
     /// What the node runs.
     node_version() -> NodeVersion = node_version();
+    /// The node's place in the chain's network.
+    node_status() -> NodeStatus = node_status();
+    /// The peers that the node is connected to.
+    node_peers() -> Vec<PeerView> = node_peers();
 }
 
 fn major(version: &str) -> &str {

@@ -28,7 +28,7 @@ impl TestNode {
         let accounts: Vec<_> = (0..4).map(|number| account(number).address).collect();
         let genesis = dev_genesis(&accounts, 1 << 80, time_ms);
         let mut config = NodeConfig::dev(folder.path().to_owned(), genesis, 0);
-        config.sealing = sealing;
+        config = config.sealed(sealing);
         Self {
             node: Node::start(config).await.unwrap(),
             _folder: folder,

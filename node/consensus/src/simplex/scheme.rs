@@ -77,6 +77,9 @@ pub(crate) fn certificate(finalization: &Finalization<Scheme, Digest>) -> Option
     })
 }
 
+/// Epochs whose schemes are kept.
+const EPOCHS_KEPT: usize = 16;
+
 /// The schemes of the epochs that this node knows the validators of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schemes(Arc<RwLock<BTreeMap<u64, Arc<Scheme>>>>);
@@ -85,6 +88,15 @@ impl Schemes {
     pub(crate) fn register(&self, epoch: u64, scheme: Scheme) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(epoch, Arc::new(scheme));
+        // Certificates of epochs that are over are asked for by nodes that lag, and answered, not verified here.
+        while known.len() > EPOCHS_KEPT {
+            known.pop_first();
+        }
+    }
+
+    pub(crate) fn newest_epoch(&self) -> u64 {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.last_key_value().map_or(0, |(epoch, _)| *epoch)
     }
 }
 

@@ -9,8 +9,8 @@ use crate::schema::{AddressText, HashText};
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EventFilter, EventPage, EventView, FeePrice, HeaderView, Health, Limits,
-    NextNonce, NodeVersion, SignedHeader, StateEntry, StatePage, StateProof, Submitted,
-    TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
+    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof,
+    Submitted, TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor};
 
@@ -405,6 +405,20 @@ const METHODS: &[MethodSpec] = &[
         "What the node runs.",
         &[],
         "version",
+        &[],
+    ),
+    method::<NodeStatus>(
+        "node_getStatus",
+        "The node's place in the chain's network.",
+        &[],
+        "status",
+        &[],
+    ),
+    method::<Vec<PeerView>>(
+        "node_getPeers",
+        "The peers that the node is connected to.",
+        &[],
+        "peers",
         &[],
     ),
 ];

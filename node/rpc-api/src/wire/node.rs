@@ -1,8 +1,11 @@
 //! Show the node itself: health, version and limits.
 
-use kumiki_protocol::{Gas, Height};
+use kumiki_protocol::{Gas, Height, PublicKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::Decimal;
+use crate::schema::PublicKeyText;
 
 /// Version of the RPC methods and types.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +55,70 @@ pub struct Health {
     pub head_time_ms: u64,
     /// Transactions that wait at it.
     pub pending_transactions: u64,
+}
+
+/// What part a node has in ordering the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeRole {
+    /// It seals the chain alone.
+    Solo,
+    /// It has a seat in the epoch of the next block.
+    Validator,
+    /// It follows, executes and serves.
+    FullNode,
+}
+
+/// A node and its place in the chain's network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStatus {
+    /// Its public key; validators are listed by it.
+    #[schemars(with = "PublicKeyText")]
+    pub key: PublicKey,
+    /// The same as libp2p writes it; absent where the chain has no network.
+    pub peer_id: Option<String>,
+    /// Its part in the epoch of the next block.
+    pub role: NodeRole,
+    /// Where peers reach it.
+    pub listen_addresses: Vec<String>,
+    /// Epoch of the next block.
+    pub epoch: u64,
+    /// Validators of that epoch.
+    pub validators: u32,
+    /// Validators that it is connected to, itself not counted.
+    pub connected_validators: u32,
+    /// Peers that it is connected to.
+    pub peers: u32,
+    /// Height of its head.
+    pub height: Height,
+}
+
+/// A peer that the node is connected to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerView {
+    /// Its public key.
+    #[schemars(with = "PublicKeyText")]
+    pub key: PublicKey,
+    /// The same as libp2p writes it.
+    pub peer_id: String,
+    /// The other ends of the connections.
+    pub addresses: Vec<String>,
+    /// Whether it opened the connection.
+    pub inbound: bool,
+    /// Whether it has a seat in the epoch of the next block.
+    pub validator: bool,
+    /// From 0, fine, down to -100, where it is banned.
+    pub score: f64,
+    /// What it calls itself.
+    pub agent: String,
+    /// Milliseconds to it and back, once measured.
+    pub rtt_ms: Option<f64>,
+    /// Bytes it sent.
+    pub bytes_received: Decimal,
+    /// Bytes sent to it.
+    pub bytes_sent: Decimal,
 }
 
 /// What this node allows. Over a limit means an error, never a shorter answer.

@@ -1,14 +1,16 @@
 //! Answer about the interface, fees and the node itself.
 
 use jsonrpsee::core::{RpcResult, async_trait};
-use kumiki_protocol::PROTOCOL_VERSION;
+use kumiki_protocol::{Decode as _, PROTOCOL_VERSION, ValidatorSet, state_key};
 use kumiki_rpc_api::methods::{FeeApiServer, NodeApiServer, RpcApiServer};
 use kumiki_rpc_api::{
-    API_VERSION, ApiVersion, Decimal, FeePrice, Health, Limits, NodeVersion, OPENRPC_VERSION,
+    API_VERSION, ApiError, ApiVersion, Decimal, FeePrice, Health, Limits, NodeRole, NodeStatus,
+    NodeVersion, OPENRPC_VERSION, PeerView,
 };
+use kumiki_state::StateReader as _;
 use serde_json::value::RawValue;
 
-use super::Rpc;
+use super::{Rpc, fault, lost};
 
 #[async_trait]
 impl RpcApiServer for Rpc {
@@ -39,6 +41,23 @@ impl FeeApiServer for Rpc {
     }
 }
 
+impl Rpc {
+    /// The validators of the next block.
+    fn validators(&self) -> Result<ValidatorSet, ApiError> {
+        let state = self
+            .context
+            .storage
+            .snapshot()
+            .map_err(|error| fault(&error))?;
+        let stored = state
+            .get(&state_key::validators())
+            .map_err(|error| fault(&error))?;
+        stored
+            .and_then(|bytes| ValidatorSet::decode(&mut bytes.as_slice()).ok())
+            .ok_or_else(|| lost("validators"))
+    }
+}
+
 #[async_trait]
 impl NodeApiServer for Rpc {
     fn health(&self) -> RpcResult<Health> {
@@ -49,6 +68,38 @@ impl NodeApiServer for Rpc {
             head_time_ms: head.time_ms,
             pending_transactions: self.context.mempool.size().count as u64,
         })
+    }
+
+    fn node_status(&self) -> RpcResult<NodeStatus> {
+        let head = self.head();
+        let context = &self.context;
+        let next = head.height.saturating_add(1);
+        let validators = self.validators()?;
+        let view = context.network.as_ref().map(|view| view.borrow().clone());
+        let role = match &view {
+            None => NodeRole::Solo,
+            Some(_) if validators.position(&context.key).is_some() => NodeRole::Validator,
+            Some(_) => NodeRole::FullNode,
+        };
+        let view = view.unwrap_or_default();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let connected = view.peers.iter().filter(|peer| peer.validator);
+        Ok(NodeStatus {
+            key: context.key,
+            peer_id: view.peer_id,
+            role,
+            listen_addresses: view.listen_addresses,
+            epoch: context.genesis.parameters.epoch_of(next),
+            validators: count(validators.keys().len()),
+            connected_validators: count(connected.count()),
+            peers: count(view.peers.len()),
+            height: head.height,
+        })
+    }
+
+    fn node_peers(&self) -> RpcResult<Vec<PeerView>> {
+        let view = self.context.network.as_ref();
+        Ok(view.map_or_else(Vec::new, |view| view.borrow().peers.clone()))
     }
 
     fn node_version(&self) -> RpcResult<NodeVersion> {

@@ -3,8 +3,7 @@
 use redb::StorageBackend as _;
 
 use super::chain::{Random, TestChain};
-use super::disk::Disk;
-use crate::index::EventIndex;
+use crate::SimulatedDisk as Disk;
 use crate::{OpenCheck, Storage, StorageError, StorageOptions};
 
 pub(crate) fn open_on(disk: &Disk, check: OpenCheck) -> Result<Storage, StorageError> {
@@ -13,13 +12,7 @@ pub(crate) fn open_on(disk: &Disk, check: OpenCheck) -> Result<Storage, StorageE
         cache_bytes: 1 << 20,
         undo_heights: 64,
     };
-    let database = Storage::builder(options)
-        .create_with_backend(disk.clone())
-        .map_err(crate::schema::failed("open"))?;
-    let memory = redb::Database::builder()
-        .create_with_backend(redb::backends::InMemoryBackend::new())
-        .unwrap();
-    Storage::assemble(database, EventIndex::new(memory)?, options, None)
+    Storage::open_simulated(disk, options)
 }
 
 fn losses() -> u64 {
@@ -120,7 +113,7 @@ fn no_power_loss_loses_an_acknowledged_block_or_mixes_two() {
             let reach = [12, 80, 600][random.below(3)];
             life.disk.fail_after(1 + random.below(reach) as u64);
             life.commit_until_failure(check);
-            life.disk.restart(&mut random);
+            life.disk.restart(&mut |bound| random.below(bound));
             if random.below(2) == 0 {
                 life.check_all();
             }

@@ -6,8 +6,8 @@ use kumiki_state::proof::{verify, verify_range};
 use kumiki_state::{StateChanges, StateReader as _};
 
 use super::chain::{TestChain, entries_of};
-use super::disk::Disk;
 use super::power_loss::open_on;
+use crate::SimulatedDisk as Disk;
 use crate::{BlockCommit, OpenCheck, Storage, StorageError};
 
 fn chain_of(disk: &Disk, blocks: usize) -> (TestChain, Storage) {

@@ -78,7 +78,7 @@ fn node_config(options: &ChainOptions) -> NodeConfig {
     let genesis = dev_genesis(&accounts, BALANCE, system_clock()());
     let mut config = NodeConfig::dev(options.data_dir.clone(), genesis, options.port);
     if let Some(milliseconds) = options.block_time_ms {
-        config.sealing = Sealing::Every(Duration::from_millis(milliseconds.max(1)));
+        config = config.sealed(Sealing::Every(Duration::from_millis(milliseconds.max(1))));
     }
     if options.expose {
         config.rpc.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, options.port));

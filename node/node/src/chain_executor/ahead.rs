@@ -12,7 +12,7 @@ use kumiki_protocol::{
 use kumiki_state::{ChangedState, StateChanges, StateReader};
 use kumiki_storage::{Prepared, Storage, Tip};
 
-use super::ExecutorThread;
+use super::ChainExecutor;
 use crate::Fatal;
 use crate::metrics::observe;
 
@@ -80,7 +80,7 @@ impl Executed {
     }
 }
 
-impl ExecutorThread {
+impl ChainExecutor {
     /// The blocks of `ancestors` above the tip, oldest first; `None` where they do not lead from the tip to `parent`
     /// at `height - 1`: then they are of a branch that was not decided.
     pub(crate) fn above_tip(

@@ -21,17 +21,17 @@ mod validators;
 const BALANCE: u128 = 1 << 80;
 
 /// An executor thread over a new chain, to be driven by hand.
-fn thread(dir: &Path) -> ExecutorThread {
+fn thread(dir: &Path) -> ChainExecutor {
     lagging_thread(dir, 0)
 }
 
 /// The same on a chain whose headers hold the result of the block `lag` before.
-fn lagging_thread(dir: &Path, lag: u8) -> ExecutorThread {
+fn lagging_thread(dir: &Path, lag: u8) -> ChainExecutor {
     thread_of(dir, |genesis| genesis.parameters.execution_lag = lag)
 }
 
 /// The same on a chain whose genesis is changed first.
-fn thread_of(dir: &Path, change: impl FnOnce(&mut Genesis)) -> ExecutorThread {
+fn thread_of(dir: &Path, change: impl FnOnce(&mut Genesis)) -> ChainExecutor {
     let mut genesis = dev_genesis(&[account(0).address], BALANCE, 1_000);
     change(&mut genesis);
     let validators = genesis.validator_set().unwrap();
@@ -54,7 +54,7 @@ fn thread_of(dir: &Path, change: impl FnOnce(&mut Genesis)) -> ExecutorThread {
         height: 0,
         state: Arc::<Snapshot>::clone(&state),
     };
-    let shared = Shared {
+    let parts = ExecutorParts {
         storage: Arc::new(storage),
         executor: Arc::new(Executor::new(vm, &genesis)),
         mempool: Arc::new(SharedMempool::new(MempoolLimits::STANDARD, rules, head)),
@@ -62,10 +62,10 @@ fn thread_of(dir: &Path, change: impl FnOnce(&mut Genesis)) -> ExecutorThread {
         heads: watch::channel(tip).0,
         metrics: NodeMetrics::register(&mut Registry::default()),
     };
-    ExecutorThread::open(shared).unwrap()
+    ChainExecutor::open(parts).unwrap()
 }
 
-fn request(thread: &ExecutorThread) -> BuildRequest {
+fn request(thread: &ChainExecutor) -> BuildRequest {
     BuildRequest {
         height: thread.tip.height + 1,
         parent: thread.tip.block_hash,
@@ -77,7 +77,7 @@ fn request(thread: &ExecutorThread) -> BuildRequest {
 }
 
 /// Looks at a proposal on the tip.
-fn checked(thread: &mut ExecutorThread, block: Arc<Block>) -> bool {
+fn checked(thread: &mut ChainExecutor, block: Arc<Block>) -> bool {
     let request = CheckRequest {
         block,
         ancestors: Vec::new(),
@@ -85,7 +85,7 @@ fn checked(thread: &mut ExecutorThread, block: Arc<Block>) -> bool {
     thread.check(&request).unwrap()
 }
 
-fn decide(thread: &ExecutorThread, block: Arc<Block>) -> Decided {
+fn decide(thread: &ChainExecutor, block: Arc<Block>) -> Decided {
     let validators = thread.genesis.validator_set().unwrap();
     let key = dev_validator_key();
     let certificate = Certificate::sign(
@@ -100,19 +100,19 @@ fn decide(thread: &ExecutorThread, block: Arc<Block>) -> Decided {
     }
 }
 
-fn transfer(thread: &ExecutorThread, nonce: u64, amount: u128) -> Transaction {
+fn transfer(thread: &ChainExecutor, nonce: u64, amount: u128) -> Transaction {
     Draft::new(&thread.genesis, &account(0), nonce)
         .transfer(&account(1).address, amount)
         .sign()
 }
 
 /// The next block with one transfer in it, as another node would make it.
-fn foreign_block(thread: &mut ExecutorThread) -> Block {
+fn foreign_block(thread: &mut ChainExecutor) -> Block {
     let transaction = transfer(thread, 0, 1);
     foreign_block_with(thread, transaction)
 }
 
-fn foreign_block_with(thread: &mut ExecutorThread, transaction: Transaction) -> Block {
+fn foreign_block_with(thread: &mut ChainExecutor, transaction: Transaction) -> Block {
     let outline = Outline {
         height: thread.tip.height + 1,
         time_ms: 2_000,
@@ -149,7 +149,7 @@ fn nothing_to_put_in_makes_no_block_unless_an_empty_one_is_wanted() {
 }
 
 /// Hands `transaction` in while an admission thread runs.
-fn submit(thread: &ExecutorThread, transaction: Transaction) {
+fn submit(thread: &ChainExecutor, transaction: Transaction) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

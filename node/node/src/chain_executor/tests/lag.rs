@@ -3,10 +3,7 @@
 use super::*;
 
 /// A block on `ancestors`, or on the tip where there are none.
-pub(super) fn build_on(
-    thread: &mut ExecutorThread,
-    ancestors: &[Arc<Block>],
-) -> Option<Arc<Block>> {
+pub(super) fn build_on(thread: &mut ChainExecutor, ancestors: &[Arc<Block>]) -> Option<Arc<Block>> {
     let mut wanted = request(thread);
     if let Some(parent) = ancestors.last() {
         wanted.height = parent.header.height + 1;
@@ -17,7 +14,7 @@ pub(super) fn build_on(
     thread.build(&wanted).unwrap()
 }
 
-fn check_on(thread: &mut ExecutorThread, ancestors: &[Arc<Block>], block: &Arc<Block>) -> bool {
+fn check_on(thread: &mut ChainExecutor, ancestors: &[Arc<Block>], block: &Arc<Block>) -> bool {
     let request = CheckRequest {
         block: Arc::clone(block),
         ancestors: ancestors.to_vec(),
@@ -25,7 +22,7 @@ fn check_on(thread: &mut ExecutorThread, ancestors: &[Arc<Block>], block: &Arc<B
     thread.check(&request).unwrap()
 }
 
-fn commit(thread: &mut ExecutorThread, block: &Arc<Block>) {
+fn commit(thread: &mut ChainExecutor, block: &Arc<Block>) {
     let decided = decide(thread, Arc::clone(block));
     thread.commit(&decided).unwrap();
 }

@@ -10,7 +10,7 @@ use crate::{VerifyError, verify_chain};
 const EPOCH: u64 = 8;
 const LAG: u8 = 2;
 
-fn changing_thread(dir: &Path) -> ExecutorThread {
+fn changing_thread(dir: &Path) -> ChainExecutor {
     thread_of(dir, |genesis| {
         genesis.parameters.execution_lag = LAG;
         genesis.parameters.epoch_blocks = u32::try_from(EPOCH).unwrap();
@@ -22,7 +22,7 @@ fn joining_key() -> SecretKey {
 }
 
 /// Block 1 has a validator join, all others are empty.
-fn next_block(thread: &mut ExecutorThread) -> Arc<Block> {
+fn next_block(thread: &mut ChainExecutor) -> Arc<Block> {
     if thread.tip.height == 0 {
         let call = ValidatorsCall::join(&thread.genesis_hash, &account(0).address, &joining_key());
         let stake = thread.genesis.parameters.validator_stake;
@@ -35,7 +35,7 @@ fn next_block(thread: &mut ExecutorThread) -> Arc<Block> {
 }
 
 /// Decides `block` with whoever signs it of the two keys, in `epoch`.
-fn commit_in(thread: &mut ExecutorThread, block: &Arc<Block>, epoch: u64) {
+fn commit_in(thread: &mut ChainExecutor, block: &Arc<Block>, epoch: u64) {
     let height = block.header.height;
     let signers = thread.validators.borrow().at(height).unwrap();
     let proposal = Proposal {
@@ -51,7 +51,7 @@ fn commit_in(thread: &mut ExecutorThread, block: &Arc<Block>, epoch: u64) {
     thread.commit(&decided).unwrap();
 }
 
-fn known(thread: &ExecutorThread, height: Height) -> Option<usize> {
+fn known(thread: &ChainExecutor, height: Height) -> Option<usize> {
     let set = thread.validators.borrow().at(height)?;
     Some(set.keys().len())
 }

@@ -1,17 +1,20 @@
-//! Play a disk that loses power: what was not synced is dropped, reordered and torn.
+//! Play a disk that loses power: what was not synced is dropped, reordered and torn. For tests and the simulator.
 
 use std::io::{Error, Result};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+use redb::{Database, StorageBackend};
 
-use super::chain::Random;
+use crate::index::EventIndex;
+use crate::schema::failed;
+use crate::{Storage, StorageError, StorageOptions};
 
 const SECTOR: usize = 512;
 
 /// A disk that outlives the program using it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk(Arc<Mutex<Platters>>);
+pub struct SimulatedDisk(Arc<Mutex<Platters>>);
 
 #[derive(Debug, Default)]
 struct Platters {
@@ -33,37 +36,59 @@ enum Operation {
     Resize(usize),
 }
 
-impl Disk {
+impl Storage {
+    /// Opens the chain on `disk`, with its index in memory. Nobody else may have it open.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
+    pub fn open_simulated(
+        disk: &SimulatedDisk,
+        options: StorageOptions,
+    ) -> std::result::Result<Self, StorageError> {
+        let database = Self::builder(options)
+            .create_with_backend(disk.clone())
+            .map_err(failed("open the simulated disk"))?;
+        let memory = Database::builder()
+            .create_with_backend(InMemoryBackend::new())
+            .map_err(failed("make an index in memory"))?;
+        Self::assemble(database, EventIndex::new(memory)?, options, None)
+    }
+}
+
+impl SimulatedDisk {
     fn platters(&self) -> MutexGuard<'_, Platters> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the power fail after so many more operations that change something.
-    pub(crate) fn fail_after(&self, operations: u64) {
+    pub fn fail_after(&self, operations: u64) {
         self.platters().left = Some(operations);
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
+    /// Whether the power has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
         self.platters().left == Some(0)
     }
 
-    /// Brings the power back: of what was not synced, some sectors of some writes are there.
-    pub(crate) fn restart(&self, random: &mut Random) {
+    /// Brings the power back: of what was not synced, some sectors of some writes are there. `below` draws a number
+    /// below its argument.
+    pub fn restart(&self, below: &mut dyn FnMut(usize) -> usize) {
         let mut platters = self.platters();
         platters.left = None;
         let unsynced = std::mem::take(&mut platters.unsynced);
         // Some failures lose nearly all, some nearly nothing.
-        let survival = random.below(5);
+        let survival = below(5);
         for operation in unsynced {
             match operation {
                 Operation::Write(offset, data) => {
                     for (at, sector) in (0..).step_by(SECTOR).zip(data.chunks(SECTOR)) {
-                        if random.below(4) < survival {
+                        if below(4) < survival {
                             put(&mut platters.synced, offset + at, sector);
                         }
                     }
                 }
-                Operation::Resize(length) if random.below(4) < survival => {
+                Operation::Resize(length) if below(4) < survival => {
                     platters.synced.resize(length, 0);
                 }
                 Operation::Resize(_) => {}
@@ -73,7 +98,8 @@ impl Disk {
     }
 
     /// How many syncs and how many changing operations there were.
-    pub(crate) fn counts(&self) -> (u64, u64) {
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
         let platters = self.platters();
         (platters.syncs, platters.operations)
     }
@@ -106,10 +132,10 @@ fn put(image: &mut Vec<u8>, offset: usize, data: &[u8]) {
 }
 
 fn position(offset: u64) -> usize {
-    usize::try_from(offset).unwrap()
+    usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-impl StorageBackend for Disk {
+impl StorageBackend for SimulatedDisk {
     fn len(&self) -> Result<u64> {
         Ok(self.platters().shown.len() as u64)
     }

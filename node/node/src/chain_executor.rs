@@ -4,7 +4,7 @@
 //! before it, which is executed by then, or is executed here and now where its decision came late.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Instant;
 
 use kumiki_consensus::{BuildRequest, CheckRequest, Decided};
@@ -17,7 +17,7 @@ use kumiki_protocol::{
 use kumiki_storage::{BlockCommit, Snapshot, Storage, StorageError, Tip};
 use tokio::sync::watch;
 
-use crate::chain::Task;
+use crate::chain::{Task, TaskQueue};
 use crate::metrics::observe;
 use crate::validators::KnownValidators;
 use crate::{Fatal, NodeMetrics};
@@ -27,8 +27,8 @@ mod ahead;
 #[cfg(test)]
 mod tests;
 
-/// What the thread works with.
-pub(crate) struct ExecutorThread {
+/// Builds, checks, executes and commits the blocks of one chain, which nobody else writes to.
+pub struct ChainExecutor {
     pub(crate) storage: Arc<Storage>,
     pub(crate) executor: Arc<Executor>,
     pub(crate) mempool: Arc<SharedMempool>,
@@ -36,7 +36,7 @@ pub(crate) struct ExecutorThread {
     pub(crate) genesis_hash: Hash,
     pub(crate) heads: watch::Sender<Tip>,
     /// Who signs which block, as the state at the tip names them.
-    pub(crate) validators: watch::Sender<KnownValidators>,
+    validators: watch::Sender<KnownValidators>,
     pub(crate) metrics: NodeMetrics,
     pub(crate) tip: Tip,
     pub(crate) state: Arc<Snapshot>,
@@ -46,53 +46,92 @@ pub(crate) struct ExecutorThread {
     ahead: Vec<Executed>,
 }
 
-/// What an [`ExecutorThread`] shares with the rest of the node.
-pub(crate) struct Shared {
-    pub(crate) storage: Arc<Storage>,
-    pub(crate) executor: Arc<Executor>,
-    pub(crate) mempool: Arc<SharedMempool>,
-    pub(crate) genesis: Arc<Genesis>,
-    pub(crate) heads: watch::Sender<Tip>,
-    pub(crate) metrics: NodeMetrics,
+/// What a [`ChainExecutor`] shares with the rest of the node.
+#[derive(Debug)]
+pub struct ExecutorParts {
+    /// The chain on disk.
+    pub storage: Arc<Storage>,
+    /// What executes its transactions.
+    pub executor: Arc<Executor>,
+    /// What waits for a block.
+    pub mempool: Arc<SharedMempool>,
+    /// The genesis of the chain.
+    pub genesis: Arc<Genesis>,
+    /// Where each new head is told.
+    pub heads: watch::Sender<Tip>,
+    /// What is counted.
+    pub metrics: NodeMetrics,
 }
 
-impl ExecutorThread {
-    /// A thread's work on the chain as it is stored.
-    pub(crate) fn open(shared: Shared) -> Result<Self, Fatal> {
+impl std::fmt::Debug for ChainExecutor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChainExecutor")
+            .field("tip", &self.tip)
+            .field("ahead", &self.ahead.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ChainExecutor {
+    /// Goes on from the chain as it is stored.
+    ///
+    /// # Errors
+    /// `Fatal` when the store cannot be read.
+    pub fn open(parts: ExecutorParts) -> Result<Self, Fatal> {
         let failed = |source| Fatal::Storage { height: 0, source };
-        let tip = shared.storage.tip();
+        let tip = parts.storage.tip();
         let tip = tip.ok_or_else(|| failed(StorageError::NotInitialised))?;
-        let lag = u64::from(shared.genesis.parameters.execution_lag);
-        let settled = settled(&shared.storage, tip.height, lag)?;
-        let state = Arc::new(shared.storage.snapshot().map_err(failed)?);
-        let parameters = shared.genesis.parameters;
+        let lag = u64::from(parts.genesis.parameters.execution_lag);
+        let settled = settled(&parts.storage, tip.height, lag)?;
+        let state = Arc::new(parts.storage.snapshot().map_err(failed)?);
+        let parameters = parts.genesis.parameters;
         let validators = KnownValidators::read(parameters, tip.height, state.as_ref())?;
         Ok(Self {
             state,
             validators: watch::channel(validators).0,
-            genesis_hash: shared.genesis.hash(),
-            storage: shared.storage,
-            executor: shared.executor,
-            mempool: shared.mempool,
-            genesis: shared.genesis,
-            heads: shared.heads,
-            metrics: shared.metrics,
+            genesis_hash: parts.genesis.hash(),
+            storage: parts.storage,
+            executor: parts.executor,
+            mempool: parts.mempool,
+            genesis: parts.genesis,
+            heads: parts.heads,
+            metrics: parts.metrics,
             tip,
             settled,
             ahead: Vec::new(),
         })
     }
 
-    /// Does tasks until their sender goes away.
-    pub(crate) fn run(mut self, tasks: &mpsc::Receiver<Task>) -> Result<(), Fatal> {
-        while let Ok(task) = tasks.recv() {
+    /// Who signs which block, as the state at the tip names them: for [`crate::Chain::new`].
+    #[must_use]
+    pub fn validators(&self) -> watch::Receiver<KnownValidators> {
+        self.validators.subscribe()
+    }
+
+    /// Does tasks, on this thread, until the chain that asks is gone.
+    ///
+    /// # Errors
+    /// What must stop the node.
+    pub fn run(mut self, mut tasks: TaskQueue) -> Result<(), Fatal> {
+        while let Some(task) = tasks.0.blocking_recv() {
             self.step(task)?;
         }
         Ok(())
     }
 
+    /// Does the next task and says whether there was one: where there is no thread to spare.
+    ///
+    /// # Errors
+    /// What must stop the node.
+    pub async fn run_next(&mut self, tasks: &mut TaskQueue) -> Result<bool, Fatal> {
+        match tasks.0.recv().await {
+            Some(task) => self.step(task).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// Does one task.
-    pub(crate) fn step(&mut self, task: Task) -> Result<(), Fatal> {
+    fn step(&mut self, task: Task) -> Result<(), Fatal> {
         // An engine that no longer waits for an answer is stopping; the work stands all the same.
         match task {
             Task::Build(request, reply) => drop(reply.send(self.build(&request)?)),

@@ -1,0 +1,74 @@
+//! Join the network of a chain: channels for the ordering engine, gossip for transactions, a view for callers.
+
+use std::sync::Arc;
+
+use kumiki_consensus::simplex::Pace;
+use kumiki_mempool::SharedMempool;
+use kumiki_network::{Channel, Network, NetworkError, Topic};
+use kumiki_protocol::{Genesis, Transaction};
+use kumiki_rpc::NetworkView;
+use prometheus_client::registry::Registry;
+use tokio::sync::{mpsc, watch};
+
+use crate::ordering::channel_specs;
+use crate::{OrderingConfig, gossip, peers};
+
+/// A network that this node takes part in.
+pub(crate) struct Joined {
+    pub(crate) network: Network,
+    pub(crate) channels: Vec<Channel>,
+    pub(crate) pace: Pace,
+    transactions: Topic,
+}
+
+impl Joined {
+    /// Joins, where the configuration says so.
+    pub(crate) fn join(
+        config: &OrderingConfig,
+        genesis: &Genesis,
+        registry: &mut Registry,
+    ) -> Result<Option<Self>, NetworkError> {
+        let OrderingConfig::Network { pace, network } = config else {
+            return Ok(None);
+        };
+        let topics = vec![gossip::topic()];
+        let channels = channel_specs(genesis);
+        let started = Network::start(network.as_ref().clone(), channels, topics, registry)?;
+        let transactions = started
+            .topics
+            .into_iter()
+            .next()
+            .expect("the network opens one topic per specification");
+        Ok(Some(Self {
+            network: started.network,
+            channels: started.channels,
+            pace: *pace,
+            transactions,
+        }))
+    }
+
+    /// What callers are shown of it.
+    pub(crate) fn show(&self) -> watch::Receiver<NetworkView> {
+        let (view, seen) = watch::channel(NetworkView::default());
+        tokio::spawn(peers::show(self.network.clone(), view));
+        seen
+    }
+
+    /// Passes transactions on and takes those of peers, until the network ends. Gives back what consensus needs.
+    pub(crate) fn gossip(
+        self,
+        mempool: &Arc<SharedMempool>,
+        admitted: mpsc::Receiver<Arc<Transaction>>,
+        first_number: u64,
+    ) -> (Network, Vec<Channel>, Pace) {
+        let Topic {
+            publisher,
+            messages,
+            ..
+        } = self.transactions;
+        let own = Arc::clone(mempool);
+        tokio::spawn(gossip::send(own, publisher, admitted, first_number));
+        tokio::spawn(gossip::receive(Arc::clone(mempool), messages));
+        (self.network, self.channels, self.pace)
+    }
+}

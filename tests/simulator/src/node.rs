@@ -1,0 +1,240 @@
+//! Put a node together as `node/node` does, on the simulated runtime, network and disk.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use commonware_actor::Feedback;
+use commonware_p2p::simulated::{self, Oracle};
+use commonware_p2p::{Manager, PeerSetSubscription, Provider, TrackedPeers};
+use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
+use commonware_utils::ordered::Set;
+use kumiki_consensus::simplex::{
+    self, Channels, Pace, PeerKey, Peers, SimplexConfig, Timeouts, peer_key,
+};
+use kumiki_executor::Executor;
+use kumiki_mempool::{ChainHead, MempoolLimits, SharedMempool};
+use kumiki_node::{Chain, ChainExecutor, ExecutorParts, NodeMetrics, chain_rules, initialise};
+use kumiki_protocol::{Block, Genesis, SecretKey};
+use kumiki_storage::{OpenCheck, SimulatedDisk, Snapshot, Storage, StorageOptions};
+use kumiki_vm::{EngineKind, Vm, VmConfig};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use crate::scenario::{Random, random};
+
+/// Messages per second and peer on each channel: mailboxes have room for so many.
+const QUOTA: std::num::NonZeroU32 = std::num::NonZeroU32::new(4_096).expect("not zero");
+
+/// What outlives a crash.
+#[derive(Clone)]
+pub(crate) struct Machine {
+    pub(crate) index: usize,
+    pub(crate) key: SecretKey,
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) disk: SimulatedDisk,
+}
+
+/// A running node.
+pub(crate) struct Running {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) mempool: Arc<SharedMempool>,
+    task: Handle<()>,
+}
+
+impl Running {
+    /// Stops the node where it is, as `kill -9` does.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        drop(self.task.await);
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(index: usize, key: SecretKey, genesis: Arc<Genesis>) -> Self {
+        Self {
+            index,
+            key,
+            genesis,
+            disk: SimulatedDisk::default(),
+        }
+    }
+
+    pub(crate) fn peer(&self) -> PeerKey {
+        peer_key(&self.key.public_key()).expect("a test validator's key is valid")
+    }
+
+    pub(crate) fn open(&self) -> Arc<Storage> {
+        let options = StorageOptions {
+            check: OpenCheck::Quick,
+            cache_bytes: 1 << 20,
+            undo_heights: 64,
+        };
+        let storage = Storage::open_simulated(&self.disk, options)
+            .expect("a disk that lost power opens again");
+        if storage.genesis().is_none() {
+            initialise(&storage, &self.genesis).expect("the test's genesis starts a chain");
+        }
+        Arc::new(storage)
+    }
+
+    /// Starts the node. `slowness` is the most time that one step of the executor takes.
+    pub(crate) async fn start(
+        &self,
+        env: &deterministic::Context,
+        oracle: &Oracle<PeerKey, deterministic::Context>,
+        everybody: &Set<PeerKey>,
+        slowness: Duration,
+    ) -> Running {
+        let storage = self.open();
+        let tip = storage.tip().expect("an initialised store has a tip");
+        let state: Arc<Snapshot> = Arc::new(storage.snapshot().expect("the tip can be read"));
+        let head = ChainHead {
+            height: tip.height,
+            state,
+        };
+        let mempool = Arc::new(SharedMempool::new(
+            MempoolLimits::STANDARD,
+            chain_rules(&self.genesis),
+            head,
+        ));
+        let (heads, heads_seen) = watch::channel(tip);
+        let mut executor = ChainExecutor::open(ExecutorParts {
+            storage: Arc::clone(&storage),
+            executor: Arc::new(Executor::new(vm(), &self.genesis)),
+            mempool: Arc::clone(&mempool),
+            genesis: Arc::clone(&self.genesis),
+            heads,
+            metrics: NodeMetrics::register(&mut Registry::default()),
+        })
+        .expect("the stored chain can be gone on from");
+        let (chain, mut tasks) =
+            Chain::new(Arc::clone(&mempool), executor.validators(), heads_seen);
+        let config = self.config(&storage);
+        let channels = self.channels(oracle).await;
+        let peers = Peers {
+            manager: WithObservers {
+                manager: oracle.manager(),
+                everybody: everybody.clone(),
+            },
+            blocker: oracle.control(self.peer()),
+        };
+        let mut pauses: Random =
+            random(config.genesis.time_ms ^ u64::try_from(self.index).unwrap_or(0));
+        let task =
+            env.child("node")
+                .with_attribute("index", self.index)
+                .spawn(move |env| async move {
+                    env.child("executor").spawn(move |env| async move {
+                        loop {
+                            let micros =
+                                pauses.below(usize::try_from(slowness.as_micros()).unwrap_or(1));
+                            env.sleep(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+                                .await;
+                            match executor.run_next(&mut tasks).await {
+                                Ok(true) => {}
+                                Ok(false) => return,
+                                // With this the node is at its end; the checker finds that it stands still.
+                                Err(fatal) => panic!("a node stopped: {fatal}"),
+                            }
+                        }
+                    });
+                    let (_stop, stopped) = watch::channel(false);
+                    simplex::run(
+                        env.child("ordering"),
+                        config,
+                        Arc::new(chain),
+                        peers,
+                        channels,
+                        stopped,
+                    )
+                    .await;
+                });
+        Running {
+            storage,
+            mempool,
+            task,
+        }
+    }
+
+    fn config(&self, storage: &Storage) -> SimplexConfig {
+        let heartbeat = Duration::from_millis(1_000);
+        let genesis_block: Block = storage
+            .block(0)
+            .expect("genesis can be read")
+            .expect("genesis is stored");
+        SimplexConfig {
+            key: self.key.clone(),
+            genesis: Arc::clone(&self.genesis),
+            genesis_block: Arc::new(genesis_block),
+            pace: Pace {
+                block_time: Duration::ZERO,
+                heartbeat,
+            },
+            timeouts: Timeouts::for_heartbeat(heartbeat),
+            partition_prefix: format!("{}-", self.index),
+        }
+    }
+
+    async fn channels(
+        &self,
+        oracle: &Oracle<PeerKey, deterministic::Context>,
+    ) -> Channels<
+        commonware_p2p::simulated::Sender<PeerKey, deterministic::Context>,
+        commonware_p2p::simulated::Receiver<PeerKey>,
+    > {
+        let control = oracle.control(self.peer());
+        let quota = Quota::per_second(QUOTA);
+        let mut opened = Vec::new();
+        for channel in 0..6 {
+            let ends = control.register(channel, quota).await;
+            opened.push(ends.expect("the simulated network has the channel"));
+        }
+        let mut next = opened.into_iter();
+        let mut take = || next.next().expect("six channels were opened");
+        Channels {
+            votes: take(),
+            certificates: take(),
+            views: take(),
+            proposals: take(),
+            blocks: take(),
+            news: take(),
+        }
+    }
+}
+
+/// Lets nodes without a seat be peers too, as the real network does with everybody who is connected.
+#[derive(Clone, Debug)]
+struct WithObservers {
+    manager: simulated::Manager<PeerKey, deterministic::Context>,
+    everybody: Set<PeerKey>,
+}
+
+impl Provider for WithObservers {
+    type PublicKey = PeerKey;
+
+    async fn peer_set(&mut self, id: u64) -> Option<TrackedPeers<PeerKey>> {
+        self.manager.peer_set(id).await
+    }
+
+    async fn subscribe(&mut self) -> PeerSetSubscription<PeerKey> {
+        self.manager.subscribe().await
+    }
+}
+
+impl Manager for WithObservers {
+    fn track<P>(&mut self, id: u64, peers: P) -> Feedback
+    where
+        P: Into<TrackedPeers<PeerKey>> + Send,
+    {
+        let primary = peers.into().primary;
+        let tracked = TrackedPeers::new(primary, self.everybody.clone());
+        self.manager.track(id, tracked)
+    }
+}
+
+/// One virtual machine for all: what it caches is the same for everybody.
+fn vm() -> Vm {
+    static VM: OnceLock<Vm> = OnceLock::new();
+    VM.get_or_init(|| Vm::new(VmConfig::new(EngineKind::Wasmtime)).expect("the engine starts"))
+        .clone()
+}

@@ -1,0 +1,76 @@
+//! Networks of four to seven nodes keep their promises under every seed.
+
+#![expect(clippy::unwrap_used, reason = "a failing test panics")]
+
+use kumiki_simulator::{Scenario, simulate};
+
+#[test]
+fn a_calm_network_orders_and_executes_and_all_agree() {
+    let outcome = simulate(&Scenario::calm(1));
+    assert_eq!(outcome.broken, Vec::<String>::new());
+    assert!(outcome.acknowledged > 100, "{outcome:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_bit_for_bit() {
+    let scenario = Scenario::drawn(7);
+    let first = simulate(&scenario);
+    assert_eq!(simulate(&scenario), first);
+    let other = simulate(&Scenario {
+        seed: 8,
+        ..scenario
+    });
+    assert_ne!(other.trace, first.trace);
+}
+
+/// Seeds to run; a failing one is run alone with `KUMIKI_SEED=n`.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    match number("KUMIKI_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("KUMIKI_SEEDS").unwrap_or(200),
+    }
+}
+
+#[test]
+fn networks_with_faults_keep_their_promises_under_every_seed() {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = std::sync::atomic::AtomicU64::new(seeds().start);
+    let failures = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if !seeds().contains(&seed) {
+                        return;
+                    }
+                    let scenario = Scenario::drawn(seed);
+                    let outcome = std::panic::catch_unwind(|| simulate(&scenario));
+                    let broken = match outcome {
+                        Ok(outcome) if outcome.broken.is_empty() => continue,
+                        Ok(outcome) => outcome.broken,
+                        Err(_panic) => vec!["a node stopped; its message is above".to_owned()],
+                    };
+                    failures.lock().unwrap().push((seed, scenario, broken));
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    for (seed, scenario, broken) in &failures {
+        println!("seed {seed} breaks promises: {broken:#?}\n{scenario:?}");
+        println!(
+            "replay: KUMIKI_SEED={seed} cargo xtask test -p kumiki-simulator networks_with_faults"
+        );
+    }
+    assert!(
+        failures.is_empty(),
+        "{} seeds break promises",
+        failures.len()
+    );
+}
