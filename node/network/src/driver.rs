@@ -212,6 +212,7 @@ impl Driver {
         self.expire_bans(now);
         self.refuse_silent(now);
         self.open_streams(now);
+        self.exempt_validators();
         self.dial_tracked(now);
         self.dial_more(now);
         self.search(now);

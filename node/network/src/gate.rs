@@ -64,6 +64,8 @@ struct Failures {
 pub(crate) struct Gate {
     limits: NetworkLimits,
     exempt: HashSet<PeerId>,
+    /// Where these were seen: their handshakes are not refused for those of others.
+    exempt_ips: HashSet<IpAddr>,
     /// Memory is short.
     full: bool,
     bans: HashMap<PeerId, Instant>,
@@ -78,6 +80,7 @@ impl Gate {
         Self {
             limits,
             exempt: HashSet::new(),
+            exempt_ips: HashSet::new(),
             full: false,
             bans: HashMap::new(),
             failures: HashMap::new(),
@@ -90,6 +93,11 @@ impl Gate {
     /// Sets who is not counted.
     pub(crate) fn exempt(&mut self, peers: HashSet<PeerId>) {
         self.exempt = peers;
+    }
+
+    /// Sets the addresses at which they are known.
+    pub(crate) fn exempt_ips(&mut self, ips: HashSet<IpAddr>) {
+        self.exempt_ips = ips;
     }
 
     /// Refuses everyone who is counted while memory is short.
@@ -171,7 +179,8 @@ impl Gate {
         if refused {
             return Err(Refusal::Banned);
         }
-        if self.pending_in.len() >= self.limits.pending_in_max {
+        let exempt = ip.is_some_and(|ip| self.exempt_ips.contains(&ip));
+        if !exempt && self.pending_in.len() >= self.limits.pending_in_max {
             return Err(Refusal::Pending);
         }
         let same = self.pending_in.values().filter(|one| **one == ip).count();

@@ -11,7 +11,7 @@ use libp2p::{Multiaddr, PeerId, kad};
 use tokio::task::JoinHandle;
 
 use super::Driver;
-use crate::address::{Reach, is_relayed, reach, split_peer, usable};
+use crate::address::{Reach, ip_of, is_relayed, reach, split_peer, usable};
 use crate::address_book::ADDRESSES_MAX;
 use crate::{Direction, known_peers};
 
@@ -94,6 +94,13 @@ impl Driver {
                 self.dial_peer(peer);
             }
         }
+    }
+
+    /// Tells the gate where validators are known to be.
+    pub(super) fn exempt_validators(&mut self) {
+        let known = self.tracked.iter().flat_map(|one| self.book.addresses(one));
+        let ips = known.filter_map(|address| ip_of(&address)).collect();
+        self.swarm.behaviour_mut().gate.exempt_ips(ips);
     }
 
     /// Dials known peers and bootstrap addresses while too few are connected.

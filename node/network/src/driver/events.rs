@@ -203,6 +203,7 @@ impl Driver {
         let Some(peer) = self.peers.get_mut(&event.peer) else {
             return;
         };
+        let heard = peer.bytes.received();
         let Some(connection) = peer.connection(event.connection) else {
             return;
         };
@@ -212,6 +213,11 @@ impl Driver {
                 peer.rtt = Some(rtt);
             }
             Err(ping::Failure::Unsupported) => {}
+            Err(_) if connection.heard_bytes != heard => {
+                // A busy connection under a bandwidth cap is slow, not dead.
+                connection.heard_bytes = heard;
+                connection.lost_pings = 0;
+            }
             Err(_) => {
                 connection.lost_pings += 1;
                 if connection.lost_pings >= LOST_PINGS_MAX {

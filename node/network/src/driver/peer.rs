@@ -23,8 +23,10 @@ pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) address: Multiaddr,
     pub(super) direction: Direction,
-    /// Pings in a row that had no answer.
+    /// Pings in a row that had no answer, while nothing else came either.
     pub(super) lost_pings: u32,
+    /// Bytes the peer had sent when that was last looked at.
+    pub(super) heard_bytes: u64,
 }
 
 /// The stream on which we write to it, of one channel.
@@ -107,6 +109,7 @@ impl Peer {
             address: endpoint.get_remote_address().clone(),
             direction,
             lost_pings: 0,
+            heard_bytes: 0,
         });
     }
 

@@ -197,6 +197,19 @@ fn unfinished_handshakes_are_limited_in_all_and_by_address() {
 }
 
 #[test]
+fn slow_handshakes_do_not_keep_validators_out() {
+    let mut door = Door::new();
+    for ip in ["1.1.1.1", "1.1.1.2", "1.1.1.3"] {
+        door.knock(ip).unwrap();
+    }
+    assert_eq!(door.knock("2.1.1.1"), Err(Refusal::Pending));
+    door.gate.exempt_ips([IpAddr::from([2, 1, 1, 1])].into());
+    door.knock("2.1.1.1").unwrap();
+    door.knock("2.1.1.1").unwrap();
+    assert_eq!(door.knock("2.1.1.1"), Err(Refusal::Pending));
+}
+
+#[test]
 fn an_address_with_many_failed_handshakes_is_refused() {
     let mut door = Door::new();
     for _ in 0..4 {
