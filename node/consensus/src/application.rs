@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use kumiki_protocol::{Block, Certificate, Hash, Height, PublicKey, ValidatorSet};
+use kumiki_protocol::{Block, Certificate, Evidence, Hash, Height, PublicKey, ValidatorSet};
 use tokio::sync::oneshot;
 
 /// An answer that comes when the work is done. A closed one means that the application has stopped.
@@ -81,6 +81,9 @@ pub trait Application: Send + Sync + 'static {
 
     /// Decided blocks from `from` on, at most `count_max`, for peers that lag behind.
     fn blocks(&self, from: Height, count_max: usize) -> Pending<Vec<Decided>>;
+
+    /// Takes the proof that a validator voted twice, which has been verified. Each validator is reported once.
+    fn misbehaved(&self, evidence: Evidence);
 
     /// Returns once there is something to put into a block. May return early; asking again is cheap.
     fn work_waits(&self) -> impl Future<Output = ()> + Send;

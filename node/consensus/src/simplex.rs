@@ -31,7 +31,7 @@ use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage};
 use commonware_storage::archive::prunable;
 use commonware_storage::translator::EightCap;
 use commonware_utils::{Acknowledgement as _, NonZeroDuration};
-use kumiki_protocol::{Block, Genesis, Hash, Height, SecretKey};
+use kumiki_protocol::{Block, Genesis, Hash, Height, SecretKey, limits};
 use rand_core::CryptoRng;
 use tokio::sync::{mpsc, watch};
 
@@ -43,6 +43,7 @@ use crate::{Application, Decided, Ended};
 use announce::{Listener, News};
 use application::{Deliveries, Delivery, Proposer};
 use scheme::Schemes;
+use witness::Witness;
 
 mod announce;
 mod application;
@@ -50,6 +51,7 @@ mod block;
 mod scheme;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 /// Messages that an engine's mailbox holds before its own policy for full ones applies.
 const MAILBOX: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
@@ -165,7 +167,7 @@ pub struct Peers<M, B> {
 /// The most bytes that a message on any channel of a chain has.
 #[must_use]
 pub fn message_bytes_max(genesis: &Genesis) -> usize {
-    let certificate = 128 + genesis.validators.len().max(256) * 80;
+    let certificate = 256 + limits::VALIDATORS_MAX * 80;
     block_bytes_max(genesis) + certificate + 256
 }
 
@@ -219,6 +221,7 @@ where
     marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
     voting: Voting<E, A>,
     news: News,
+    witness: Witness<A>,
     votes: tokio::sync::Mutex<MuxHandle<S>>,
     certificates: tokio::sync::Mutex<MuxHandle<S>>,
     views: tokio::sync::Mutex<MuxHandle<S>>,
@@ -311,6 +314,7 @@ where
             marshal.clone(),
             epochs,
         );
+        let witness = Witness::new(Arc::clone(&application), schemes.clone(), genesis_hash);
         let mut mux = |name, (sender, receiver)| {
             let (mux, handle) = Muxer::new(env.child(name), sender, receiver);
             let running = mux.start();
@@ -332,6 +336,7 @@ where
             marshal,
             voting,
             news,
+            witness,
             votes,
             certificates,
             views,
@@ -394,7 +399,10 @@ where
                 blocker: self.peers.blocker.clone(),
                 automaton: self.voting.clone(),
                 relay: self.voting.clone(),
-                reporter: Reporters::from((self.voting.clone(), self.news.clone())),
+                reporter: Reporters::from((
+                    self.voting.clone(),
+                    Reporters::from((self.news.clone(), self.witness.clone())),
+                )),
                 track_historical_votes: true,
                 strategy: Sequential,
                 partition: format!("{}votes-{epoch}", self.config.partition_prefix),

@@ -425,6 +425,12 @@ impl SharedMempool {
         lock(&self.pooled).pool.removal(hash)
     }
 
+    /// Height of the head that the pool is held against.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        lock(&self.pooled).head.height
+    }
+
     /// How much waits for a block.
     #[must_use]
     pub fn size(&self) -> PoolSize {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kumiki_consensus::{Application, BuildRequest, CheckRequest, Decided, Pending, Tip};
 use kumiki_mempool::SharedMempool;
-use kumiki_protocol::{Block, Height, ValidatorSet};
+use kumiki_protocol::{Block, Evidence, Height, ValidatorSet};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::validators::KnownValidators;
@@ -26,7 +26,11 @@ pub struct Chain {
     mempool: Arc<SharedMempool>,
     validators: watch::Receiver<KnownValidators>,
     heads: watch::Receiver<kumiki_storage::Tip>,
+    evidence: mpsc::UnboundedSender<Evidence>,
 }
+
+/// Proofs of double votes that this node has seen; at most one for each validator.
+pub type EvidenceQueue = mpsc::UnboundedReceiver<Evidence>;
 
 /// Work for the executor, in the order in which it is done.
 pub struct TaskQueue(pub(crate) mpsc::UnboundedReceiver<Task>);
@@ -44,15 +48,17 @@ impl Chain {
         mempool: Arc<SharedMempool>,
         validators: watch::Receiver<KnownValidators>,
         heads: watch::Receiver<kumiki_storage::Tip>,
-    ) -> (Self, TaskQueue) {
+    ) -> (Self, TaskQueue, EvidenceQueue) {
         let (tasks, queue) = mpsc::unbounded_channel();
+        let (evidence, seen) = mpsc::unbounded_channel();
         let chain = Self {
             tasks,
             mempool,
             validators,
             heads,
+            evidence,
         };
-        (chain, TaskQueue(queue))
+        (chain, TaskQueue(queue), seen)
     }
 
     fn ask<T>(&self, task: impl FnOnce(oneshot::Sender<T>) -> Task) -> Pending<T> {
@@ -91,6 +97,12 @@ impl Application for Chain {
 
     fn blocks(&self, from: Height, count_max: usize) -> Pending<Vec<Decided>> {
         self.ask(|reply| Task::Blocks(from, count_max, reply))
+    }
+
+    fn misbehaved(&self, evidence: Evidence) {
+        tracing::error!(validator = %evidence.validator, "a validator voted twice");
+        // Nobody listens where the node is stopping; others have seen it too.
+        let _stopping = self.evidence.send(evidence);
     }
 
     fn work_waits(&self) -> impl Future<Output = ()> + Send {

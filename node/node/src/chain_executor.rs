@@ -17,7 +17,7 @@ use kumiki_protocol::{
 use kumiki_storage::{BlockCommit, Snapshot, Storage, StorageError, Tip};
 use tokio::sync::watch;
 
-use crate::chain::{Task, TaskQueue};
+use crate::chain::{EvidenceQueue, Task, TaskQueue};
 use crate::metrics::observe;
 use crate::validators::KnownValidators;
 use crate::{Chain, Fatal, NodeMetrics};
@@ -102,10 +102,10 @@ impl ChainExecutor {
         })
     }
 
-    /// The chain as an ordering engine sees it, and the queue of what it asks for. It is at its end once the chain is
-    /// dropped.
+    /// The chain as an ordering engine sees it, the queue of what it asks for, and that of the double votes it has
+    /// seen. Both are at their end once the chain is dropped.
     #[must_use]
-    pub fn chain(&self) -> (Chain, TaskQueue) {
+    pub fn chain(&self) -> (Chain, TaskQueue, EvidenceQueue) {
         Chain::new(
             Arc::clone(&self.mempool),
             self.validators.subscribe(),

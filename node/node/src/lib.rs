@@ -11,6 +11,7 @@ mod chain;
 mod chain_executor;
 mod config;
 mod error;
+mod evidence;
 mod genesis;
 mod gossip;
 mod joined;
@@ -22,7 +23,7 @@ mod threads;
 mod validators;
 mod verify;
 
-pub use chain::{Chain, TaskQueue};
+pub use chain::{Chain, EvidenceQueue, TaskQueue};
 pub use chain_executor::{ChainExecutor, ExecutorParts};
 pub use config::{GenesisSource, NodeConfig, OrderingConfig, system_clock};
 pub use error::{Fatal, NodeError};

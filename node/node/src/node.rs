@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 
 use crate::chain_executor::{ChainExecutor, ExecutorParts};
+use crate::evidence::Reports;
 use crate::genesis::genesis_block;
 use crate::joined::Joined;
 use crate::metrics::MempoolCollector;
@@ -223,7 +224,7 @@ impl Opened {
             heads,
             metrics,
         })?;
-        let (chain, task_queue) = chain_executor.chain();
+        let (chain, task_queue, evidence) = chain_executor.chain();
         let threads = Threads {
             executor: spawn_executor(chain_executor, task_queue, Alarm::of(&alarm))?,
             admission: (0..self.config.admission_threads.max(1))
@@ -236,6 +237,11 @@ impl Opened {
             let first_number = (self.config.clock)();
             joined.gossip(&mempool, to_gossip, first_number)
         });
+        if network.is_some() {
+            let key = self.config.ordering.key().clone();
+            let report = Reports::new(key, Arc::clone(&self.genesis), Arc::clone(&mempool));
+            tokio::spawn(report.run(evidence));
+        }
         let alarm = Alarm::of(&alarm);
         let ordering = self.start_ordering(chain, joined, ordering_stopped, alarm)?;
         let (stop, stopped) = watch::channel(false);

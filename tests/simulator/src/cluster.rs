@@ -38,6 +38,8 @@ pub struct Outcome {
     pub crashes: u32,
     /// How often the network was cut.
     pub cuts: u32,
+    /// Validators that were seen to vote twice, by position.
+    pub accused: BTreeSet<usize>,
     /// What broke a promise; empty in a sound network.
     pub broken: Vec<String>,
 }
@@ -69,6 +71,7 @@ struct Cluster {
     elapsed: Duration,
     crashes: u32,
     cuts: u32,
+    accused: BTreeSet<usize>,
 }
 
 fn scenario_genesis(scenario: &Scenario) -> (Genesis, Vec<SecretKey>) {
@@ -118,6 +121,7 @@ impl Cluster {
             elapsed: Duration::ZERO,
             crashes: 0,
             cuts: 0,
+            accused: BTreeSet::new(),
             world: World {
                 env,
                 oracle,
@@ -146,8 +150,7 @@ impl Cluster {
 
     async fn start(&mut self, index: usize) {
         let slowness = Duration::from_millis(2);
-        let started =
-            self.machines[index].start(&self.world, slowness);
+        let started = self.machines[index].start(&self.world, slowness);
         self.running[index] = Some(started.await);
         self.restarts[index] = None;
     }
@@ -197,8 +200,21 @@ impl Cluster {
         }
     }
 
+    /// Hears whom the nodes accuse of voting twice.
+    fn hear_accusations(&mut self) {
+        for running in self.running.iter_mut().flatten() {
+            while let Ok(evidence) = running.evidence.try_recv() {
+                let mut machines = self.machines.iter();
+                let accused =
+                    machines.position(|machine| machine.key.public_key() == evidence.validator);
+                self.accused.extend(accused);
+            }
+        }
+    }
+
     /// Takes a transaction as acknowledged where any node has it stored.
     fn collect(&mut self) {
+        self.hear_accusations();
         for running in self.running.iter().flatten() {
             let found: Vec<_> = self
                 .load
@@ -330,6 +346,9 @@ impl Cluster {
             self.hand_in();
             self.step(false).await;
         }
+        let honest = self.honest();
+        let innocent = self.accused.iter().filter(|one| honest.contains(one));
+        broken.extend(innocent.map(|one| format!("honest validator {one} voted twice")));
         let stores: Vec<_> = self
             .running
             .iter()
@@ -347,6 +366,7 @@ impl Cluster {
             acknowledged: self.load.acknowledged.len(),
             crashes: self.crashes,
             cuts: self.cuts,
+            accused: self.accused,
             broken,
         }
     }

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use commonware_actor::Feedback;
 use commonware_p2p::simulated::{self, Oracle};
-use commonware_p2p::{
-    Manager, PeerSetSubscription, Provider, Receiver, Sender, TrackedPeers,
-};
+use commonware_p2p::{Manager, PeerSetSubscription, Provider, Receiver, Sender, TrackedPeers};
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{
@@ -16,7 +14,7 @@ use kumiki_consensus::simplex::{
 use kumiki_executor::Executor;
 use kumiki_mempool::{ChainHead, MempoolLimits, SharedMempool};
 use kumiki_node::{
-    ChainExecutor, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
+    ChainExecutor, EvidenceQueue, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
 };
 use kumiki_protocol::{Block, Genesis, SecretKey};
 use kumiki_storage::{OpenCheck, SimulatedDisk, Snapshot, Storage, StorageOptions};
@@ -43,6 +41,8 @@ pub(crate) struct Machine {
 pub(crate) struct Running {
     pub(crate) storage: Arc<Storage>,
     pub(crate) mempool: Arc<SharedMempool>,
+    /// Double votes that this node has seen.
+    pub(crate) evidence: EvidenceQueue,
     task: Handle<()>,
 }
 
@@ -120,7 +120,7 @@ impl Machine {
             metrics: NodeMetrics::register(&mut Registry::default()),
         })
         .expect("the stored chain can be gone on from");
-        let (chain, tasks) = executor.chain();
+        let (chain, tasks, evidence) = executor.chain();
         let config = self.config(&storage);
         let peers = world.peers(&self.key);
         let index = u64::try_from(self.index).unwrap_or(0);
@@ -139,6 +139,7 @@ impl Machine {
         Running {
             storage,
             mempool,
+            evidence,
             task,
         }
     }

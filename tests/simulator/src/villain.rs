@@ -4,9 +4,9 @@ use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::mocks;
 use commonware_consensus::types::{Epoch, ViewDelta};
 use commonware_cryptography::{Sha256, ed25519};
+use commonware_p2p::Recipients;
 use commonware_p2p::simulated::{SplitOrigin, SplitTarget};
 use commonware_p2p::utils::mux::Muxer;
-use commonware_p2p::Recipients;
 use commonware_runtime::{Handle, Supervisor as _, deterministic};
 use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{Channels, PeerKey, Scheme};
@@ -78,8 +78,12 @@ pub(crate) async fn start(villain: Villain, machine: &Machine, world: &World) ->
     if villain == Villain::Twins {
         return start_twins(machine, world, channels);
     }
-    let validators = machine.genesis.validator_set().expect("the test has validators");
-    let participants = kumiki_consensus::simplex::participants(&validators).expect("keys are valid");
+    let validators = machine
+        .genesis
+        .validator_set()
+        .expect("the test has validators");
+    let participants =
+        kumiki_consensus::simplex::participants(&validators).expect("keys are valid");
     let scheme = scheme(machine, participants);
     let env = world.env.child("villain");
     // Votes travel in the subchannel of their epoch.
@@ -92,7 +96,10 @@ pub(crate) async fn start(villain: Villain, machine: &Machine, world: &World) ->
         channels.certificates.1,
     );
     mux.start();
-    let certificates = certificates.register(0).await.expect("the subchannel is free");
+    let certificates = certificates
+        .register(0)
+        .await
+        .expect("the subchannel is free");
     attack(villain, &env, scheme, votes, certificates);
     Loose::Tasks
 }

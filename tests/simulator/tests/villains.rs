@@ -16,5 +16,8 @@ fn no_villain_makes_the_others_fork_or_stall() {
         println!("{villain:?}: {outcome:?}");
         assert_eq!(outcome.broken, Vec::<String>::new(), "{villain:?}");
         assert!(outcome.acknowledged > 50, "{villain:?}: {outcome:?}");
+        // Each side sees one twin only, so nobody sees both votes.
+        let seen = matches!(villain, Villain::Conflict | Villain::Nullify);
+        assert_eq!(outcome.accused.contains(&0), seen, "{villain:?}");
     }
 }

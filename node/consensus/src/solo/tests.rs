@@ -111,6 +111,8 @@ impl Application for MemoryChain {
         self.answer(self.decided.lock().unwrap().clone())
     }
 
+    fn misbehaved(&self, _evidence: kumiki_protocol::Evidence) {}
+
     async fn work_waits(&self) {
         loop {
             let filled = self.filled.notified();

@@ -101,6 +101,8 @@ impl LiveNode {
             mempool: Arc::clone(&mempool),
             genesis: Arc::clone(&genesis),
             heads: heads_seen,
+            key: validator(0).public_key(),
+            network: None,
             status: status_seen,
             metrics: Registry::default(),
         };

@@ -3,10 +3,7 @@
 use super::*;
 
 /// A block on `ancestors`, or on the tip where there are none.
-pub(super) fn build_on(
-    thread: &mut ChainExecutor,
-    ancestors: &[Arc<Block>],
-) -> Option<Arc<Block>> {
+pub(super) fn build_on(thread: &mut ChainExecutor, ancestors: &[Arc<Block>]) -> Option<Arc<Block>> {
     let mut wanted = request(thread);
     if let Some(parent) = ancestors.last() {
         wanted.height = parent.header.height + 1;
