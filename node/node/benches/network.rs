@@ -68,7 +68,12 @@ fn height(nodes: &[NodeHandle]) -> u64 {
 
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
     let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
     ticks / 100.0
 }
@@ -82,7 +87,10 @@ async fn empty(validators: u8, seconds: u64) {
     let heights = (height(&nodes) - first) as f64;
     let rate = heights / begin.elapsed().as_secs_f64();
     let cpu = (cpu_seconds() - cpu) / heights / f64::from(validators);
-    println!("{validators} validators, empty blocks: {rate:.0} heights/s, {:.2} ms CPU per node and height", cpu * 1_000.0);
+    println!(
+        "{validators} validators, empty blocks: {rate:.0} heights/s, {:.2} ms CPU per node and height",
+        cpu * 1_000.0
+    );
     for node in nodes {
         node.stop().await.unwrap();
     }
@@ -109,7 +117,10 @@ async fn latency(validators: u8) {
         times.push(begin.elapsed().as_secs_f64() * 1_000.0);
     }
     times.sort_by(f64::total_cmp);
-    println!("{validators} validators, idle to final: p50 {:.1} ms, p90 {:.1} ms, worst {:.1} ms", times[20], times[36], times[39]);
+    println!(
+        "{validators} validators, idle to final: p50 {:.1} ms, p90 {:.1} ms, worst {:.1} ms",
+        times[20], times[36], times[39]
+    );
     for node in nodes {
         node.stop().await.unwrap();
     }
@@ -162,7 +173,12 @@ async fn transfers(validators: u8, seconds: u64) {
     let last = height(&nodes);
     let mut count = 0;
     for at in first_height + 1..=last {
-        count += nodes[0].storage().header(at).unwrap().unwrap().transactions_count;
+        count += nodes[0]
+            .storage()
+            .header(at)
+            .unwrap()
+            .unwrap()
+            .transactions_count;
     }
     let cpu = (cpu_seconds() - cpu) / f64::from(count) / f64::from(validators);
     println!(

@@ -1,10 +1,19 @@
 //! Define the command line: commands, flags, help with examples.
 
+mod network;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kumiki_client::abi::ArgumentText;
 use kumiki_protocol::{Amount, Gas, Hash, Height, Nonce};
+
+pub(crate) use network::{
+    FaultCommand, FaultNodes, FaultPartition, LocalnetArguments, LocalnetCommand,
+    LocalnetDownArguments, LocalnetLogsArguments, LocalnetUpArguments, NodeCommand,
+    NodeConfigArguments, NodeGenesisArguments, NodeInitArguments, NodeRunArguments,
+    NodeShowArguments,
+};
 
 /// Build, run and use contracts on a Kumiki chain.
 #[derive(Debug, Parser)]
@@ -98,6 +107,18 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kumiki bench --seconds 10\n  kumiki bench --kind token --seconds 60 --json"
     )]
     Bench(BenchArguments),
+    /// Make, run and look at a node of a network.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kumiki node init --chain genesis.json\n  kumiki node run\n  kumiki node status"
+    )]
+    Node(NodeCommand),
+    /// Run a network of nodes on this machine.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kumiki localnet up -n 4\n  kumiki localnet fault kill 3\n  kumiki localnet down"
+    )]
+    Localnet(LocalnetCommand),
     /// Check that this machine has what Kumiki needs.
     #[command(after_help = "Examples:\n  kumiki doctor\n  kumiki doctor --json")]
     Doctor(DoctorArguments),
@@ -151,9 +172,11 @@ impl Command {
             Self::Proof(arguments) => arguments.node.clone(),
             Self::Bench(arguments) => arguments.node.clone(),
             Self::Doctor(arguments) => arguments.node.clone(),
-            Self::New(_) | Self::Account(_) | Self::Completions(_) => {
-                NodeArguments::of_project(Path::new("."))
-            }
+            Self::New(_)
+            | Self::Account(_)
+            | Self::Node(_)
+            | Self::Localnet(_)
+            | Self::Completions(_) => NodeArguments::of_project(Path::new(".")),
         }
     }
 }

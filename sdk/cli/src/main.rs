@@ -59,10 +59,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command until it ends or Ctrl-C. `dev` handles Ctrl-C itself: it has a chain to stop.
+/// Runs a command until it ends or Ctrl-C. `dev` and `node run` handle Ctrl-C themselves: they have a chain to stop.
 async fn interruptible(command: Command, output: Output) -> Outcome<()> {
     if let Command::Dev(arguments) = command {
         return commands::dev::run(arguments, output).await;
+    }
+    if let Command::Node(command @ arguments::NodeCommand::Run(_)) = command {
+        return commands::node::run(command, output).await;
     }
     // On a thread of its own: commands wait for passphrases and compilers without letting others run.
     let mut running = tokio::spawn(run(command, output));
@@ -111,6 +114,8 @@ async fn run(command: Command, output: Output) -> Outcome<()> {
         }
         Command::Proof(arguments) => commands::proof::run(&arguments, output).await,
         Command::Bench(arguments) => commands::bench::run(&arguments, output).await,
+        Command::Node(command) => commands::node::run(command, output).await,
+        Command::Localnet(command) => commands::localnet::run(command, output).await,
         Command::Doctor(arguments) => commands::doctor::run(&arguments, output).await,
         Command::Completions(arguments) => commands::completions::run(&arguments),
     }
