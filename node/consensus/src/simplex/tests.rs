@@ -4,8 +4,10 @@ use commonware_codec::{Copying, Decode as _, Encode as _, EncodeSize as _};
 use commonware_consensus::simplex::types::{
     Finalization, Finalize, Notarize, Nullify, Proposal as EngineProposal,
 };
+use commonware_consensus::types::Epoch;
 use commonware_consensus::types::{Round, View};
-use kumiki_protocol::{CertificateError, Proposal, ValidatorSet, Vote};
+use commonware_parallel::Sequential;
+use kumiki_protocol::{CertificateError, Hash, Proposal, ValidatorSet, Vote};
 use kumiki_testkit::{Draft, account, genesis, validator};
 
 use super::*;

@@ -143,7 +143,7 @@ impl Default for LogSettings {
     fn default() -> Self {
         Self {
             format: LogFormat::Text,
-            level: "info".to_owned(),
+            level: "warn,kumiki=info".to_owned(),
         }
     }
 }

@@ -1,0 +1,111 @@
+//! Open the engine's stores of decided blocks and certificates.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::Arc;
+
+use commonware_consensus::marshal::core::{Actor, Mailbox};
+use commonware_consensus::marshal::standard::Standard;
+use commonware_consensus::marshal::{self, Start};
+use commonware_consensus::types::FixedEpocher;
+use commonware_parallel::Sequential;
+use commonware_runtime::buffer::paged::CacheRef;
+use commonware_storage::archive::prunable;
+use commonware_storage::translator::EightCap;
+use kumiki_protocol::limits;
+
+use super::block::{Digest, OrderedBlock};
+use super::scheme::{Scheme, Schemes};
+use super::{BUFFER_BYTES, Environment, MAILBOX, SimplexConfig, VIEWS_KEPT, block_bytes_max};
+
+/// Delivered blocks that may wait for the chain. More would only wait there.
+const PENDING_BLOCKS: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
+/// Heights fetched at a time by a node that lags.
+const REPAIR_HEIGHTS: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
+/// Blocks or certificates per file of an archive.
+const ITEMS_PER_SECTION: NonZeroU64 = NonZeroU64::new(4_096).expect("not zero");
+
+type MarshalActor<E> = Actor<
+    E,
+    Standard<OrderedBlock>,
+    Schemes,
+    prunable::Archive<
+        EightCap,
+        E,
+        Digest,
+        commonware_consensus::simplex::types::Finalization<Scheme, Digest>,
+    >,
+    prunable::Archive<EightCap, E, Digest, Arc<OrderedBlock>>,
+    FixedEpocher,
+    Sequential,
+>;
+
+pub(crate) async fn open_marshal<E: Environment>(
+    env: &E,
+    config: &SimplexConfig,
+    schemes: Schemes,
+    epochs: FixedEpocher,
+    pages: &CacheRef,
+) -> (MarshalActor<E>, Mailbox<Scheme, Standard<OrderedBlock>>) {
+    let block_bytes_max = block_bytes_max(&config.genesis);
+    let certificates = prunable::Archive::init(
+        env.child("certificate_archive"),
+        archive(
+            &format!("{}decided-certificates", config.partition_prefix),
+            pages,
+            limits::VALIDATORS_MAX,
+        ),
+    )
+    .await
+    .expect("the archive of certificates opens");
+    let blocks = prunable::Archive::init(
+        env.child("block_archive"),
+        archive(
+            &format!("{}decided-blocks", config.partition_prefix),
+            pages,
+            block_bytes_max,
+        ),
+    )
+    .await
+    .expect("the archive of blocks opens");
+    let genesis = OrderedBlock::digested(Arc::clone(&config.genesis_block));
+    let (actor, mailbox, _floor) = Actor::init(
+        env.child("marshal"),
+        certificates,
+        blocks,
+        marshal::Config {
+            provider: schemes,
+            epocher: epochs,
+            start: Start::Genesis(genesis),
+            partition_prefix: format!("{}marshal", config.partition_prefix),
+            mailbox_size: MAILBOX,
+            view_retention: VIEWS_KEPT,
+            prunable_items_per_section: ITEMS_PER_SECTION,
+            page_cache: pages.clone(),
+            replay_buffer: BUFFER_BYTES,
+            key_write_buffer: BUFFER_BYTES,
+            value_write_buffer: BUFFER_BYTES,
+            block_codec_config: block_bytes_max,
+            max_repair: REPAIR_HEIGHTS,
+            max_pending_acks: PENDING_BLOCKS,
+            strategy: Sequential,
+        },
+    )
+    .await;
+    (actor, mailbox)
+}
+
+fn archive<C>(name: &str, pages: &CacheRef, codec_config: C) -> prunable::Config<EightCap, C> {
+    prunable::Config {
+        translator: EightCap,
+        metadata_partition: format!("{name}-marks"),
+        key_partition: format!("{name}-keys"),
+        key_page_cache: pages.clone(),
+        value_partition: format!("{name}-values"),
+        compression: None,
+        codec_config,
+        items_per_section: ITEMS_PER_SECTION,
+        key_write_buffer: BUFFER_BYTES,
+        value_write_buffer: BUFFER_BYTES,
+        replay_buffer: BUFFER_BYTES,
+    }
+}

@@ -1,0 +1,329 @@
+//! Run what lives for longer than an epoch, and one engine for each epoch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use commonware_broadcast::buffered;
+use commonware_consensus::Reporters;
+use commonware_consensus::marshal::core::Mailbox;
+use commonware_consensus::marshal::resolver::p2p as backfill;
+use commonware_consensus::marshal::standard::{Inline, Standard};
+use commonware_consensus::simplex::config::{ForwardPolicy, SkipBudget, SkipPolicy};
+use commonware_consensus::simplex::elector::RoundRobin;
+use commonware_consensus::simplex::{self, Floor};
+use commonware_consensus::types::{Epoch, FixedEpocher, Height as EngineHeight};
+use commonware_p2p::utils::mux::{MuxHandle, Muxer};
+use commonware_p2p::{Blocker, Manager, Receiver, Sender, TrackedPeers};
+use commonware_parallel::Sequential;
+use commonware_runtime::Handle;
+use commonware_runtime::buffer::paged::CacheRef;
+use commonware_utils::{Acknowledgement as _, NonZeroDuration};
+use kumiki_protocol::{Hash, Height};
+use tokio::sync::{mpsc, watch};
+
+use super::announce::{self, Listener, News};
+use super::application::{Deliveries, Delivery, Proposer};
+use super::archives::open_marshal;
+use super::block::{Digest, OrderedBlock, digest_of};
+use super::scheme::{self, PeerKey, Scheme, Schemes, participants};
+use super::witness::Witness;
+use super::{
+    BUFFER_BYTES, Channels, Environment, MAILBOX, PAGE_BYTES, PAGES_CACHED, PROPOSALS_PER_PEER,
+    Peers, SimplexConfig, VIEWS_KEPT, block_bytes_max, epoch_blocks, node_key,
+};
+use crate::{Application, Decided, Ended};
+
+type Voting<E, A> = Inline<E, Scheme, Proposer<A>, OrderedBlock, FixedEpocher>;
+
+/// What lives for longer than an epoch.
+pub(crate) struct Parts<E, A, M, B, S>
+where
+    E: Environment,
+    A: Application,
+    S: Sender<PublicKey = PeerKey>,
+{
+    config: SimplexConfig,
+    genesis_hash: Hash,
+    application: Arc<A>,
+    peers: Peers<M, B>,
+    schemes: Schemes,
+    marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
+    voting: Voting<E, A>,
+    news: News,
+    witness: Witness<A>,
+    votes: tokio::sync::Mutex<MuxHandle<S>>,
+    certificates: tokio::sync::Mutex<MuxHandle<S>>,
+    views: tokio::sync::Mutex<MuxHandle<S>>,
+    /// The height that the chain has stored last.
+    stored: watch::Receiver<Height>,
+    pages: CacheRef,
+    tasks: Vec<Handle<()>>,
+}
+
+impl<E, A, M, B, S> Parts<E, A, M, B, S>
+where
+    E: Environment,
+    A: Application,
+    M: Manager<PublicKey = PeerKey>,
+    B: Blocker<PublicKey = PeerKey>,
+    S: Sender<PublicKey = PeerKey>,
+{
+    pub(crate) async fn start<R>(
+        env: &E,
+        config: SimplexConfig,
+        application: Arc<A>,
+        peers: Peers<M, B>,
+        channels: Channels<S, R>,
+    ) -> Self
+    where
+        R: Receiver<PublicKey = PeerKey>,
+    {
+        let epochs = FixedEpocher::new(epoch_blocks(&config.genesis));
+        let schemes = Schemes::default();
+        let pages = CacheRef::new(PAGE_BYTES, PAGES_CACHED);
+        let genesis_hash = config.genesis.hash();
+        let mut tasks = Vec::new();
+        let key = node_key(&config.key);
+        let (broadcast, buffer) = buffered::Engine::new(
+            env.child("broadcast"),
+            buffered::Config {
+                public_key: key.clone(),
+                mailbox_size: MAILBOX,
+                deque_size: PROPOSALS_PER_PEER,
+                priority: false,
+                codec_config: block_bytes_max(&config.genesis),
+                peer_provider: peers.manager.clone(),
+                strategy: Sequential,
+            },
+        );
+        tasks.push(broadcast.start(channels.proposals));
+        let resolver = backfill::init(
+            env.child("backfill"),
+            backfill::Config {
+                public_key: key,
+                peer_provider: peers.manager.clone(),
+                blocker: peers.blocker.clone(),
+                mailbox_size: MAILBOX,
+                fetch_timeout: NonZeroDuration::new_panic(config.timeouts.fetch),
+                fetch_retry_delay: Duration::from_millis(100),
+                priority_requests: false,
+                priority_responses: false,
+            },
+            channels.blocks,
+        );
+        let (actor, marshal) =
+            open_marshal(env, &config, schemes.clone(), epochs.clone(), &pages).await;
+        let (deliveries, delivered) = mpsc::unbounded_channel();
+        let (stored_sender, stored) = watch::channel(application.tip().height);
+        tasks.push(actor.start(Deliveries(deliveries), buffer, resolver));
+        tasks.push(env.child("deliver").spawn({
+            let (application, marshal) = (Arc::clone(&application), marshal.clone());
+            move |_env| deliver(application, marshal, delivered, stored_sender)
+        }));
+        let news = News::new();
+        let (news_sender, news_receiver) = channels.news;
+        tasks.push(env.child("announce").spawn({
+            let news = news.clone();
+            move |env| announce::announce(env, news, news_sender)
+        }));
+        let listener = Listener {
+            news: news.clone(),
+            schemes: schemes.clone(),
+            marshal: marshal.clone(),
+            parameters: config.genesis.parameters,
+            blocker: peers.blocker.clone(),
+        };
+        tasks.push(
+            env.child("listen")
+                .spawn(move |env| listener.listen(env, news_receiver)),
+        );
+        let voting = Inline::new(
+            env.child("voting"),
+            Proposer::new(Arc::clone(&application), config.pace),
+            marshal.clone(),
+            epochs,
+        );
+        let witness = Witness::new(Arc::clone(&application), schemes.clone(), genesis_hash);
+        let mut mux = |name, (sender, receiver)| {
+            let (mux, handle) = Muxer::new(env.child(name), sender, receiver);
+            let running = mux.start();
+            tasks.push(env.child("mux").spawn(move |_env| async move {
+                // A channel that ended has said so where it ended.
+                drop(running.await);
+            }));
+            tokio::sync::Mutex::new(handle)
+        };
+        let votes = mux("votes", channels.votes);
+        let certificates = mux("certificates", channels.certificates);
+        let views = mux("views", channels.views);
+        Self {
+            config,
+            genesis_hash,
+            application,
+            peers,
+            schemes,
+            marshal,
+            voting,
+            news,
+            witness,
+            votes,
+            certificates,
+            views,
+            stored,
+            pages,
+            tasks,
+        }
+    }
+
+    pub(crate) fn abort(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+
+    /// Runs one epoch after the other. Returns where the chain or the engine has stopped.
+    pub(crate) async fn order(&self, env: &E) -> Ended {
+        let next = self.stored.borrow().saturating_add(1);
+        let mut epoch = self.config.genesis.parameters.epoch_of(next);
+        loop {
+            let engine = match self.enter(env, epoch).await {
+                Some(engine) => engine,
+                None => return Ended::ApplicationGone,
+            };
+            let last = self.config.genesis.parameters.last_height(epoch);
+            let mut stored = self.stored.clone();
+            let ended = tokio::select! {
+                biased;
+                over = stored.wait_for(|height| *height >= last) => over.is_err(),
+                _ended = engine => true,
+            };
+            if ended {
+                return Ended::ApplicationGone;
+            }
+            epoch += 1;
+        }
+    }
+
+    /// Starts voting in an epoch, where this node has a seat, and verifying its certificates anyway. The task ends
+    /// when the engine does; it ends the engine when it is dropped. `None`: the chain has stopped.
+    async fn enter(&self, env: &E, epoch: u64) -> Option<AbortOnDrop> {
+        let first = self.config.genesis.parameters.first_height(epoch);
+        let validators = self.application.validators(first.max(1))?;
+        let participants = participants(&validators)?;
+        let scheme = scheme::scheme(&self.genesis_hash, participants.clone(), &self.config.key);
+        self.schemes.register(epoch, scheme.clone());
+        let mut peers = self.peers.manager.clone();
+        peers.track(epoch, TrackedPeers::primary(participants));
+        let floor = self.floor(epoch, first).await?;
+        if validators.position(&self.config.key.public_key()).is_none() {
+            let idle = env.child("observer");
+            return Some(AbortOnDrop(idle.spawn(|_env| std::future::pending())));
+        }
+        let timeouts = self.config.timeouts;
+        let engine = simplex::Engine::new(
+            env.child("simplex").with_attribute("epoch", epoch),
+            simplex::Config {
+                scheme,
+                elector: RoundRobin::<commonware_cryptography::Sha256>::default(),
+                blocker: self.peers.blocker.clone(),
+                automaton: self.voting.clone(),
+                relay: self.voting.clone(),
+                reporter: Reporters::from((
+                    self.voting.clone(),
+                    Reporters::from((self.news.clone(), self.witness.clone())),
+                )),
+                track_historical_votes: true,
+                strategy: Sequential,
+                partition: format!("{}votes-{epoch}", self.config.partition_prefix),
+                mailbox_size: MAILBOX,
+                epoch: Epoch::new(epoch),
+                floor,
+                replay_buffer: BUFFER_BYTES,
+                write_buffer: BUFFER_BYTES,
+                page_cache: self.pages.clone(),
+                leader_timeout: timeouts.leader,
+                certification_timeout: timeouts.certification,
+                timeout_retry: timeouts.retry,
+                view_retention: VIEWS_KEPT,
+                skip: SkipPolicy::Enabled {
+                    timeout: timeouts.skip,
+                    budget: SkipBudget::Participants,
+                },
+                fetch_timeout: NonZeroDuration::new_panic(timeouts.fetch),
+                fetch_retry_delay: Duration::from_millis(100),
+                forward: ForwardPolicy::SilentLeader,
+            },
+        );
+        let votes = self.votes.lock().await.register(epoch).await.ok()?;
+        let certificates = self.certificates.lock().await.register(epoch).await.ok()?;
+        let views = self.views.lock().await.register(epoch).await.ok()?;
+        Some(AbortOnDrop(engine.start(votes, certificates, views)))
+    }
+
+    /// Where an epoch starts from: its newest finalization that is stored here, else the last block before it.
+    async fn floor(&self, epoch: u64, first: Height) -> Option<Floor<Scheme, Digest>> {
+        let stored = *self.stored.borrow();
+        if let Some(finalization) = self
+            .marshal
+            .get_finalization(EngineHeight::new(stored))
+            .await
+            && finalization.proposal.round.epoch().get() == epoch
+        {
+            return Some(Floor::Finalized(finalization));
+        }
+        let boundary = first.saturating_sub(1);
+        if first == 0 {
+            return Some(Floor::Genesis(digest_of(&self.config.genesis_block.hash())));
+        }
+        let blocks = self.application.blocks(boundary, 1).await.ok()?;
+        let block = blocks.first()?;
+        Some(Floor::Genesis(digest_of(&block.block.hash())))
+    }
+}
+
+/// A task that ends when it is no longer waited for.
+struct AbortOnDrop(Handle<()>);
+
+impl Future for AbortOnDrop {
+    type Output = ();
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<()> {
+        std::pin::Pin::new(&mut self.0).poll(context).map(drop)
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Hands decided blocks to the chain, one after the other, and acknowledges those that it has stored.
+async fn deliver<A: Application>(
+    application: Arc<A>,
+    marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
+    mut delivered: mpsc::UnboundedReceiver<Delivery>,
+    stored: watch::Sender<Height>,
+) {
+    while let Some(delivery) = delivered.recv().await {
+        let height = delivery.block.header.height;
+        let finalization = marshal.get_finalization(EngineHeight::new(height)).await;
+        let decided = Decided {
+            block: delivery.block,
+            certificate: finalization.as_ref().and_then(scheme::certificate),
+        };
+        if application.commit(decided).await.is_err() {
+            // The chain has stopped. What is not acknowledged comes again after the next start.
+            return;
+        }
+        delivery.acknowledgement.acknowledge();
+        stored.send_if_modified(|known| {
+            let newer = height > *known;
+            *known = height.max(*known);
+            newer
+        });
+    }
+}
