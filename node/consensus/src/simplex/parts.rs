@@ -28,8 +28,8 @@ use super::block::{Digest, OrderedBlock, digest_of};
 use super::scheme::{self, PeerKey, Scheme, Schemes, participants};
 use super::witness::Witness;
 use super::{
-    BUFFER_BYTES, Channels, Environment, MAILBOX, PAGE_BYTES, PAGES_CACHED, PROPOSALS_PER_PEER,
-    Peers, SimplexConfig, VIEWS_KEPT, block_bytes_max, epoch_blocks, node_key,
+    BUFFER_BYTES, Channel, Channels, Environment, MAILBOX, PAGE_BYTES, PAGES_CACHED,
+    PROPOSALS_PER_PEER, Peers, SimplexConfig, VIEWS_KEPT, block_bytes_max, epoch_blocks, node_key,
 };
 use crate::{Application, Decided, Ended};
 
@@ -82,50 +82,21 @@ where
         let schemes = Schemes::default();
         let pages = CacheRef::new(PAGE_BYTES, PAGES_CACHED);
         let genesis_hash = config.genesis.hash();
-        let mut tasks = Vec::new();
-        let key = node_key(&config.key);
-        let (broadcast, buffer) = buffered::Engine::new(
-            env.child("broadcast"),
-            buffered::Config {
-                public_key: key.clone(),
-                mailbox_size: MAILBOX,
-                deque_size: PROPOSALS_PER_PEER,
-                priority: false,
-                codec_config: block_bytes_max(&config.genesis),
-                peer_provider: peers.manager.clone(),
-                strategy: Sequential,
-            },
-        );
-        tasks.push(broadcast.start(channels.proposals));
-        let resolver = backfill::init(
-            env.child("backfill"),
-            backfill::Config {
-                public_key: key,
-                peer_provider: peers.manager.clone(),
-                blocker: peers.blocker.clone(),
-                mailbox_size: MAILBOX,
-                fetch_timeout: NonZeroDuration::new_panic(config.timeouts.fetch),
-                fetch_retry_delay: Duration::from_millis(100),
-                priority_requests: false,
-                priority_responses: false,
-            },
-            channels.blocks,
-        );
         let (actor, marshal) =
             open_marshal(env, &config, schemes.clone(), epochs.clone(), &pages).await;
         let (deliveries, delivered) = mpsc::unbounded_channel();
         let (stored_sender, stored) = watch::channel(application.tip().height);
-        tasks.push(actor.start(Deliveries(deliveries), buffer, resolver));
+        let (buffer, resolver, broadcast) =
+            carry_blocks(env, &config, &peers, channels.proposals, channels.blocks);
+        let mut tasks = vec![
+            broadcast,
+            actor.start(Deliveries(deliveries), buffer, resolver),
+        ];
         tasks.push(env.child("deliver").spawn({
             let (application, marshal) = (Arc::clone(&application), marshal.clone());
             move |_env| deliver(application, marshal, delivered, stored_sender)
         }));
         let news = News::new();
-        let (news_sender, news_receiver) = channels.news;
-        tasks.push(env.child("announce").spawn({
-            let news = news.clone();
-            move |env| announce::announce(env, news, news_sender)
-        }));
         let listener = Listener {
             news: news.clone(),
             schemes: schemes.clone(),
@@ -133,29 +104,13 @@ where
             parameters: config.genesis.parameters,
             blocker: peers.blocker.clone(),
         };
-        tasks.push(
-            env.child("listen")
-                .spawn(move |env| listener.listen(env, news_receiver)),
-        );
-        let voting = Inline::new(
-            env.child("voting"),
-            Proposer::new(Arc::clone(&application), config.pace),
-            marshal.clone(),
-            epochs,
-        );
+        tasks.extend(spread_news(env, listener, channels.news));
+        let proposer = Proposer::new(Arc::clone(&application), config.pace);
+        let voting = Inline::new(env.child("voting"), proposer, marshal.clone(), epochs);
         let witness = Witness::new(Arc::clone(&application), schemes.clone(), genesis_hash);
-        let mut mux = |name, (sender, receiver)| {
-            let (mux, handle) = Muxer::new(env.child(name), sender, receiver);
-            let running = mux.start();
-            tasks.push(env.child("mux").spawn(move |_env| async move {
-                // A channel that ended has said so where it ended.
-                drop(running.await);
-            }));
-            tokio::sync::Mutex::new(handle)
-        };
-        let votes = mux("votes", channels.votes);
-        let certificates = mux("certificates", channels.certificates);
-        let views = mux("views", channels.views);
+        let votes = by_epoch(env, "votes", channels.votes, &mut tasks);
+        let certificates = by_epoch(env, "certificates", channels.certificates, &mut tasks);
+        let views = by_epoch(env, "views", channels.views, &mut tasks);
         Self {
             config,
             genesis_hash,
@@ -299,6 +254,99 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+type BlockBuffer = buffered::Mailbox<PeerKey, OrderedBlock>;
+type BlockResolver = (
+    commonware_consensus::marshal::resolver::handler::Receiver<Digest>,
+    backfill::Mailbox<Digest, PeerKey>,
+);
+
+/// Starts what carries blocks: proposals to all validators, and decided ones to whoever asks.
+fn carry_blocks<E, M, B, S, R>(
+    env: &E,
+    config: &SimplexConfig,
+    peers: &Peers<M, B>,
+    proposals: Channel<S, R>,
+    blocks: Channel<S, R>,
+) -> (BlockBuffer, BlockResolver, Handle<()>)
+where
+    E: Environment,
+    M: Manager<PublicKey = PeerKey>,
+    B: Blocker<PublicKey = PeerKey>,
+    S: Sender<PublicKey = PeerKey>,
+    R: Receiver<PublicKey = PeerKey>,
+{
+    let key = node_key(&config.key);
+    let (broadcast, buffer) = buffered::Engine::new(
+        env.child("broadcast"),
+        buffered::Config {
+            public_key: key.clone(),
+            mailbox_size: MAILBOX,
+            deque_size: PROPOSALS_PER_PEER,
+            priority: false,
+            codec_config: block_bytes_max(&config.genesis),
+            peer_provider: peers.manager.clone(),
+            strategy: Sequential,
+        },
+    );
+    let resolver = backfill::init(
+        env.child("backfill"),
+        backfill::Config {
+            public_key: key,
+            peer_provider: peers.manager.clone(),
+            blocker: peers.blocker.clone(),
+            mailbox_size: MAILBOX,
+            fetch_timeout: NonZeroDuration::new_panic(config.timeouts.fetch),
+            fetch_retry_delay: Duration::from_millis(100),
+            priority_requests: false,
+            priority_responses: false,
+        },
+        blocks,
+    );
+    (buffer, resolver, broadcast.start(proposals))
+}
+
+/// Starts what tells peers of finalizations and hears theirs.
+fn spread_news<E, B, S, R>(
+    env: &E,
+    listener: Listener<B>,
+    (sender, receiver): Channel<S, R>,
+) -> [Handle<()>; 2]
+where
+    E: Environment,
+    B: Blocker<PublicKey = PeerKey>,
+    S: Sender<PublicKey = PeerKey>,
+    R: Receiver<PublicKey = PeerKey>,
+{
+    let news = listener.news.clone();
+    [
+        env.child("announce")
+            .spawn(move |env| announce::announce(env, news, sender)),
+        env.child("listen")
+            .spawn(move |env| listener.listen(env, receiver)),
+    ]
+}
+
+/// Divides a channel by epochs.
+fn by_epoch<E, S, R>(
+    env: &E,
+    name: &'static str,
+    (sender, receiver): Channel<S, R>,
+    tasks: &mut Vec<Handle<()>>,
+) -> tokio::sync::Mutex<MuxHandle<S>>
+where
+    E: Environment,
+    S: Sender<PublicKey = PeerKey>,
+    R: Receiver<PublicKey = PeerKey>,
+{
+    let (mux, handle) = Muxer::new(env.child(name), sender, receiver);
+    let running = mux.start();
+    tasks.push(env.child("mux").spawn(move |_env| async move {
+        // A channel that ended has said so where it ended.
+        drop(running.await);
+    }));
+    tokio::sync::Mutex::new(handle)
 }
 
 /// Hands decided blocks to the chain, one after the other, and acknowledges those that it has stored.

@@ -1,0 +1,129 @@
+//! Read every block of every node, and hold them to what clients were told.
+
+use std::collections::BTreeMap;
+
+use kumiki_client::Client;
+use kumiki_protocol::{Address, Amount, Height, TransactionHash};
+use kumiki_rpc_api::{ActionView, BlockView, ReceiptStatus};
+
+use crate::{Acknowledged, Net};
+
+/// A promise that was broken, in words.
+pub type Promise = String;
+
+/// Checks one block hash and one state root for each height, each acknowledged transaction exactly once at the height
+/// that was given, balances equal to what the transfers come to, and that nobody was seen to vote twice.
+///
+/// # Errors
+/// When a node does not answer.
+pub async fn check(net: &Net, told: &Acknowledged) -> Result<Vec<Promise>, String> {
+    let mut clients = Vec::new();
+    for node in 0..net.rpc.len() {
+        clients.push(net.client_soon(node).await?);
+    }
+    let mut broken = told.broken.clone();
+    let mut height = Height::MAX;
+    for client in &clients {
+        height = height.min(health(client).await?);
+    }
+    let mut happened: BTreeMap<TransactionHash, Vec<Height>> = BTreeMap::new();
+    let mut model = Model::start(&clients[0]).await?;
+    for at in 1..=height {
+        let block = same_block(&clients, at, &mut broken).await?;
+        for hash in &block.transaction_hashes {
+            happened.entry(*hash).or_default().push(at);
+        }
+        model.apply(&clients[0], &block, &mut broken).await?;
+    }
+    for (hash, at) in told.transactions.iter().filter(|(_, at)| **at <= height) {
+        let found = happened.get(hash).map_or(&[][..], Vec::as_slice);
+        if found != [*at] {
+            broken.push(format!("{hash} was called final at {at} and is in blocks {found:?}"));
+        }
+    }
+    for (node, client) in clients.iter().enumerate() {
+        model.compare(client, height, node, &mut broken).await?;
+        if net.log(node).contains("voted twice") {
+            broken.push(format!("node {node} saw a validator vote twice"));
+        }
+    }
+    Ok(broken)
+}
+
+async fn health(client: &Client) -> Result<Height, String> {
+    let health = client.health().await;
+    health.map(|health| health.height).map_err(|error| error.to_string())
+}
+
+/// The block at `at`, the same on all nodes. Headers commit to results, so equal hashes are equal states.
+async fn same_block(
+    clients: &[Client],
+    at: Height,
+    broken: &mut Vec<Promise>,
+) -> Result<BlockView, String> {
+    let first = clients[0].block(Some(at), None).await.map_err(|error| error.to_string())?;
+    for (node, client) in clients.iter().enumerate().skip(1) {
+        let other = client.header(Some(at)).await.map_err(|error| error.to_string())?;
+        if other.header != first.header {
+            broken.push(format!("node {node} has another block {at} than node 0"));
+        }
+    }
+    Ok(first)
+}
+
+/// Balances as transfers and fees alone explain them.
+struct Model(BTreeMap<Address, Amount>);
+
+impl Model {
+    async fn start(client: &Client) -> Result<Self, String> {
+        let mut balances = BTreeMap::new();
+        for account in kumiki_wallet::dev_account::all() {
+            let view = client.account(account.address, Some(0)).await;
+            // Where the state of genesis is not kept any more, it is what 'localnet' gives everybody.
+            let balance = view.map_or(1_000_000_000_000_000_000, |view| view.balance.0);
+            balances.insert(account.address, balance);
+        }
+        Ok(Self(balances))
+    }
+
+    async fn apply(
+        &mut self,
+        client: &Client,
+        block: &BlockView,
+        broken: &mut Vec<Promise>,
+    ) -> Result<(), String> {
+        for transaction in block.transactions.iter().flatten() {
+            let receipt = client.receipt(transaction.hash).await;
+            let receipt = receipt.map_err(|error| error.to_string())?.receipt;
+            if receipt.status != ReceiptStatus::Ok {
+                broken.push(format!("{} came to {:?}", transaction.hash, receipt.status));
+                continue;
+            }
+            *self.0.entry(transaction.sender).or_default() -= receipt.fee.0;
+            for action in &transaction.actions {
+                if let ActionView::Transfer { to, amount } = action {
+                    *self.0.entry(transaction.sender).or_default() -= amount.0;
+                    *self.0.entry(*to).or_default() += amount.0;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare(
+        &self,
+        client: &Client,
+        height: Height,
+        node: usize,
+        broken: &mut Vec<Promise>,
+    ) -> Result<(), String> {
+        for (address, balance) in &self.0 {
+            let view = client.account(*address, Some(height)).await;
+            let found = view.map_err(|error| error.to_string())?.balance.0;
+            if found != *balance {
+                broken.push(format!("node {node}: {address} has {found}, its transfers come to {balance}"));
+            }
+        }
+        Ok(())
+    }
+}

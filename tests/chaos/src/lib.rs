@@ -1,0 +1,15 @@
+//! Put a local network of real processes under load and faults, and hold it to its promises over RPC.
+//!
+//! Nodes are started, killed, paused and cut off with the `kumiki` program, as a user would; clients hand transfers in
+//! over RPC and take a transaction as acknowledged when a node says that it is final. The [`check()`] at the end reads
+//! every block of every node.
+
+mod check;
+mod load;
+mod net;
+mod run;
+
+pub use check::{Promise, check};
+pub use load::{Acknowledged, Load};
+pub use net::Net;
+pub use run::{Faults, Plan, Report, run};

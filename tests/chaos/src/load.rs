@@ -1,0 +1,184 @@
+//! Hand transfers in at whatever node answers, until each is certain to be final.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kumiki_client::Client;
+use kumiki_protocol::{
+    Action, Address, Amount, Height, Nonce, Transaction, TransactionBody, TransactionHash,
+};
+use kumiki_rpc_api::TransactionState;
+use kumiki_wallet::dev_account::{self, DevAccount};
+use tokio::sync::watch;
+
+use crate::Net;
+
+/// Transactions that one account has under way.
+const PIPELINE: usize = 8;
+/// Between two questions about one transaction.
+const PAUSE: Duration = Duration::from_millis(30);
+/// Asked so often, a transaction is handed in again elsewhere.
+const PATIENCE: u32 = 40;
+
+/// What clients were told.
+#[derive(Debug, Default)]
+pub struct Acknowledged {
+    /// Transactions that a node called final, with the height it gave.
+    pub transactions: BTreeMap<TransactionHash, Height>,
+    /// Promises broken while it ran.
+    pub broken: Vec<String>,
+}
+
+/// Clients that hand transfers in, one for each published account.
+#[derive(Debug)]
+pub struct Load {
+    clients: Vec<tokio::task::JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    told: Arc<Mutex<Acknowledged>>,
+}
+
+impl Load {
+    /// Starts the clients.
+    #[must_use]
+    pub fn start(net: &Arc<Net>, seed: u64) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let told: Arc<Mutex<Acknowledged>> = Arc::default();
+        let clients = (1_u64..).zip(dev_account::all()).map(|(number, account)| {
+            let sender = Sender {
+                net: Arc::clone(net),
+                account,
+                random: Random(seed ^ (number << 32)),
+                told: Arc::clone(&told),
+                heads: BTreeMap::new(),
+            };
+            tokio::spawn(sender.run(stopped.clone()))
+        });
+        Self {
+            clients: clients.collect(),
+            stop,
+            told,
+        }
+    }
+
+    /// Ends the clients once all they have under way is final, and says what they were told.
+    ///
+    /// # Panics
+    /// When a client did.
+    pub async fn finish(self) -> Acknowledged {
+        self.stop.send_replace(true);
+        for client in self.clients {
+            client.await.expect("a client does not panic");
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut told)
+    }
+}
+
+/// SplitMix64: which node, how much, to whom.
+#[derive(Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let bound = u64::try_from(bound.max(1)).unwrap_or(1);
+        usize::try_from((mixed ^ (mixed >> 31)) % bound).unwrap_or(0)
+    }
+}
+
+struct Sender {
+    net: Arc<Net>,
+    account: DevAccount,
+    random: Random,
+    told: Arc<Mutex<Acknowledged>>,
+    /// The highest head that each node has shown to this client.
+    heads: BTreeMap<usize, Height>,
+}
+
+impl Sender {
+    async fn run(mut self, stop: watch::Receiver<bool>) {
+        let mut nonce = 0;
+        while !*stop.borrow() {
+            let (_, client) = self.any_client().await;
+            let count = Nonce::try_from(PIPELINE).unwrap_or(1);
+            let batch: Vec<Transaction> = (nonce..nonce + count)
+                .map(|nonce| self.transfer(&client, nonce))
+                .collect();
+            for transaction in &batch {
+                // What is refused or lost here is handed in again below.
+                drop(client.submit(transaction).await);
+            }
+            for transaction in &batch {
+                self.until_final(transaction).await;
+            }
+            nonce += count;
+        }
+    }
+
+    /// Some node that answers.
+    async fn any_client(&mut self) -> (usize, Client) {
+        loop {
+            let node = self.random.below(self.net.rpc.len());
+            if let Some(client) = self.net.client(node).await {
+                return (node, client);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn transfer(&mut self, client: &Client, nonce: Nonce) -> Transaction {
+        let to: Vec<Address> = dev_account::all().iter().map(|one| one.address).collect();
+        let receiver = to[self.random.below(to.len())];
+        let body = TransactionBody {
+            version: TransactionBody::current_version(),
+            genesis_hash: client.genesis_hash(),
+            sender: self.account.key.public_key(),
+            nonce,
+            gas_limit: 200_000,
+            gas_price: 1,
+            valid_until: 90_000,
+            actions: vec![Action::Transfer {
+                to: receiver,
+                amount: Amount::try_from(self.random.below(1_000)).unwrap_or(1),
+            }],
+        };
+        let signature = self.account.key.sign(&body.sign_bytes());
+        Transaction { body, signature }
+    }
+
+    /// Asks until some node says that the transaction is final, handing it in again now and then.
+    async fn until_final(&mut self, transaction: &Transaction) {
+        let hash = transaction.hash();
+        loop {
+            let (node, client) = self.any_client().await;
+            drop(client.submit(transaction).await);
+            for _ in 0..PATIENCE {
+                let Ok(answer) = client.transaction(hash, None).await else {
+                    break;
+                };
+                self.note_head(node, answer.head);
+                if let (TransactionState::Final, Some(height)) = (answer.status, answer.height) {
+                    let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                    told.transactions.insert(hash, height);
+                    return;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Everything that a node has shown is on its disk, so its head never goes back, not even over a crash.
+    fn note_head(&mut self, node: usize, head: Height) {
+        let known = self.heads.entry(node).or_insert(head);
+        if head < *known {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.broken
+                .push(format!("node {node} showed height {known} and then {head}"));
+        }
+        *known = head.max(*known);
+    }
+}

@@ -1,0 +1,93 @@
+//! Drive one local network with the `kumiki` program.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use kumiki_client::Client;
+use kumiki_integration::program::{Home, kumiki};
+use serde_json::Value;
+
+/// A local network in a folder of its own. Dropping it stops and deletes it.
+#[derive(Debug)]
+pub struct Net {
+    home: Home,
+    /// RPC address of each node.
+    pub rpc: Vec<String>,
+}
+
+impl Net {
+    /// Starts `validators` and `full_nodes` with these further arguments of `localnet up`.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub fn start(validators: usize, full_nodes: usize, more: &[&str]) -> Result<Self, String> {
+        let mut net = Self {
+            home: Home::new(),
+            rpc: Vec::new(),
+        };
+        // Two ports per node, from where nobody listens now.
+        let base = net.home.port.clamp(10_000, 60_000).to_string();
+        let (validators, full_nodes) = (validators.to_string(), full_nodes.to_string());
+        let mut arguments = vec!["up", "-n", &validators, "--full-nodes", &full_nodes];
+        arguments.extend(["--base-port", &base]);
+        arguments.extend(more);
+        let answer = net.localnet(&arguments)?;
+        let nodes = answer["nodes"].as_array().cloned().unwrap_or_default();
+        let rpc = nodes.iter().filter_map(|node| node["rpc"].as_str());
+        net.rpc = rpc.map(str::to_owned).collect();
+        Ok(net)
+    }
+
+    /// Runs `kumiki --json localnet …` and reads its answer, if it has one.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub fn localnet(&self, arguments: &[&str]) -> Result<Value, String> {
+        let mut command = Command::new(kumiki());
+        self.home.prepare(&mut command);
+        command.args(["--json", "localnet"]).args(arguments);
+        let output: Output = command.output().map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            return Err(format!("kumiki localnet {}: {text}", arguments.join(" ")));
+        }
+        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// A client of a node, if it answers.
+    pub async fn client(&self, node: usize) -> Option<Client> {
+        Client::connect(self.rpc.get(node)?, None).await.ok()
+    }
+
+    /// A client of a node that is there soon.
+    ///
+    /// # Errors
+    /// When it is not there within a minute.
+    pub async fn client_soon(&self, node: usize) -> Result<Client, String> {
+        for _ in 0..600 {
+            if let Some(client) = self.client(node).await {
+                return Ok(client);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(format!("node {node} does not answer"))
+    }
+
+    /// What a node logged, all of it.
+    #[must_use]
+    pub fn log(&self, node: usize) -> String {
+        let folder = self.home.path().join("kumiki/localnet");
+        let file = folder.join(format!("node{node}/node.log"));
+        std::fs::read(file).map_or_else(
+            |error| error.to_string(),
+            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+        )
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        // Where this fails, the folder is deleted under processes that are killed soon or have ended.
+        drop(self.localnet(&["down"]));
+    }
+}
