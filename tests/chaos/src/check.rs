@@ -38,7 +38,9 @@ pub async fn check(net: &Net, told: &Acknowledged) -> Result<Vec<Promise>, Strin
     for (hash, at) in told.transactions.iter().filter(|(_, at)| **at <= height) {
         let found = happened.get(hash).map_or(&[][..], Vec::as_slice);
         if found != [*at] {
-            broken.push(format!("{hash} was called final at {at} and is in blocks {found:?}"));
+            broken.push(format!(
+                "{hash} was called final at {at} and is in blocks {found:?}"
+            ));
         }
     }
     for (node, client) in clients.iter().enumerate() {
@@ -52,7 +54,9 @@ pub async fn check(net: &Net, told: &Acknowledged) -> Result<Vec<Promise>, Strin
 
 async fn health(client: &Client) -> Result<Height, String> {
     let health = client.health().await;
-    health.map(|health| health.height).map_err(|error| error.to_string())
+    health
+        .map(|health| health.height)
+        .map_err(|error| error.to_string())
 }
 
 /// The block at `at`, the same on all nodes. Headers commit to results, so equal hashes are equal states.
@@ -61,9 +65,15 @@ async fn same_block(
     at: Height,
     broken: &mut Vec<Promise>,
 ) -> Result<BlockView, String> {
-    let first = clients[0].block(Some(at), None).await.map_err(|error| error.to_string())?;
+    let first = clients[0]
+        .block(Some(at), None)
+        .await
+        .map_err(|error| error.to_string())?;
     for (node, client) in clients.iter().enumerate().skip(1) {
-        let other = client.header(Some(at)).await.map_err(|error| error.to_string())?;
+        let other = client
+            .header(Some(at))
+            .await
+            .map_err(|error| error.to_string())?;
         if other.header != first.header {
             broken.push(format!("node {node} has another block {at} than node 0"));
         }
@@ -121,7 +131,9 @@ impl Model {
             let view = client.account(*address, Some(height)).await;
             let found = view.map_err(|error| error.to_string())?.balance.0;
             if found != *balance {
-                broken.push(format!("node {node}: {address} has {found}, its transfers come to {balance}"));
+                broken.push(format!(
+                    "node {node}: {address} has {found}, its transfers come to {balance}"
+                ));
             }
         }
         Ok(())

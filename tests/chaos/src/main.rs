@@ -31,7 +31,11 @@ async fn main() -> ExitCode {
         full_nodes: 1,
         duration: Duration::from_secs(arguments.minutes * 60),
         interval: Duration::from_secs(5),
-        faults: if arguments.kill_only { Faults::Kill } else { Faults::All },
+        faults: if arguments.kill_only {
+            Faults::Kill
+        } else {
+            Faults::All
+        },
         seed: arguments.seed,
     };
     match run(&plan).await {

@@ -25,8 +25,7 @@ impl Net {
             home: Home::new(),
             rpc: Vec::new(),
         };
-        // Two ports per node, from where nobody listens now.
-        let base = net.home.port.clamp(10_000, 60_000).to_string();
+        let base = free_ports(2 * (validators + full_nodes), net.home.port).to_string();
         let (validators, full_nodes) = (validators.to_string(), full_nodes.to_string());
         let mut arguments = vec!["up", "-n", &validators, "--full-nodes", &full_nodes];
         arguments.extend(["--base-port", &base]);
@@ -70,7 +69,19 @@ impl Net {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Err(format!("node {node} does not answer"))
+        Err(format!(
+            "node {node} does not answer; {}",
+            self.log_end(node)
+        ))
+    }
+
+    /// The end of what a node logged.
+    #[must_use]
+    pub fn log_end(&self, node: usize) -> String {
+        let log = self.log(node);
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines.get(lines.len().saturating_sub(12)..);
+        format!("its log ends with\n{}", end.unwrap_or_default().join("\n"))
     }
 
     /// What a node logged, all of it.
@@ -82,6 +93,20 @@ impl Net {
             |error| error.to_string(),
             |bytes| String::from_utf8_lossy(&bytes).into_owned(),
         )
+    }
+}
+
+/// The first of `count` ports in a row that nobody listens on now. They lie below those that the system gives to
+/// outgoing connections, from a place that differs between tests.
+fn free_ports(count: usize, differs: u16) -> u16 {
+    let mut base = 10_000 + differs % 20_000;
+    loop {
+        let ports = (base..).take(count);
+        let free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if ports.into_iter().all(free) {
+            return base;
+        }
+        base = 10_000 + (base - 10_000 + 64) % 20_000;
     }
 }
 

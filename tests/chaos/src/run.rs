@@ -136,8 +136,8 @@ async fn progress(net: &Net) -> Result<(), String> {
             }
             if Instant::now() >= end {
                 return Err(format!(
-                    "node {node} stays at {height} after healing, others had {highest}; its log ends with\n{}",
-                    net.log(node).lines().rev().take(10).collect::<Vec<_>>().join("\n")
+                    "node {node} stays at {height} after healing, others had {highest}; {}",
+                    net.log_end(node)
                 ));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

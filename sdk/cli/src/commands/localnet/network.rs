@@ -229,13 +229,22 @@ impl LocalNode {
 
     async fn is_down_within(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
-        while self.process() != Process::Down {
+        while self.process() != Process::Down || !self.is_unlocked() {
             if Instant::now() >= end {
                 return false;
             }
             tokio::time::sleep(LOOK).await;
         }
         true
+    }
+
+    /// Whether nobody has the node's store open: a killed process may show as ended before its threads have.
+    fn is_unlocked(&self) -> bool {
+        let lock = self.home.join("data/chain/lock");
+        match fs::File::open(lock) {
+            Ok(file) => file.try_lock().is_ok(),
+            Err(_none) => true,
+        }
     }
 
     /// A client of the node, if it answers.
