@@ -109,7 +109,7 @@ pub(crate) const KEYS: &[Key] = keys! {
     }
     log {
         format = "\"text\"", Kind::Word(&["text", "json"]), "Lines on stderr for people, or one JSON object per line.";
-        level = "\"info\"", Kind::Text, "error, warn, info, debug or trace; for one part: \"info,kumiki_network=debug\".";
+        level = "\"info,commonware=warn,libp2p=warn\"", Kind::Text, "error, warn, info, debug or trace, for all and for parts by their names.";
     }
 };
 

@@ -11,6 +11,7 @@ use super::{make, stop_all};
 use crate::arguments::localnet::LocalnetUpArguments;
 use crate::commands::node::ask::role_name;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::localnet::faults::Faults;
 use crate::localnet::process::{Process, State};
 use crate::localnet::{Localnet, is_taken};
 use crate::next_step::shell_word;
@@ -187,14 +188,15 @@ async fn wait_relay(network: &Localnet, started: &mut [Started]) -> Outcome<()> 
     Ok(())
 }
 
-/// Waits until every node has a final block.
+/// Waits until every node has a final block, and a peer where nothing keeps it from having one.
 async fn wait_ready(network: &Localnet, started: &mut [Started]) -> Outcome<Vec<NodeStatus>> {
     let deadline = Instant::now() + READY_TIMEOUT;
+    let alone = network.layout.nodes() == 1 || network.faults() != Faults::default();
     let mut ready = Vec::new();
     for node in network.nodes() {
         loop {
             let found = match ask(network, node).await {
-                Ok(status) if status.height >= 1 => {
+                Ok(status) if status.height >= 1 && (alone || status.peers >= 1) => {
                     ready.push(status);
                     break;
                 }
