@@ -1,19 +1,16 @@
 //! Define the command line: commands, flags, help with examples.
 
-mod network;
-
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kumiki_client::abi::ArgumentText;
 use kumiki_protocol::{Amount, Gas, Hash, Height, Nonce};
 
-pub(crate) use network::{
-    FaultCommand, FaultNodes, FaultPartition, LocalnetArguments, LocalnetCommand,
-    LocalnetDownArguments, LocalnetLogsArguments, LocalnetUpArguments, NodeCommand,
-    NodeConfigArguments, NodeGenesisArguments, NodeInitArguments, NodeRunArguments,
-    NodeShowArguments,
-};
+pub(crate) mod localnet;
+pub(crate) mod node;
+
+use localnet::LocalnetCommand;
+use node::NodeCommand;
 
 /// Build, run and use contracts on a Kumiki chain.
 #[derive(Debug, Parser)]
@@ -107,16 +104,16 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kumiki bench --seconds 10\n  kumiki bench --kind token --seconds 60 --json"
     )]
     Bench(BenchArguments),
-    /// Make, run and look at a node of a network.
+    /// Run a node of a network, as a validator or a full node.
     #[command(
         subcommand,
-        after_help = "Examples:\n  kumiki node init --chain genesis.json\n  kumiki node run\n  kumiki node status"
+        after_help = "Examples:\n  kumiki node keys --new\n  kumiki node init --chain genesis.json\n  kumiki node run\n  kumiki node status"
     )]
     Node(NodeCommand),
-    /// Run a network of nodes on this machine.
+    /// Run a network of validators on this machine, and make it suffer.
     #[command(
         subcommand,
-        after_help = "Examples:\n  kumiki localnet up -n 4\n  kumiki localnet fault kill 3\n  kumiki localnet down"
+        after_help = "Examples:\n  kumiki localnet up -n 4\n  kumiki localnet status\n  kumiki localnet fault partition 0,1 2,3\n  kumiki localnet down --wipe"
     )]
     Localnet(LocalnetCommand),
     /// Check that this machine has what Kumiki needs.
@@ -132,10 +129,10 @@ pub(crate) enum Command {
 /// Which node, of which chain.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NodeArguments {
-    /// The node's address; by default the project's running dev chain.
+    /// The node's address; by default the project's running dev chain, else a running localnet.
     #[arg(long, env = "KUMIKI_RPC", value_name = "URL")]
     pub(crate) rpc: Option<String>,
-    /// A network of kumiki.toml, or of networks.toml in KUMIKI_HOME.
+    /// A network of kumiki.toml or of networks.toml in KUMIKI_HOME, or localnet.
     #[arg(long, value_name = "NAME", conflicts_with = "rpc")]
     pub(crate) network: Option<String>,
     /// Folder of the project, for names of contracts.
@@ -172,11 +169,10 @@ impl Command {
             Self::Proof(arguments) => arguments.node.clone(),
             Self::Bench(arguments) => arguments.node.clone(),
             Self::Doctor(arguments) => arguments.node.clone(),
-            Self::New(_)
-            | Self::Account(_)
-            | Self::Node(_)
-            | Self::Localnet(_)
-            | Self::Completions(_) => NodeArguments::of_project(Path::new(".")),
+            Self::Node(command) => command.chosen(),
+            Self::New(_) | Self::Account(_) | Self::Localnet(_) | Self::Completions(_) => {
+                NodeArguments::of_project(Path::new("."))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use kumiki_client::ClientError;
 use kumiki_client::abi::ValueError;
 use kumiki_protocol::{Address, Amount};
 use kumiki_rpc_api::{ApiError, ErrorCode};
-use kumiki_wallet::{DevKeyRefused, KeystoreError, PrivateFileError, SealError};
+use kumiki_wallet::{DevKeyRefused, KeystoreError, NodeKeyError, PrivateFileError, SealError};
 
 use crate::failure::{Exit, Failure};
 use crate::next_step::{command_without, shell_word};
@@ -163,6 +163,29 @@ impl From<KeystoreError> for Failure {
             }
             KeystoreError::Seal(_) => Self::new(Exit::System, "keyFileMalformed", text),
             KeystoreError::File(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<NodeKeyError> for Failure {
+    fn from(error: NodeKeyError) -> Self {
+        let text = error.to_string();
+        match error {
+            NodeKeyError::File(PrivateFileError::Exists { path }) => Self::new(
+                Exit::Usage,
+                "nodeKeyExists",
+                "there is a key already; it was not touched",
+            )
+            .at(path.display().to_string())
+            .next("kumiki node keys"),
+            NodeKeyError::File(error) => Self::from(error),
+            NodeKeyError::Malformed { path } => {
+                Self::new(Exit::Usage, "nodeKeyMalformed", "this is no node's key")
+                    .at(path.display().to_string())
+                    .expected("64 hex digits")
+                    .next("kumiki node keys --help")
+            }
+            NodeKeyError::NoRandomness => Self::new(Exit::System, "noRandomness", text),
         }
     }
 }

@@ -8,14 +8,18 @@ mod deploy;
 mod deployments;
 mod explain;
 mod failure;
+mod genesis_file;
 mod home;
+mod localnet;
 mod network;
 mod next_step;
+mod node_config;
 mod output;
 mod project;
 mod render;
 mod sdk_sources;
 mod signer;
+mod stop_signal;
 mod wasm_file;
 
 use std::io::Write as _;
@@ -24,6 +28,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+use arguments::localnet::LocalnetCommand;
+use arguments::node::NodeCommand;
 use arguments::{AccountCommand, Arguments, ChainCommand, Command};
 use failure::{Exit, Failure, Outcome};
 use output::Output;
@@ -59,13 +65,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command until it ends or Ctrl-C. `dev` and `node run` handle Ctrl-C themselves: they have a chain to stop.
+/// Runs a command until it ends or Ctrl-C. Those that have a node to stop handle Ctrl-C themselves.
 async fn interruptible(command: Command, output: Output) -> Outcome<()> {
-    if let Command::Dev(arguments) = command {
-        return commands::dev::run(arguments, output).await;
-    }
-    if let Command::Node(command @ arguments::NodeCommand::Run(_)) = command {
-        return commands::node::run(command, output).await;
+    if matches!(
+        command,
+        Command::Dev(_)
+            | Command::Node(NodeCommand::Run(_))
+            | Command::Localnet(LocalnetCommand::Relay(_))
+    ) {
+        return run(command, output).await;
     }
     // On a thread of its own: commands wait for passphrases and compilers without letting others run.
     let mut running = tokio::spawn(run(command, output));

@@ -11,6 +11,7 @@ use crate::arguments::NodeArguments;
 use crate::deployments::Deployments;
 use crate::failure::{Exit, Failure, Outcome, closest};
 use crate::home::Home;
+use crate::localnet::{NETWORK_NAME, is_taken, running_rpc};
 use crate::next_step::shell_word;
 use crate::project::{NetworkSection, Project, UserNetworks, read_toml};
 
@@ -196,7 +197,9 @@ fn find_target(
         (None, Some(running)) => running.trim().to_owned(),
         (None, None) => {
             let port = project.and_then(|project| project.config.dev.port);
-            format!("http://127.0.0.1:{}", port.unwrap_or(DEV_PORT))
+            let port = port.unwrap_or(DEV_PORT);
+            let localnet = if is_taken(port) { None } else { running_rpc() };
+            localnet.unwrap_or_else(|| format!("http://127.0.0.1:{port}"))
         }
     };
     if !rpc.starts_with("http://") && !rpc.starts_with("https://") {
@@ -219,8 +222,12 @@ fn find_network(name: &str, home: &Home, project: Option<&Project>) -> Outcome<N
     if let Some(project) = project {
         networks.extend(project.config.networks.clone());
     }
+    if name == NETWORK_NAME && !networks.contains_key(name) {
+        return running_localnet();
+    }
     networks.get(name).cloned().ok_or_else(|| {
-        let known: Vec<&str> = networks.keys().map(String::as_str).collect();
+        let known = networks.keys().map(String::as_str);
+        let known: Vec<&str> = known.chain([NETWORK_NAME]).collect();
         let failure = Failure::new(
             Exit::NotFound,
             "networkUnknown",
@@ -237,4 +244,17 @@ fn find_network(name: &str, home: &Home, project: Option<&Project>) -> Outcome<N
             )),
         }
     })
+}
+
+fn running_localnet() -> Outcome<NetworkSection> {
+    let rpc = running_rpc().ok_or_else(|| {
+        Failure::new(
+            Exit::Node,
+            "nodeUnreachable",
+            "no node of the localnet runs",
+        )
+        .expected("a running network, in KUMIKI_LOCALNET or KUMIKI_HOME")
+        .next("kumiki localnet up")
+    })?;
+    Ok(NetworkSection { rpc, genesis: None })
 }

@@ -209,15 +209,16 @@ pub(crate) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Outcome<
     toml::from_str(&text).map_err(|error| toml_failure(path, &text, &error))
 }
 
-fn toml_failure(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
+pub(crate) fn toml_failure(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
     let offset = error.span().map_or(0, |span| span.start);
     let line = text.get(..offset).unwrap_or_default().matches('\n').count() + 1;
     let place = format!("{}:{line}", path.display());
+    let file = path.file_name().unwrap_or_default().display();
     let message = error.message().lines().next().unwrap_or_default();
     let Some(names) = message.strip_prefix("unknown field ") else {
         return Failure::new(Exit::Usage, "configMalformed", message)
             .at(place)
-            .next("see docs/cli.md for the keys of kumiki.toml");
+            .next(format!("see docs/cli.md for the keys of {file}"));
     };
     let mut names = names.split('`').skip(1).step_by(2);
     let found = names.next().unwrap_or_default();

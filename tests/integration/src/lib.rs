@@ -2,5 +2,6 @@
 //!
 //! Nothing here links the product: only processes, files and sockets.
 
+pub mod localnet;
 pub mod program;
 pub mod walkthrough;

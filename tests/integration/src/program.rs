@@ -109,7 +109,9 @@ impl Home {
             .env("CARGO_TARGET_DIR", target_folder().join("walkthrough"))
             .env("HOME", home)
             .env("KUMIKI_HOME", home.join("kumiki"))
-            .env("KUMIKI_PORT", self.port.to_string());
+            .env("KUMIKI_PORT", self.port.to_string())
+            // Whatever is free: networks of other tests run beside.
+            .env("KUMIKI_LOCALNET_PORT", "0");
     }
 }
 

@@ -182,7 +182,9 @@ impl Driver {
             self.listen_through(id, addresses.first().cloned());
         }
         let now = Instant::now();
-        self.book.learn(id, addresses, now);
+        if self.config.discovery {
+            self.book.learn(id, addresses, now);
+        }
         self.book.met(id, now);
     }
 

@@ -1,6 +1,6 @@
 //! `kumiki dev`: run a chain with the project's contracts, and redeploy when a file is saved.
 
-mod chain;
+pub(crate) mod chain;
 mod redeploy;
 mod watch;
 
@@ -20,6 +20,7 @@ use crate::next_step::shell_word;
 use crate::output::Output;
 use crate::project::Project;
 use crate::sdk_sources::write_if_changed;
+use crate::stop_signal::stop_signal;
 use chain::{ChainOptions, DevChain};
 use redeploy::{Deployer, Placed};
 
@@ -164,25 +165,6 @@ fn interrupted() -> Failure {
         "interrupted",
         "interrupted before the chain was ready",
     )
-}
-
-/// Ctrl-C, or what a service manager sends.
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler Ctrl-C ends the process; the store is safe at any point.
-        std::future::pending::<()>().await;
-    }
 }
 
 fn print_ready(arguments: &DevArguments, url: &str, placed: &[Placed], output: Output) {

@@ -145,6 +145,21 @@ impl Shell {
     }
 }
 
+impl Drop for Shell {
+    fn drop(&mut self) {
+        // A document that failed half-way leaves no network behind.
+        if self.home.path().join("kumiki/localnet").exists() {
+            let mut command = Command::new(program::kumiki());
+            self.home.prepare(&mut command);
+            let _nothing_ran = command
+                .args(["localnet", "down", "--quiet"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::next_step::shell_word;
 
 /// What each published account holds at first: a million KUMI, in base units.
-const BALANCE: Amount = 1_000_000_000_000_000;
+pub(crate) const BALANCE: Amount = 1_000_000_000_000_000;
 
 /// How to run the chain.
 pub(crate) struct ChainOptions {

@@ -1,0 +1,162 @@
+//! Make a new network: keys, genesis, and a `node.toml` for each node.
+
+use std::fs;
+use std::path::Path;
+
+use kumiki_node::{dev_genesis, system_clock};
+use kumiki_protocol::{Genesis, SecretKey};
+use kumiki_wallet::{create_node_key, dev_account};
+use toml::Value;
+
+use crate::arguments::localnet::LocalnetUpArguments;
+use crate::commands::dev::chain::BALANCE;
+use crate::commands::node::peer_id;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::genesis_file;
+use crate::localnet::{Layout, Localnet, NETWORK_NAME, is_taken};
+use crate::node_config::{FILE, template};
+
+const VALIDATORS: u16 = 4;
+const BLOCK_TIME_MS: u64 = 100;
+/// Short, so that the first block comes soon and a dead leader is skipped soon.
+const HEARTBEAT_MS: u64 = 500;
+/// Small: many nodes share the machine, and what they keep is young.
+const CACHE_MIB: i64 = 32;
+/// Below the ports that systems give out for outgoing connections.
+const SEARCHED_PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// Makes the network that the arguments describe in `folder`; nothing runs yet.
+pub(super) fn network(folder: &Path, arguments: &LocalnetUpArguments) -> Outcome<Localnet> {
+    let mut layout = Layout {
+        validators: arguments.nodes.unwrap_or(VALIDATORS),
+        full_nodes: arguments.full_nodes.unwrap_or(0),
+        base_port: arguments.base_port,
+    };
+    if layout.base_port == 0 {
+        layout.base_port = free_ports(layout.ports())?;
+    }
+    check_range(layout)?;
+    let network = Localnet {
+        folder: folder.to_owned(),
+        layout,
+    };
+    // What an interrupted start left behind has no meaning without the others.
+    for node in network.nodes() {
+        let home = network.home_of(node);
+        if home.exists() {
+            fs::remove_dir_all(&home).map_err(|error| Failure::io(&home, &error))?;
+        }
+        fs::create_dir_all(&home).map_err(|error| Failure::io(&home, &error))?;
+    }
+    let keys = network
+        .nodes()
+        .map(|node| Ok(create_node_key(&network.home_of(node).join("node.key"))?))
+        .collect::<Outcome<Vec<SecretKey>>>()?;
+    let genesis = genesis(&keys, layout);
+    let genesis_text = genesis_file::text(&genesis)?;
+    let block_time = arguments.block_time.unwrap_or(BLOCK_TIME_MS);
+    for node in network.nodes() {
+        let home = network.home_of(node);
+        let config = config(&network, node, &keys, block_time);
+        for (name, text) in [("genesis.json", &genesis_text), (FILE, &config)] {
+            let path = home.join(name);
+            fs::write(&path, text).map_err(|error| Failure::io(&path, &error))?;
+        }
+    }
+    // Last: a folder with this file is a whole network.
+    network.save()?;
+    Ok(network)
+}
+
+fn genesis(keys: &[SecretKey], layout: Layout) -> Genesis {
+    let accounts: Vec<_> = dev_account::all().iter().map(|one| one.address).collect();
+    let mut genesis = dev_genesis(&accounts, BALANCE, system_clock()());
+    genesis.chain_id = format!("kumiki-{NETWORK_NAME}");
+    genesis.validators = keys
+        .iter()
+        .take(usize::from(layout.validators))
+        .map(SecretKey::public_key)
+        .collect();
+    genesis.parameters.execution_lag = 2;
+    genesis
+}
+
+fn config(network: &Localnet, node: usize, keys: &[SecretKey], block_time_ms: u64) -> String {
+    let layout = network.layout;
+    let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    let texts = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
+    let others = (0..).zip(keys).filter(|(other, _)| *other != node);
+    let bootstrap = others.map(|(other, key)| {
+        let port = layout.link_port(node, other);
+        format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", peer_id(key))
+    });
+    let listen = format!("/ip4/127.0.0.1/tcp/{}", layout.p2p_port(node));
+    template(&[
+        ("rpc", "port", number(layout.rpc_port(node).into())),
+        // A network of this machine serves the pages of this machine, as a dev chain does.
+        (
+            "rpc",
+            "origins",
+            texts(
+                ["http://localhost:*", "http://127.0.0.1:*"]
+                    .map(str::to_owned)
+                    .into(),
+            ),
+        ),
+        ("p2p", "listen", texts(vec![listen])),
+        ("p2p", "bootstrap", texts(bootstrap.collect())),
+        // Nodes must not find ways around the relay.
+        ("p2p", "discovery", Value::Boolean(false)),
+        ("limits", "one_machine", Value::Boolean(true)),
+        ("ordering", "block_time_ms", number(block_time_ms)),
+        (
+            "ordering",
+            "heartbeat_ms",
+            number(HEARTBEAT_MS.max(block_time_ms)),
+        ),
+        ("storage", "cache_mib", Value::Integer(CACHE_MIB)),
+    ])
+}
+
+fn check_range(layout: Layout) -> Outcome<()> {
+    let last = usize::from(layout.base_port) + layout.ports() - 1;
+    if last <= usize::from(u16::MAX) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        "usage",
+        "there are not so many ports above the first",
+    )
+    .at("--base-port")
+    .expected(format!(
+        "at most {}",
+        usize::from(u16::MAX) + 1 - layout.ports()
+    ))
+    .found(layout.base_port.to_string())
+    .next("kumiki localnet up --base-port 0"))
+}
+
+/// The first of `count` free ports in a row. Where to look first differs between processes, so that two that look at
+/// the same time do not find the same.
+fn free_ports(count: usize) -> Outcome<u16> {
+    let step = u16::try_from(count).unwrap_or(u16::MAX);
+    let blocks = (SEARCHED_PORTS.end - SEARCHED_PORTS.start) / step;
+    let first = std::process::id() % u32::from(blocks);
+    let first = u16::try_from(first).unwrap_or(0);
+    (0..blocks)
+        .map(|block| SEARCHED_PORTS.start + (first + block) % blocks * step)
+        .find(|base| (*base..base + step).all(|port| !is_taken(port)))
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::System,
+                "portInUse",
+                format!("there are no {count} free ports in a row"),
+            )
+            .at(format!(
+                "127.0.0.1, ports {} to {}",
+                SEARCHED_PORTS.start, SEARCHED_PORTS.end
+            ))
+            .next("kumiki localnet up --base-port 40000")
+        })
+}
