@@ -11,12 +11,34 @@ use crate::{Acknowledged, Net};
 /// A promise that was broken, in words.
 pub type Promise = String;
 
+/// What each published account has before anything is sent.
+pub type Opening = BTreeMap<Address, Amount>;
+
+/// Reads what each published account has now.
+///
+/// # Errors
+/// When the first node does not answer.
+pub async fn opening(net: &Net) -> Result<Opening, String> {
+    let client = net.client_soon(0).await?;
+    let mut balances = BTreeMap::new();
+    for account in kumiki_wallet::dev_account::all() {
+        let view = client.account(account.address, None).await;
+        let balance = view.map_err(|error| error.to_string())?.balance.0;
+        balances.insert(account.address, balance);
+    }
+    Ok(balances)
+}
+
 /// Checks one block hash and one state root for each height, each acknowledged transaction exactly once at the height
 /// that was given, balances equal to what the transfers come to, and that nobody was seen to vote twice.
 ///
 /// # Errors
 /// When a node does not answer.
-pub async fn check(net: &Net, told: &Acknowledged) -> Result<Vec<Promise>, String> {
+pub async fn check(
+    net: &Net,
+    opening: Opening,
+    told: &Acknowledged,
+) -> Result<Vec<Promise>, String> {
     let mut clients = Vec::new();
     for node in 0..net.rpc.len() {
         clients.push(net.client_soon(node).await?);
@@ -27,7 +49,7 @@ pub async fn check(net: &Net, told: &Acknowledged) -> Result<Vec<Promise>, Strin
         height = height.min(health(client).await?);
     }
     let mut happened: BTreeMap<TransactionHash, Vec<Height>> = BTreeMap::new();
-    let mut model = Model::start(&clients[0]).await?;
+    let mut model = Model(opening);
     for at in 1..=height {
         let block = same_block(&clients, at, &mut broken).await?;
         for hash in &block.transaction_hashes {
@@ -82,20 +104,9 @@ async fn same_block(
 }
 
 /// Balances as transfers and fees alone explain them.
-struct Model(BTreeMap<Address, Amount>);
+struct Model(Opening);
 
 impl Model {
-    async fn start(client: &Client) -> Result<Self, String> {
-        let mut balances = BTreeMap::new();
-        for account in kumiki_wallet::dev_account::all() {
-            let view = client.account(account.address, Some(0)).await;
-            // Where the state of genesis is not kept any more, it is what 'localnet' gives everybody.
-            let balance = view.map_or(1_000_000_000_000_000_000, |view| view.balance.0);
-            balances.insert(account.address, balance);
-        }
-        Ok(Self(balances))
-    }
-
     async fn apply(
         &mut self,
         client: &Client,

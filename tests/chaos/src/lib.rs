@@ -9,7 +9,7 @@ mod load;
 mod net;
 mod run;
 
-pub use check::{Promise, check};
+pub use check::{Opening, Promise, check, opening};
 pub use load::{Acknowledged, Load};
 pub use net::Net;
 pub use run::{Faults, Plan, Report, run};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::load::Random;
-use crate::{Load, Net, Promise, check};
+use crate::{Load, Net, Promise, check, opening};
 
 /// Time in which a healed network must go on.
 const HEALED_WITHIN: Duration = Duration::from_secs(60);
@@ -56,6 +56,7 @@ pub struct Report {
 /// When the network cannot be started, driven or read.
 pub async fn run(plan: &Plan) -> Result<Report, String> {
     let net = Arc::new(Net::start(plan.validators, plan.full_nodes, &[])?);
+    let opening = opening(&net).await?;
     let load = Load::start(&net, plan.seed);
     let mut random = Random(plan.seed);
     let end = Instant::now() + plan.duration;
@@ -77,7 +78,7 @@ pub async fn run(plan: &Plan) -> Result<Report, String> {
     progress(&net).await?;
     let healed_in = healing.elapsed();
     let told = load.finish().await;
-    let broken = check(&net, &told).await?;
+    let broken = check(&net, opening, &told).await?;
     Ok(Report {
         acknowledged: told.transactions.len(),
         faults,
