@@ -19,6 +19,10 @@ Usage: cargo xtask COMMAND
   tidy                         only the rules that need no compiler (layers, tidy, docs)
   test [-p CRATE]... [FILTER]  installs what is missing, builds once, runs every test (or those of
                                CRATE, or those whose name contains FILTER); ends with 'N passed, N failed'
+  chaos [--minutes N] [--seed S] [--kill-only]
+                               a network of real processes under load and faults, checked at the end
+  simulate [--seeds N] [--seed S]
+                               so many simulated networks, or the one of this seed
   bless                        rewrites the golden files of tests/conformance; review the diff
 ";
 
@@ -29,6 +33,8 @@ fn main() -> ExitCode {
         ["lint"] => lint::run(lint::Scope::Everything),
         ["tidy"] => lint::run(lint::Scope::WithoutCompiler),
         ["test", rest @ ..] => test_run::Selection::parse(rest).and_then(|one| test_run::run(&one)),
+        ["chaos", rest @ ..] => test_run::chaos(rest),
+        ["simulate", rest @ ..] => test_run::simulate(rest),
         ["bless"] => test_run::bless(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

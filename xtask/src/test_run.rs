@@ -88,6 +88,71 @@ pub(crate) fn run(selection: &Selection) -> Result<(), String> {
     }
 }
 
+/// Runs a network of real processes under load and faults for as long as `arguments` say.
+///
+/// # Errors
+/// When something does not build, or a promise is broken.
+pub(crate) fn chaos(arguments: &[&str]) -> Result<(), String> {
+    process::run(process::cargo(&[
+        "build",
+        "--release",
+        "-p",
+        "kumiki-cli",
+        "-p",
+        "kumiki-chaos",
+        "-p",
+        "kumiki-deps",
+    ]))?;
+    let mut command = process::cargo(&[
+        "run",
+        "--release",
+        "-p",
+        "kumiki-chaos",
+        "--bin",
+        "kumiki-chaos",
+        "--",
+    ]);
+    command.args(arguments);
+    prepare_environment(&mut command)?;
+    process::run(command)
+}
+
+/// Runs simulated networks: `--seeds N` of them, or the one of `--seed S`.
+///
+/// # Errors
+/// When something does not build, or a promise is broken.
+pub(crate) fn simulate(arguments: &[&str]) -> Result<(), String> {
+    let mut command = process::cargo(&[
+        "test",
+        "--release",
+        "-p",
+        "kumiki-simulator",
+        "-p",
+        "kumiki-deps",
+        "--test",
+        "seeds",
+        "--",
+        "networks_with_faults",
+        "--nocapture",
+    ]);
+    match arguments {
+        [] => {}
+        ["--seeds", count] => {
+            command.env("KUMIKI_SEEDS", count);
+        }
+        ["--seed", seed] => {
+            command.env("KUMIKI_SEED", seed);
+        }
+        other => {
+            return Err(format!(
+                "expected --seeds N or --seed S, found {}",
+                other.join(" ")
+            ));
+        }
+    }
+    process::run(command)
+}
+
 /// Rewrites the golden files of `tests/conformance`.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ pub enum OrderingConfig {
     /// It is the only validator and seals alone.
     Solo {
         /// The validator's key.
-        key: SecretKey,
+        key: Box<SecretKey>,
         /// When to make blocks.
         sealing: Sealing,
     },
@@ -102,7 +102,7 @@ impl NodeConfig {
             data_dir,
             genesis: GenesisSource::StoredOr(genesis),
             ordering: OrderingConfig::Solo {
-                key: crate::dev_validator_key(),
+                key: Box::new(crate::dev_validator_key()),
                 sealing: Sealing::AtOnce { heartbeat: None },
             },
             mempool: MempoolLimits::STANDARD,
@@ -121,7 +121,7 @@ impl NodeConfig {
     #[must_use]
     pub fn sealed(mut self, sealing: Sealing) -> Self {
         self.ordering = OrderingConfig::Solo {
-            key: self.ordering.key().clone(),
+            key: Box::new(self.ordering.key().clone()),
             sealing,
         };
         self

@@ -9,8 +9,8 @@ use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
 use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
 use kumiki_network::{Channel, Network, NetworkError};
-use kumiki_protocol::{Action, Genesis, Transaction, ValidatorSet};
-use kumiki_rpc::{RpcContext, ServerHandle};
+use kumiki_protocol::{Action, Genesis, SecretKey, Transaction, ValidatorSet};
+use kumiki_rpc::{NetworkView, RpcContext, ServerHandle};
 use kumiki_rpc_api::HealthStatus;
 use kumiki_storage::{Snapshot, Storage, StorageError, Tip};
 use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
@@ -202,17 +202,7 @@ impl Opened {
         let (alarm, alarmed) = watch::channel(false);
         let (status, status_seen) = watch::channel(HealthStatus::Ready);
         let view = joined.as_ref().map(Joined::show);
-        let context = RpcContext {
-            storage: Arc::clone(&self.storage),
-            executor: Arc::clone(&self.executor),
-            mempool: Arc::clone(&mempool),
-            genesis: Arc::clone(&self.genesis),
-            heads: heads_seen.clone(),
-            key: self.config.ordering.key().public_key(),
-            network: view,
-            status: status_seen,
-            metrics: registry,
-        };
+        let context = self.rpc_context(&mempool, &heads_seen, view, status_seen, registry);
         // The port first: when it is taken, no thread has been started.
         let rpc = kumiki_rpc::serve(context, self.config.rpc.clone()).await?;
         let rpc_address = rpc.address();
@@ -267,6 +257,27 @@ impl Opened {
         })
     }
 
+    fn rpc_context(
+        &self,
+        mempool: &Arc<SharedMempool>,
+        heads: &watch::Receiver<Tip>,
+        network: Option<watch::Receiver<NetworkView>>,
+        status: watch::Receiver<HealthStatus>,
+        metrics: Registry,
+    ) -> RpcContext {
+        RpcContext {
+            storage: Arc::clone(&self.storage),
+            executor: Arc::clone(&self.executor),
+            mempool: Arc::clone(mempool),
+            genesis: Arc::clone(&self.genesis),
+            heads: heads.clone(),
+            key: self.config.ordering.key().public_key(),
+            network,
+            status,
+            metrics,
+        }
+    }
+
     fn start_ordering(
         &self,
         chain: Chain,
@@ -278,7 +289,7 @@ impl Opened {
             (OrderingConfig::Solo { key, sealing }, _) => {
                 let solo = Solo {
                     application: Arc::new(chain),
-                    key: key.clone(),
+                    key: SecretKey::clone(key),
                     genesis_hash: self.genesis.hash(),
                     sealing: *sealing,
                     clock: Arc::clone(&self.config.clock),

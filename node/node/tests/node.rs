@@ -182,7 +182,7 @@ async fn a_key_that_is_not_the_validators_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
     config.ordering = OrderingConfig::Solo {
-        key: validator(3),
+        key: Box::new(validator(3)),
         sealing: Sealing::AtOnce { heartbeat: None },
     };
     let error = refusal(config).await;

@@ -3,42 +3,44 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use kumiki_chaos::{Faults, Plan, run};
 
-/// Run a local network under load and faults, and check it.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// How long.
-    #[arg(long, default_value_t = 10)]
-    minutes: u64,
-    /// What the faults are drawn from.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Validators.
-    #[arg(long, default_value_t = 4)]
-    validators: usize,
-    /// Only kill nodes.
-    #[arg(long)]
-    kill_only: bool,
+/// `--minutes N`, `--seed S`, `--validators V`, `--kill-only`, each optional.
+fn plan(arguments: &[String]) -> Result<Plan, String> {
+    let mut plan = Plan {
+        validators: 4,
+        full_nodes: 1,
+        duration: Duration::from_secs(600),
+        interval: Duration::from_secs(5),
+        faults: Faults::All,
+        seed: 1,
+    };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument == "--kill-only" {
+            plan.faults = Faults::Kill;
+            continue;
+        }
+        let value = rest.next().and_then(|text| text.parse::<u32>().ok());
+        let value = value.ok_or_else(|| format!("{argument} needs a number"))?;
+        match argument.as_str() {
+            "--minutes" => plan.duration = Duration::from_secs(60) * value,
+            "--seed" => plan.seed = value.into(),
+            "--validators" => plan.validators = usize::try_from(value).unwrap_or(4),
+            other => return Err(format!("unknown option '{other}'")),
+        }
+    }
+    Ok(plan)
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let plan = Plan {
-        validators: arguments.validators,
-        full_nodes: 1,
-        duration: Duration::from_secs(arguments.minutes * 60),
-        interval: Duration::from_secs(5),
-        faults: if arguments.kill_only {
-            Faults::Kill
-        } else {
-            Faults::All
-        },
-        seed: arguments.seed,
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let report = match plan(&arguments) {
+        Ok(plan) => run(&plan).await,
+        Err(error) => Err(error),
     };
-    match run(&plan).await {
+    match report {
         Ok(report) if report.broken.is_empty() => {
             println!("{report:?}");
             ExitCode::SUCCESS

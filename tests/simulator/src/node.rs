@@ -171,6 +171,7 @@ struct Pauses {
 }
 
 /// Does an executor's work as its thread does, each step after a pause.
+#[expect(clippy::panic, reason = "a node that must stop ends the simulation")]
 async fn execute(
     env: deterministic::Context,
     mut executor: ChainExecutor,

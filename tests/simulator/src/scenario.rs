@@ -76,7 +76,7 @@ impl Scenario {
     #[must_use]
     pub fn drawn(seed: u64) -> Self {
         let mut random = random(seed);
-        let mut one_in = |count: u64| random.next_u64() % count == 0;
+        let mut one_in = |count: u64| random.next_u64().is_multiple_of(count);
         let faults = Faults {
             crashes: one_in(2),
             power_losses: one_in(2),

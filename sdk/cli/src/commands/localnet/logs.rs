@@ -49,7 +49,10 @@ pub(super) async fn run(arguments: &LocalnetLogsArguments, output: Output) -> Ou
             rest: String::new(),
         });
     }
-    while arguments.follow {
+    if !arguments.follow {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(LOOK).await;
         for tail in &mut tails {
             for line in tail.more() {
@@ -57,7 +60,6 @@ pub(super) async fn run(arguments: &LocalnetLogsArguments, output: Output) -> Ou
             }
         }
     }
-    Ok(())
 }
 
 impl Tail {
