@@ -170,10 +170,17 @@ pub(crate) fn closest<'k>(
 ) -> Option<&'k str> {
     known
         .into_iter()
-        .map(|one| (distance(found, one), one))
-        .filter(|(distance, one)| *distance <= 1 + one.len() / 3)
+        .map(|one| (distance(found, one), letters(one) != letters(found), one))
+        .filter(|(distance, _, one)| *distance <= 1 + one.len() / 3)
         .min()
-        .map(|(_, one)| one)
+        .map(|(_, _, one)| one)
+}
+
+/// The letters of a name in order: the same for names in which two are swapped.
+fn letters(name: &str) -> Vec<char> {
+    let mut letters: Vec<char> = name.chars().take(64).collect();
+    letters.sort_unstable();
+    letters
 }
 
 /// Edits (insert, delete, replace) between two names.

@@ -71,6 +71,8 @@ fn requests(node: &LiveNode) -> Vec<(&'static str, Value)> {
         ("fee_getPrice", json!({})),
         ("node_getHealth", json!({})),
         ("node_getVersion", json!({})),
+        ("node_getStatus", json!({})),
+        ("node_getPeers", json!({})),
     ]
 }
 
