@@ -31,6 +31,7 @@ mod announce;
 mod application;
 mod archives;
 mod block;
+mod guard;
 mod parts;
 mod scheme;
 #[cfg(test)]

@@ -75,6 +75,13 @@ impl Net {
         ))
     }
 
+    /// A node's folder.
+    #[must_use]
+    pub fn folder(&self, node: usize) -> std::path::PathBuf {
+        let network = self.home.path().join("kumiki/localnet");
+        network.join(format!("node-{node}"))
+    }
+
     /// The end of what a node logged.
     #[must_use]
     pub fn log_end(&self, node: usize) -> String {
@@ -87,9 +94,7 @@ impl Net {
     /// What a node logged, all of it.
     #[must_use]
     pub fn log(&self, node: usize) -> String {
-        let folder = self.home.path().join("kumiki/localnet");
-        let file = folder.join(format!("node{node}/node.log"));
-        std::fs::read(file).map_or_else(
+        std::fs::read(self.folder(node).join("log")).map_or_else(
             |error| error.to_string(),
             |bytes| String::from_utf8_lossy(&bytes).into_owned(),
         )

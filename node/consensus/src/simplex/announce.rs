@@ -7,22 +7,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use commonware_actor::Feedback;
-use commonware_codec::{Decode as _, Encode as _};
+use commonware_codec::{Decode as _, Encode};
 use commonware_consensus::Reporter;
 use commonware_consensus::marshal::core::Mailbox;
 use commonware_consensus::marshal::standard::Standard;
-use commonware_consensus::simplex::types::{Activity, Finalization};
-use commonware_consensus::types::{Height as EngineHeight, Round};
-use commonware_cryptography::certificate::Provider as _;
+use commonware_consensus::simplex::types::{Activity, Finalization, Vote};
+use commonware_consensus::types::{Epoch, Height as EngineHeight, Round};
+use commonware_cryptography::certificate::{Provider as _, Scheme as _};
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender};
 use commonware_parallel::Sequential;
 use commonware_utils::non_empty_vec;
+use commonware_utils::ordered::Quorum as _;
 use kumiki_protocol::{Parameters, limits};
 use tokio::sync::watch;
 
 use super::Environment;
 use super::block::{Digest, OrderedBlock};
+use super::guard::{Answers, Heard};
 use super::scheme::{PeerKey, Scheme, Schemes};
 
 /// The least time between two announcements: who follows needs the newest only.
@@ -50,7 +53,12 @@ impl News {
         })
     }
 
-    fn is_news(&self, round: Round) -> bool {
+    /// The newest of all.
+    pub(crate) fn newest(&self) -> Newest {
+        self.0.borrow().clone()
+    }
+
+    pub(crate) fn is_news(&self, round: Round) -> bool {
         is_newer(&self.0.borrow(), round)
     }
 
@@ -78,6 +86,16 @@ impl Reporter for News {
     }
 }
 
+/// What travels: one byte that says what, and that.
+const FINALIZATION: u8 = 0;
+const QUESTION: u8 = 1;
+const ANSWER: u8 = 2;
+
+/// Asks all validators for the newest vote that they have heard from this node.
+pub(crate) fn ask<S: Sender<PublicKey = PeerKey>>(sender: &mut S) {
+    sender.send(Recipients::All, Bytes::from_static(&[QUESTION]), true);
+}
+
 /// Announces what is newest to all peers, as long as the channel lasts.
 pub(crate) async fn announce<E: Environment, S: Sender<PublicKey = PeerKey>>(
     env: E,
@@ -89,7 +107,7 @@ pub(crate) async fn announce<E: Environment, S: Sender<PublicKey = PeerKey>>(
         let encoded = newest
             .borrow_and_update()
             .as_ref()
-            .map(|known| known.encode());
+            .map(|known| tagged(FINALIZATION, known));
         if let Some(encoded) = encoded {
             sender.send(Recipients::All, encoded, true);
         }
@@ -97,8 +115,17 @@ pub(crate) async fn announce<E: Environment, S: Sender<PublicKey = PeerKey>>(
     }
 }
 
+fn tagged(tag: u8, message: &impl Encode) -> Bytes {
+    let mut bytes = vec![tag];
+    bytes.extend_from_slice(&message.encode());
+    bytes.into()
+}
+
 /// What a listener works with.
-pub(crate) struct Listener<B> {
+pub(crate) struct Listener<B, S> {
+    pub(crate) heard: Heard,
+    pub(crate) answers: Answers,
+    pub(crate) sender: S,
     pub(crate) news: News,
     pub(crate) schemes: Schemes,
     pub(crate) marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
@@ -106,7 +133,11 @@ pub(crate) struct Listener<B> {
     pub(crate) blocker: B,
 }
 
-impl<B: Blocker<PublicKey = PeerKey>> Listener<B> {
+impl<B, S> Listener<B, S>
+where
+    B: Blocker<PublicKey = PeerKey>,
+    S: Sender<PublicKey = PeerKey>,
+{
     /// Takes announcements of peers, as long as the channel lasts. A peer whose announcement is malformed or does not
     /// verify is blocked: whoever passes one on has verified it.
     pub(crate) async fn listen<E: Environment, R: Receiver<PublicKey = PeerKey>>(
@@ -115,14 +146,60 @@ impl<B: Blocker<PublicKey = PeerKey>> Listener<B> {
         mut receiver: R,
     ) {
         while let Ok((peer, bytes)) = receiver.recv().await {
-            let Ok(finalization) =
-                Finalization::<Scheme, Digest>::decode_cfg(bytes, &limits::VALIDATORS_MAX)
-            else {
-                commonware_p2p::block!(self.blocker, peer, "malformed finalization");
-                continue;
+            let (tag, rest) = match bytes.as_ref().split_first() {
+                Some((tag, rest)) => (*tag, Bytes::copy_from_slice(rest)),
+                None => (u8::MAX, Bytes::new()),
             };
-            self.take(&mut env, peer, finalization);
+            let sound = match tag {
+                FINALIZATION => self.hear_finalization(&mut env, &peer, rest),
+                QUESTION if rest.is_empty() => {
+                    self.answer(&peer);
+                    true
+                }
+                ANSWER => self.hear_answer(&mut env, &peer, rest),
+                _ => false,
+            };
+            if !sound {
+                commonware_p2p::block!(self.blocker, peer, "malformed or false news");
+            }
         }
+    }
+
+    /// Tells a validator the newest vote that was heard from it.
+    fn answer(&mut self, peer: &PeerKey) {
+        let epoch = self.schemes.newest_epoch();
+        let scheme = self.schemes.scheme(Epoch::new(epoch));
+        let Some(validator) = scheme.and_then(|scheme| scheme.participants().index(peer)) else {
+            return;
+        };
+        let heard = self.heard.of(epoch, validator);
+        let message = tagged(ANSWER, &heard);
+        self.sender
+            .send(Recipients::One(peer.clone()), message, true);
+    }
+
+    fn hear_answer<E: Environment>(&self, env: &mut E, peer: &PeerKey, bytes: Bytes) -> bool {
+        let Ok(vote) = Option::<Vote<Scheme, Digest>>::decode_cfg(bytes, &()) else {
+            return false;
+        };
+        let epoch = Epoch::new(self.schemes.newest_epoch());
+        // What others than validators say does not count.
+        if let Some(scheme) = self.schemes.scheme(epoch)
+            && scheme.participants().index(peer).is_some()
+        {
+            self.answers.take(env, &scheme, peer.clone(), vote);
+        }
+        true
+    }
+
+    fn hear_finalization<E: Environment>(
+        &mut self,
+        env: &mut E,
+        peer: &PeerKey,
+        bytes: Bytes,
+    ) -> bool {
+        Finalization::<Scheme, Digest>::decode_cfg(bytes, &limits::VALIDATORS_MAX)
+            .is_ok_and(|finalization| self.take(env, peer.clone(), finalization))
     }
 
     fn take<E: Environment>(
@@ -130,9 +207,9 @@ impl<B: Blocker<PublicKey = PeerKey>> Listener<B> {
         env: &mut E,
         peer: PeerKey,
         finalization: Finalization<Scheme, Digest>,
-    ) {
+    ) -> bool {
         if !self.news.is_news(finalization.round()) {
-            return;
+            return true;
         }
         let epoch = finalization.proposal.round.epoch();
         let Some(scheme) = self.schemes.scheme(epoch) else {
@@ -142,14 +219,14 @@ impl<B: Blocker<PublicKey = PeerKey>> Listener<B> {
                 self.marshal
                     .hint_finalized(EngineHeight::new(last), non_empty_vec![peer]);
             }
-            return;
+            return true;
         };
         if !finalization.verify(env, scheme.as_ref(), &Sequential) {
-            commonware_p2p::block!(self.blocker, peer, "finalization does not verify");
-            return;
+            return false;
         }
         if self.news.take(&finalization) {
             self.marshal.report(Activity::Finalization(finalization));
         }
+        true
     }
 }

@@ -11,13 +11,15 @@ use commonware_consensus::marshal::standard::{Inline, Standard};
 use commonware_consensus::simplex::config::{ForwardPolicy, SkipBudget, SkipPolicy};
 use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::{self, Floor};
-use commonware_consensus::types::{Epoch, FixedEpocher, Height as EngineHeight};
+use commonware_consensus::types::{Epoch, FixedEpocher, Height as EngineHeight, Round, View};
+use commonware_cryptography::certificate::Scheme as _;
 use commonware_p2p::utils::mux::{MuxHandle, Muxer};
 use commonware_p2p::{Blocker, Manager, Receiver, Sender, TrackedPeers};
 use commonware_parallel::Sequential;
 use commonware_runtime::Handle;
 use commonware_runtime::buffer::paged::CacheRef;
-use commonware_utils::{Acknowledgement as _, NonZeroDuration};
+use commonware_utils::ordered::Quorum as _;
+use commonware_utils::{Acknowledgement as _, N3f1, NonZeroDuration};
 use kumiki_protocol::{Hash, Height};
 use tokio::sync::{mpsc, watch};
 
@@ -25,6 +27,7 @@ use super::announce::{self, Listener, News};
 use super::application::{Deliveries, Delivery, Proposer};
 use super::archives::open_marshal;
 use super::block::{Digest, OrderedBlock, digest_of};
+use super::guard::{Answers, Guard, Heard, newest_own_vote};
 use super::scheme::{self, PeerKey, Scheme, Schemes, participants};
 use super::witness::Witness;
 use super::{
@@ -50,6 +53,10 @@ where
     marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
     voting: Voting<E, A>,
     news: News,
+    heard: Heard,
+    answers: Answers,
+    /// Where the others are asked for this node's votes; taken once that is done.
+    questions: tokio::sync::Mutex<Option<S>>,
     witness: Witness<A>,
     votes: tokio::sync::Mutex<MuxHandle<S>>,
     certificates: tokio::sync::Mutex<MuxHandle<S>>,
@@ -97,13 +104,18 @@ where
             move |_env| deliver(application, marshal, delivered, stored_sender)
         }));
         let news = News::new();
+        let (heard, answers) = (Heard::default(), Answers::new());
         let listener = Listener {
             news: news.clone(),
             schemes: schemes.clone(),
             marshal: marshal.clone(),
             parameters: config.genesis.parameters,
             blocker: peers.blocker.clone(),
+            heard: heard.clone(),
+            answers: answers.clone(),
+            sender: channels.news.0.clone(),
         };
+        let questions = channels.news.0.clone();
         tasks.extend(spread_news(env, listener, channels.news));
         let proposer = Proposer::new(Arc::clone(&application), config.pace);
         let voting = Inline::new(env.child("voting"), proposer, marshal.clone(), epochs);
@@ -120,6 +132,9 @@ where
             marshal,
             voting,
             news,
+            heard,
+            answers,
+            questions: tokio::sync::Mutex::new(Some(questions)),
             witness,
             votes,
             certificates,
@@ -174,6 +189,7 @@ where
             let idle = env.child("observer");
             return Some(AbortOnDrop(idle.spawn(|_env| std::future::pending())));
         }
+        let floor = self.wait_until_safe(env, epoch, &scheme, floor).await;
         let timeouts = self.config.timeouts;
         let engine = simplex::Engine::new(
             env.child("simplex").with_attribute("epoch", epoch),
@@ -185,7 +201,10 @@ where
                 relay: self.voting.clone(),
                 reporter: Reporters::from((
                     self.voting.clone(),
-                    Reporters::from((self.news.clone(), self.witness.clone())),
+                    Reporters::from((
+                        self.news.clone(),
+                        Reporters::from((self.heard.clone(), self.witness.clone())),
+                    )),
                 )),
                 track_historical_votes: true,
                 strategy: Sequential,
@@ -213,6 +232,39 @@ where
         let certificates = self.certificates.lock().await.register(epoch).await.ok()?;
         let views = self.views.lock().await.register(epoch).await.ok()?;
         Some(AbortOnDrop(engine.start(votes, certificates, views)))
+    }
+
+    /// Before the first vote of this process: makes sure that no vote is cast twice. Gives back where to start from.
+    async fn wait_until_safe(
+        &self,
+        env: &E,
+        epoch: u64,
+        scheme: &Scheme,
+        floor: Floor<Scheme, Digest>,
+    ) -> Floor<Scheme, Digest> {
+        let Some(mut questions) = self.questions.lock().await.take() else {
+            return floor;
+        };
+        let partition = format!("{}votes-{epoch}", self.config.partition_prefix);
+        let own = newest_own_vote(env, scheme, partition, &self.pages).await;
+        let decided = match &floor {
+            Floor::Finalized(finalization) => finalization.proposal.round,
+            Floor::Genesis(_) => Round::new(Epoch::new(epoch), View::zero()),
+        };
+        let others = usize::try_from(scheme.participants().quorum::<N3f1>()).unwrap_or(1) - 1;
+        let guard = Guard {
+            answers: &self.answers,
+            news: &self.news,
+            quorum: others,
+            known: own.map_or(decided, |own| own.max(decided)),
+        };
+        let was_old = guard.wait(env, || announce::ask(&mut questions)).await;
+        match self.news.newest() {
+            Some(newest) if was_old && newest.proposal.round.epoch().get() == epoch => {
+                Floor::Finalized(newest)
+            }
+            _ => floor,
+        }
     }
 
     /// Where an epoch starts from: its newest finalization that is stored here, else the last block before it.
@@ -310,7 +362,7 @@ where
 /// Starts what tells peers of finalizations and hears theirs.
 fn spread_news<E, B, S, R>(
     env: &E,
-    listener: Listener<B>,
+    listener: Listener<B, S>,
     (sender, receiver): Channel<S, R>,
 ) -> [Handle<()>; 2]
 where
