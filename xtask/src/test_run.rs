@@ -93,25 +93,23 @@ pub(crate) fn run(selection: &Selection) -> Result<(), String> {
 /// # Errors
 /// When something does not build, or a promise is broken.
 pub(crate) fn chaos(arguments: &[&str]) -> Result<(), String> {
+    // The whole workspace, as tests are built: any other selection would build third-party crates again.
     process::run(process::cargo(&[
         "build",
         "--release",
-        "-p",
-        "kumiki-cli",
-        "-p",
-        "kumiki-chaos",
-        "-p",
-        "kumiki-deps",
+        "--workspace",
+        "--bins",
     ]))?;
-    let mut command = process::cargo(&[
-        "run",
-        "--release",
-        "-p",
-        "kumiki-chaos",
-        "--bin",
-        "kumiki-chaos",
-        "--",
-    ]);
+    // The environment names the built `kumiki`; the runner lies beside it.
+    let mut environment = Command::new("kumiki-chaos");
+    prepare_environment(&mut environment)?;
+    let built = environment
+        .get_envs()
+        .find(|(name, _)| *name == "KUMIKI_BIN");
+    let built = built.and_then(|(_, value)| value).map(PathBuf::from);
+    let built = built.ok_or("cargo metadata names no target directory")?;
+    let runner = format!("kumiki-chaos{}", std::env::consts::EXE_SUFFIX);
+    let mut command = Command::new(built.with_file_name(runner));
     command.args(arguments);
     prepare_environment(&mut command)?;
     process::run(command)
@@ -125,10 +123,7 @@ pub(crate) fn simulate(arguments: &[&str]) -> Result<(), String> {
     let mut command = process::cargo(&[
         "test",
         "--release",
-        "-p",
-        "kumiki-simulator",
-        "-p",
-        "kumiki-deps",
+        "--workspace",
         "--test",
         "seeds",
         "--",
