@@ -34,6 +34,7 @@ mod block;
 mod guard;
 mod parts;
 mod scheme;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod witness;
@@ -173,7 +174,7 @@ where
     S: Sender<PublicKey = PeerKey>,
     R: Receiver<PublicKey = PeerKey>,
 {
-    let parts = Parts::start(&env, config, application, peers, channels).await;
+    let mut parts = Parts::start(&env, config, application, peers, channels).await;
     let ended = tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => Ended::Stopped,

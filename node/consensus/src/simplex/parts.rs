@@ -3,38 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commonware_broadcast::buffered;
 use commonware_consensus::Reporters;
 use commonware_consensus::marshal::core::Mailbox;
-use commonware_consensus::marshal::resolver::p2p as backfill;
 use commonware_consensus::marshal::standard::{Inline, Standard};
 use commonware_consensus::simplex::config::{ForwardPolicy, SkipBudget, SkipPolicy};
 use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::{self, Floor};
 use commonware_consensus::types::{Epoch, FixedEpocher, Height as EngineHeight, Round, View};
 use commonware_cryptography::certificate::Scheme as _;
-use commonware_p2p::utils::mux::{MuxHandle, Muxer};
+use commonware_p2p::utils::mux::MuxHandle;
 use commonware_p2p::{Blocker, Manager, Receiver, Sender, TrackedPeers};
 use commonware_parallel::Sequential;
 use commonware_runtime::Handle;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_utils::ordered::Quorum as _;
-use commonware_utils::{Acknowledgement as _, N3f1, NonZeroDuration};
+use commonware_utils::{N3f1, NonZeroDuration};
 use kumiki_protocol::{Hash, Height};
 use tokio::sync::{mpsc, watch};
 
 use super::announce::{self, Listener, News};
-use super::application::{Deliveries, Delivery, Proposer};
+use super::application::{Deliveries, Proposer};
 use super::archives::open_marshal;
 use super::block::{Digest, OrderedBlock, digest_of};
 use super::guard::{Answers, Guard, Heard, newest_own_vote};
 use super::scheme::{self, PeerKey, Scheme, Schemes, participants};
+use super::tasks::{by_epoch, carry_blocks, deliver, spread_news};
 use super::witness::Witness;
 use super::{
-    BUFFER_BYTES, Channel, Channels, Environment, MAILBOX, PAGE_BYTES, PAGES_CACHED,
-    PROPOSALS_PER_PEER, Peers, SimplexConfig, VIEWS_KEPT, block_bytes_max, epoch_blocks, node_key,
+    BUFFER_BYTES, Channels, Environment, MAILBOX, PAGE_BYTES, PAGES_CACHED, Peers, SimplexConfig,
+    VIEWS_KEPT, epoch_blocks,
 };
-use crate::{Application, Decided, Ended};
+use crate::{Application, Ended};
 
 type Voting<E, A> = Inline<E, Scheme, Proposer<A>, OrderedBlock, FixedEpocher>;
 
@@ -56,11 +55,11 @@ where
     heard: Heard,
     answers: Answers,
     /// Where the others are asked for this node's votes; taken once that is done.
-    questions: tokio::sync::Mutex<Option<S>>,
+    questions: Option<S>,
     witness: Witness<A>,
-    votes: tokio::sync::Mutex<MuxHandle<S>>,
-    certificates: tokio::sync::Mutex<MuxHandle<S>>,
-    views: tokio::sync::Mutex<MuxHandle<S>>,
+    votes: MuxHandle<S>,
+    certificates: MuxHandle<S>,
+    views: MuxHandle<S>,
     /// The height that the chain has stored last.
     stored: watch::Receiver<Height>,
     pages: CacheRef,
@@ -134,7 +133,7 @@ where
             news,
             heard,
             answers,
-            questions: tokio::sync::Mutex::new(Some(questions)),
+            questions: Some(questions),
             witness,
             votes,
             certificates,
@@ -152,7 +151,7 @@ where
     }
 
     /// Runs one epoch after the other. Returns where the chain or the engine has stopped.
-    pub(crate) async fn order(&self, env: &E) -> Ended {
+    pub(crate) async fn order(&mut self, env: &E) -> Ended {
         let next = self.stored.borrow().saturating_add(1);
         let mut epoch = self.config.genesis.parameters.epoch_of(next);
         loop {
@@ -176,7 +175,7 @@ where
 
     /// Starts voting in an epoch, where this node has a seat, and verifying its certificates anyway. The task ends
     /// when the engine does; it ends the engine when it is dropped. `None`: the chain has stopped.
-    async fn enter(&self, env: &E, epoch: u64) -> Option<AbortOnDrop> {
+    async fn enter(&mut self, env: &E, epoch: u64) -> Option<AbortOnDrop> {
         let first = self.config.genesis.parameters.first_height(epoch);
         let validators = self.application.validators(first.max(1))?;
         let participants = participants(&validators)?;
@@ -228,21 +227,21 @@ where
                 forward: ForwardPolicy::SilentLeader,
             },
         );
-        let votes = self.votes.lock().await.register(epoch).await.ok()?;
-        let certificates = self.certificates.lock().await.register(epoch).await.ok()?;
-        let views = self.views.lock().await.register(epoch).await.ok()?;
+        let votes = self.votes.register(epoch).await.ok()?;
+        let certificates = self.certificates.register(epoch).await.ok()?;
+        let views = self.views.register(epoch).await.ok()?;
         Some(AbortOnDrop(engine.start(votes, certificates, views)))
     }
 
     /// Before the first vote of this process: makes sure that no vote is cast twice. Gives back where to start from.
     async fn wait_until_safe(
-        &self,
+        &mut self,
         env: &E,
         epoch: u64,
         scheme: &Scheme,
         floor: Floor<Scheme, Digest>,
     ) -> Floor<Scheme, Digest> {
-        let Some(mut questions) = self.questions.lock().await.take() else {
+        let Some(mut questions) = self.questions.take() else {
             return floor;
         };
         let partition = format!("{}votes-{epoch}", self.config.partition_prefix);
@@ -305,125 +304,5 @@ impl Future for AbortOnDrop {
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-type BlockBuffer = buffered::Mailbox<PeerKey, OrderedBlock>;
-type BlockResolver = (
-    commonware_consensus::marshal::resolver::handler::Receiver<Digest>,
-    backfill::Mailbox<Digest, PeerKey>,
-);
-
-/// Starts what carries blocks: proposals to all validators, and decided ones to whoever asks.
-fn carry_blocks<E, M, B, S, R>(
-    env: &E,
-    config: &SimplexConfig,
-    peers: &Peers<M, B>,
-    proposals: Channel<S, R>,
-    blocks: Channel<S, R>,
-) -> (BlockBuffer, BlockResolver, Handle<()>)
-where
-    E: Environment,
-    M: Manager<PublicKey = PeerKey>,
-    B: Blocker<PublicKey = PeerKey>,
-    S: Sender<PublicKey = PeerKey>,
-    R: Receiver<PublicKey = PeerKey>,
-{
-    let key = node_key(&config.key);
-    let (broadcast, buffer) = buffered::Engine::new(
-        env.child("broadcast"),
-        buffered::Config {
-            public_key: key.clone(),
-            mailbox_size: MAILBOX,
-            deque_size: PROPOSALS_PER_PEER,
-            priority: false,
-            codec_config: block_bytes_max(&config.genesis),
-            peer_provider: peers.manager.clone(),
-            strategy: Sequential,
-        },
-    );
-    let resolver = backfill::init(
-        env.child("backfill"),
-        backfill::Config {
-            public_key: key,
-            peer_provider: peers.manager.clone(),
-            blocker: peers.blocker.clone(),
-            mailbox_size: MAILBOX,
-            fetch_timeout: NonZeroDuration::new_panic(config.timeouts.fetch),
-            fetch_retry_delay: Duration::from_millis(100),
-            priority_requests: false,
-            priority_responses: false,
-        },
-        blocks,
-    );
-    (buffer, resolver, broadcast.start(proposals))
-}
-
-/// Starts what tells peers of finalizations and hears theirs.
-fn spread_news<E, B, S, R>(
-    env: &E,
-    listener: Listener<B, S>,
-    (sender, receiver): Channel<S, R>,
-) -> [Handle<()>; 2]
-where
-    E: Environment,
-    B: Blocker<PublicKey = PeerKey>,
-    S: Sender<PublicKey = PeerKey>,
-    R: Receiver<PublicKey = PeerKey>,
-{
-    let news = listener.news.clone();
-    [
-        env.child("announce")
-            .spawn(move |env| announce::announce(env, news, sender)),
-        env.child("listen")
-            .spawn(move |env| listener.listen(env, receiver)),
-    ]
-}
-
-/// Divides a channel by epochs.
-fn by_epoch<E, S, R>(
-    env: &E,
-    name: &'static str,
-    (sender, receiver): Channel<S, R>,
-    tasks: &mut Vec<Handle<()>>,
-) -> tokio::sync::Mutex<MuxHandle<S>>
-where
-    E: Environment,
-    S: Sender<PublicKey = PeerKey>,
-    R: Receiver<PublicKey = PeerKey>,
-{
-    let (mux, handle) = Muxer::new(env.child(name), sender, receiver);
-    let running = mux.start();
-    tasks.push(env.child("mux").spawn(move |_env| async move {
-        // A channel that ended has said so where it ended.
-        drop(running.await);
-    }));
-    tokio::sync::Mutex::new(handle)
-}
-
-/// Hands decided blocks to the chain, one after the other, and acknowledges those that it has stored.
-async fn deliver<A: Application>(
-    application: Arc<A>,
-    marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
-    mut delivered: mpsc::UnboundedReceiver<Delivery>,
-    stored: watch::Sender<Height>,
-) {
-    while let Some(delivery) = delivered.recv().await {
-        let height = delivery.block.header.height;
-        let finalization = marshal.get_finalization(EngineHeight::new(height)).await;
-        let decided = Decided {
-            block: delivery.block,
-            certificate: finalization.as_ref().and_then(scheme::certificate),
-        };
-        if application.commit(decided).await.is_err() {
-            // The chain has stopped. What is not acknowledged comes again after the next start.
-            return;
-        }
-        delivery.acknowledgement.acknowledge();
-        stored.send_if_modified(|known| {
-            let newer = height > *known;
-            *known = height.max(*known);
-            newer
-        });
     }
 }
