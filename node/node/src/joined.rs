@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use kumiki_consensus::simplex::Pace;
 use kumiki_mempool::SharedMempool;
 use kumiki_network::{Channel, Network, NetworkError, Topic};
 use kumiki_protocol::{Genesis, Transaction};
@@ -17,7 +16,6 @@ use crate::{OrderingConfig, gossip, peers};
 pub(crate) struct Joined {
     pub(crate) network: Network,
     pub(crate) channels: Vec<Channel>,
-    pub(crate) pace: Pace,
     transactions: Topic,
 }
 
@@ -28,7 +26,7 @@ impl Joined {
         genesis: &Genesis,
         registry: &mut Registry,
     ) -> Result<Option<Self>, NetworkError> {
-        let OrderingConfig::Network { pace, network } = config else {
+        let OrderingConfig::Network { network, .. } = config else {
             return Ok(None);
         };
         let topics = vec![gossip::topic()];
@@ -42,7 +40,6 @@ impl Joined {
         Ok(Some(Self {
             network: started.network,
             channels: started.channels,
-            pace: *pace,
             transactions,
         }))
     }
@@ -60,7 +57,7 @@ impl Joined {
         mempool: &Arc<SharedMempool>,
         admitted: mpsc::Receiver<Arc<Transaction>>,
         first_number: u64,
-    ) -> (Network, Vec<Channel>, Pace) {
+    ) -> (Network, Vec<Channel>) {
         let Topic {
             publisher,
             messages,
@@ -69,6 +66,6 @@ impl Joined {
         let own = Arc::clone(mempool);
         tokio::spawn(gossip::send(own, publisher, admitted, first_number));
         tokio::spawn(gossip::receive(Arc::clone(mempool), messages));
-        (self.network, self.channels, self.pace)
+        (self.network, self.channels)
     }
 }

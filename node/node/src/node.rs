@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use kumiki_consensus::simplex::Pace;
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
 use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
@@ -281,7 +280,7 @@ impl Opened {
     fn start_ordering(
         &self,
         chain: Chain,
-        joined: Option<(Network, Vec<Channel>, Pace)>,
+        joined: Option<(Network, Vec<Channel>)>,
         stopped: watch::Receiver<bool>,
         alarm: Alarm,
     ) -> Result<Ordering, NodeError> {
@@ -300,13 +299,13 @@ impl Opened {
                 };
                 Ok(ordering::start_solo(solo, tip, stopped, alarm))
             }
-            (OrderingConfig::Network { network, .. }, Some((handle, channels, pace))) => {
+            (OrderingConfig::Network { pace, network }, Some((handle, channels))) => {
                 let genesis_block = self.storage.block(0)?;
                 let parts = SimplexParts {
                     key: network.key.clone(),
                     genesis: Arc::clone(&self.genesis),
                     genesis_block: genesis_block.ok_or(StorageError::NotInitialised)?,
-                    pace,
+                    pace: *pace,
                     chain,
                     network: handle,
                     channels,

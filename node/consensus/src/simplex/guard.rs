@@ -19,7 +19,6 @@ use commonware_parallel::Sequential;
 use commonware_runtime::ReadOptions;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_storage::journal::segmented::variable::{Config, Journal};
-use tokio::sync::watch;
 
 use super::announce::News;
 use super::block::Digest;
@@ -88,14 +87,10 @@ fn signer_of(vote: &AnyVote) -> Participant {
 }
 
 /// What other validators have heard from this node's key: the round of the newest vote, by validator.
-#[derive(Clone)]
-pub(crate) struct Answers(Arc<watch::Sender<BTreeMap<PeerKey, Option<Round>>>>);
+#[derive(Clone, Default)]
+pub(crate) struct Answers(Arc<Mutex<BTreeMap<PeerKey, Option<Round>>>>);
 
 impl Answers {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::channel(BTreeMap::new()).0))
-    }
-
     /// Takes an answer of `peer`. A vote that is not this node's own counts as none.
     pub(crate) fn take<E: Environment>(
         &self,
@@ -106,19 +101,20 @@ impl Answers {
     ) {
         let me = scheme.me().and_then(|me| me.signer());
         let own = vote.filter(|vote| Some(signer_of(vote)) == me && verify(env, scheme, vote));
-        self.0.send_modify(|answers| {
-            let round = own.as_ref().map(round_of);
-            let known = answers.entry(peer).or_default();
-            *known = round.max(*known);
-        });
+        let round = own.as_ref().map(round_of);
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = answers.entry(peer).or_default();
+        *known = round.max(*known);
     }
 
     fn newest(&self) -> Option<Round> {
-        self.0.borrow().values().copied().max().flatten()
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.values().copied().max().flatten()
     }
 
     fn count(&self) -> usize {
-        self.0.borrow().len()
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.len()
     }
 }
 

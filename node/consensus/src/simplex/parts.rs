@@ -103,7 +103,7 @@ where
             move |_env| deliver(application, marshal, delivered, stored_sender)
         }));
         let news = News::new();
-        let (heard, answers) = (Heard::default(), Answers::new());
+        let (heard, answers) = (Heard::default(), Answers::default());
         let listener = Listener {
             news: news.clone(),
             schemes: schemes.clone(),
