@@ -80,17 +80,18 @@ impl Process {
 
     /// What it does. A process that has its id and is another one counts as down.
     pub(crate) fn state(&self) -> State {
-        let Some((state, command)) = self.pid().and_then(look) else {
+        let Some(seen) = self.pid().and_then(look) else {
             return State::Down;
         };
-        let ours = self
-            .arguments
-            .last()
-            .is_some_and(|last| command.contains(last));
-        match state {
+        let ours = seen.ending
+            || self
+                .arguments
+                .last()
+                .is_some_and(|last| seen.command.contains(last));
+        match seen.letter {
             _ if !ours => State::Down,
             'T' | 't' => State::Paused,
-            'Z' | 'X' => State::Down,
+            'Z' | 'X' if !seen.ending => State::Down,
             _ => State::Up,
         }
     }
@@ -193,14 +194,21 @@ impl Process {
     }
 }
 
-/// The state letter and the command line of the process `pid`; none where there is no such process.
-fn look(pid: u32) -> Option<(char, String)> {
+/// What the system tells of a process.
+struct Seen {
+    /// Its state as `ps` shows it.
+    letter: char,
+    /// It was killed and still holds its files and ports. Its command line is gone by then.
+    ending: bool,
+    command: String,
+}
+
+/// Looks at the process `pid`; none where there is no such process.
+fn look(pid: u32) -> Option<Seen> {
     let folder = PathBuf::from(format!("/proc/{pid}"));
     if let Ok(stat) = std::fs::read_to_string(folder.join("stat")) {
-        // The name before it is in parentheses and may hold any character.
-        let state = stat.rsplit(')').next()?.trim_start().chars().next()?;
         let command = std::fs::read(folder.join("cmdline")).unwrap_or_default();
-        return Some((state, String::from_utf8_lossy(&command).into_owned()));
+        return seen_of(&stat, String::from_utf8_lossy(&command).into_owned());
     }
     if cfg!(target_os = "linux") {
         return None;
@@ -209,6 +217,50 @@ fn look(pid: u32) -> Option<(char, String)> {
         .args(["-o", "stat=,command=", "-p", &pid.to_string()])
         .output()
         .ok()?;
-    let text = String::from_utf8_lossy(&shown.stdout).trim().to_owned();
-    Some((text.chars().next()?, text))
+    let command = String::from_utf8_lossy(&shown.stdout).trim().to_owned();
+    Some(Seen {
+        letter: command.chars().next()?,
+        ending: false,
+        command,
+    })
+}
+
+/// Reads Linux's `/proc/PID/stat` (proc_pid_stat(5)): the state, the kernel's flags, the number of threads.
+fn seen_of(stat: &str, command: String) -> Option<Seen> {
+    /// The kernel's `PF_EXITING`.
+    const EXITING: u64 = 4;
+    // The name before them is in parentheses and may hold any character.
+    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let letter = fields.first()?.chars().next()?;
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    // The first thread is a zombie as soon as it has ended itself; the files close with the last one.
+    let ending = match letter {
+        'Z' | 'X' => number(17)? > 1,
+        _ => number(6)? & EXITING != 0,
+    };
+    Some(Seen {
+        letter,
+        ending,
+        command,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_process_is_down_only_when_its_last_thread_has_ended() {
+        let ending = |stat: &str| seen_of(stat, String::new()).map(|seen| seen.ending);
+        let stat = |letter: &str, flags: u32, threads: u32| {
+            format!(
+                "7 (a) b) {letter} 1 7 7 0 -1 {flags} 0 0 0 0 1 2 0 0 20 0 {threads} 0 99 0 0"
+            )
+        };
+        assert_eq!(ending(&stat("R", 0x40_0000, 9)), Some(false));
+        assert_eq!(ending(&stat("R", 0x40_0004, 9)), Some(true));
+        assert_eq!(ending(&stat("Z", 0x40_000c, 2)), Some(true));
+        assert_eq!(ending(&stat("Z", 0x40_000c, 1)), Some(false));
+        assert_eq!(ending("7 (cut"), None);
+    }
 }
