@@ -33,6 +33,8 @@ pub const VALIDATORS_MAX: usize = 1_024;
 pub const VALIDATORS_QUEUED_MAX: u32 = 256;
 /// Bytes of encoded evidence against a validator.
 pub const EVIDENCE_BYTES_MAX: usize = 274;
+/// Headers of one proof of finality: the block and those after it up to one with a certificate.
+pub const FINALITY_HEADERS_MAX: usize = 256;
 /// Blocks of an epoch, at least.
 pub const EPOCH_BLOCKS_MIN: u32 = 8;
 /// Accounts in genesis.
