@@ -23,6 +23,8 @@ pub(crate) struct BlockWrite<'a> {
     pub(crate) codes: &'a BTreeMap<Hash, Arc<[u8]>>,
     pub(crate) records: &'a BTreeMap<Vec<u8>, Option<Bucket>>,
     pub(crate) tip: &'a Tip,
+    /// The validators that this block fixes, with their epoch.
+    pub(crate) validators: Option<(u64, &'a [u8])>,
     /// Undo rows below this height are pruned, two heights at most in one commit.
     pub(crate) undo_from: Height,
     /// Rows of `meta` besides the tip.
@@ -62,6 +64,7 @@ pub(crate) fn create_tables(database: &Database) -> Result<(), StorageError> {
         by_height(schema::RECEIPTS)?;
         by_height(schema::CERTIFICATES)?;
         by_height(schema::ROOTS)?;
+        by_height(schema::VALIDATORS)?;
         transaction
             .open_table(schema::UNDO)
             .map_err(failed("make a table"))?;
@@ -104,12 +107,13 @@ pub(crate) fn write_block(database: &Database, input: &BlockWrite<'_>) -> Result
     write_codes(&transaction, input.codes)?;
     write_chain(&transaction, height, input)?;
     write_transactions(&transaction, height, input.receipts)?;
+    write_validators(&transaction, input.validators)?;
     write_meta(&transaction, input)?;
     transaction.commit().map_err(failed("commit"))
 }
 
 /// Writes the state and says what was there before, by rising key.
-fn write_state<'a>(
+pub(crate) fn write_state<'a>(
     transaction: &WriteTransaction,
     writes: &'a Writes,
 ) -> Result<Vec<(&'a [u8], Option<Vec<u8>>)>, StorageError> {
@@ -199,7 +203,7 @@ fn write_records(
     Ok(())
 }
 
-fn write_codes(
+pub(crate) fn write_codes(
     transaction: &WriteTransaction,
     codes: &BTreeMap<Hash, Arc<[u8]>>,
 ) -> Result<(), StorageError> {
@@ -280,6 +284,22 @@ fn write_transactions(
             .insert(key, (height, index))
             .map_err(failed("write transactions"))?;
     }
+    Ok(())
+}
+
+fn write_validators(
+    transaction: &WriteTransaction,
+    fixed: Option<(u64, &[u8])>,
+) -> Result<(), StorageError> {
+    let Some((epoch, validators)) = fixed else {
+        return Ok(());
+    };
+    let mut table = transaction
+        .open_table(schema::VALIDATORS)
+        .map_err(failed("open validators"))?;
+    table
+        .insert(epoch, validators)
+        .map_err(failed("write validators"))?;
     Ok(())
 }
 

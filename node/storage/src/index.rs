@@ -94,12 +94,14 @@ impl EventIndex {
 
     /// Indexes what is not indexed yet, from the receipts.
     pub(crate) fn catch_up(&self, head: &Head) -> Result<(), StorageError> {
+        // Of what lies below the base there are no receipts.
+        let first = head.view.base()?.map_or(0, |base| base.height() + 1);
         let mut next = match self.mark()? {
             Some(mark) if mark.schema == SCHEMA && follows(head, &mark)? => mark.height + 1,
-            None => 0,
+            None => first,
             Some(_) => {
                 self.clear()?;
-                0
+                first
             }
         };
         while next <= head.tip.height {

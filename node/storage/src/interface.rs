@@ -1,6 +1,8 @@
 //! Name what goes into the store and what comes out.
 
-use kumiki_protocol::{Address, Block, Certificate, Event, Hash, Height, Receipt, TransactionHash};
+use kumiki_protocol::{
+    Address, Block, Certificate, Event, ExecutedState, Hash, Height, Receipt, TransactionHash,
+};
 use kumiki_state::RangeProof;
 use parity_scale_codec::{Decode, Encode};
 
@@ -50,6 +52,24 @@ pub struct Tip {
     pub state_root: Hash,
     /// Entries in the state after it.
     pub state_entries: u64,
+}
+
+/// Where a chain begins whose state was fetched from peers: nothing below it was executed here.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Base {
+    /// The result after it, and those of the blocks before it that headers to come commit to, by rising height; each
+    /// with how many transactions the block has.
+    pub results: Vec<(ExecutedState, u32)>,
+    /// Why its block is final.
+    pub certificate: Certificate,
+}
+
+impl Base {
+    /// The height of the block whose state was fetched.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.results.last().map_or(0, |(result, _)| result.height)
+    }
 }
 
 /// A decided and executed block, to be stored.

@@ -5,10 +5,12 @@
 
 mod commit;
 mod error;
+mod finality;
 mod head;
 mod index;
 mod interface;
 mod open;
+mod restore;
 mod schema;
 mod simulated_disk;
 mod snapshot;
@@ -20,9 +22,10 @@ mod tests;
 
 pub use error::StorageError;
 pub use interface::{
-    BlockCommit, EntryPage, EventCursor, EventFilter, EventPage, OpenCheck, RangePage,
+    Base, BlockCommit, EntryPage, EventCursor, EventFilter, EventPage, OpenCheck, RangePage,
     StorageOptions, Tip,
 };
+pub use restore::{Restore, Restored};
 pub use simulated_disk::SimulatedDisk;
 pub use snapshot::Snapshot;
 pub use storage::{Prepared, Storage};

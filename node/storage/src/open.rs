@@ -17,7 +17,7 @@ use crate::view::View;
 use crate::{OpenCheck, Storage, StorageError, StorageOptions, Tip};
 
 const LOCK_FILE: &str = "lock";
-const CHAIN_FILE: &str = "chain.redb";
+pub(crate) const CHAIN_FILE: &str = "chain.redb";
 const INDEX_FILE: &str = "index.redb";
 /// Of the cache, one part in this many is the index's.
 const INDEX_CACHE_SHARE: usize = 8;
@@ -95,7 +95,7 @@ impl Storage {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, StorageError> {
+pub(crate) fn lock(dir: &Path) -> Result<File, StorageError> {
     let path = dir.join(LOCK_FILE);
     let failed = |source| StorageError::Io {
         operation: "lock",

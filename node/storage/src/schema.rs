@@ -6,7 +6,7 @@ use redb::TableDefinition;
 use crate::StorageError;
 
 /// Changes whenever a table or the form of its rows does.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 
 /// State key to [`stored_value`].
 pub(crate) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
@@ -33,6 +33,8 @@ pub(crate) const HEIGHTS: TableDefinition<'_, &[u8], u64> = TableDefinition::new
 /// Transaction hash to height and position.
 pub(crate) const TRANSACTIONS: TableDefinition<'_, &[u8], (u64, u32)> =
     TableDefinition::new("transactions");
+/// Epoch to its encoded validators; an epoch without a row has those of the one before.
+pub(crate) const VALIDATORS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("validators");
 /// Name to SCALE-encoded value.
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
@@ -42,6 +44,8 @@ pub(crate) const META_SCHEMA: &str = "schema";
 pub(crate) const META_GENESIS: &str = "genesis";
 /// The [`crate::Tip`].
 pub(crate) const META_TIP: &str = "tip";
+/// The [`crate::Base`] of a chain that does not begin with genesis here.
+pub(crate) const META_BASE: &str = "base";
 /// `u64`: from this height on every block has its undo rows.
 pub(crate) const META_UNDO_FROM: &str = "undo_from";
 

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kumiki_protocol::{
-    Block, Certificate, Encode as _, Genesis, Hash, Header, Height, Receipt, TransactionHash,
+    Block, Certificate, Encode as _, Genesis, Hash, Header, Height, Parameters, Receipt,
+    TransactionHash, state_key,
 };
 use kumiki_state::{Bucket, EmptyState, StateChanges, StateReader, Tree};
 use redb::Database;
@@ -91,7 +92,8 @@ impl Storage {
         }
         let prepared = prepare_on(None, &Tree::empty(), changes, &EmptyState)?;
         let meta = [(META_GENESIS, genesis.encode())];
-        self.write(&mut writer, (block, None, &[]), prepared, &meta)?;
+        let parameters = &genesis.parameters;
+        self.write(&mut writer, (block, None, &[]), prepared, parameters, &meta)?;
         let mut known = self.genesis.write().unwrap_or_else(PoisonError::into_inner);
         *known = Some(Arc::new(genesis.clone()));
         Ok(())
@@ -146,7 +148,9 @@ impl Storage {
             return Err(StorageError::StalePrepared);
         }
         let parts = (commit.block, commit.certificate, commit.receipts);
-        self.write(&mut writer, parts, commit.prepared, &[])
+        let genesis = self.genesis().ok_or(StorageError::NotInitialised)?;
+        let parameters = &genesis.parameters;
+        self.write(&mut writer, parts, commit.prepared, parameters, &[])
     }
 
     fn write(
@@ -154,6 +158,7 @@ impl Storage {
         writer: &mut Writer,
         (block, certificate, receipts): (&Block, Option<&Certificate>, &[Receipt]),
         prepared: Prepared,
+        parameters: &Parameters,
         meta: &[(&'static str, Vec<u8>)],
     ) -> Result<(), StorageError> {
         check_result(block, certificate, receipts, &prepared)?;
@@ -178,6 +183,7 @@ impl Storage {
             writes: &prepared.writes,
             codes: &prepared.codes,
             records: &prepared.records,
+            validators: fixed_validators(&prepared.writes, parameters.validators_epoch(height)),
             tip: &tip,
             undo_from: oldest + 1,
             meta,
@@ -330,7 +336,7 @@ impl Storage {
             .clone()
     }
 
-    fn head(&self) -> Result<Arc<Head>, StorageError> {
+    pub(crate) fn head(&self) -> Result<Arc<Head>, StorageError> {
         self.current().ok_or(StorageError::NotInitialised)
     }
 
@@ -358,6 +364,12 @@ fn prepare_on(
         writes: changes.entries.clone(),
         codes: changes.codes.clone(),
     })
+}
+
+/// The validators among what is written, with the epoch whose they are.
+fn fixed_validators(writes: &Writes, epoch: u64) -> Option<(u64, &[u8])> {
+    let written = writes.get(&state_key::validators())?;
+    written.as_deref().map(|validators| (epoch, validators))
 }
 
 /// Holds what is to be written against what the header and the certificate commit to, as far as that takes no hashing

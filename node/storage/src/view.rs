@@ -4,13 +4,14 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use kumiki_protocol::{
-    Block, Certificate, Decode, Hash, Header, Height, Receipt, TransactionHash, sha2_256,
+    Block, Certificate, Decode, Hash, Header, Height, Receipt, TransactionHash, ValidatorSet,
+    sha2_256,
 };
 use kumiki_state::{ScanDirection, StateError, StateReader, is_empty_range};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _};
 
-use crate::StorageError;
 use crate::schema::{self, Stored, damaged, exact, failed, packed_count, unpack};
+use crate::{Base, StorageError};
 
 type Bytes = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type ByHeight = ReadOnlyTable<u64, &'static [u8]>;
@@ -28,6 +29,7 @@ pub(crate) struct View {
     receipts: ByHeight,
     certificates: ByHeight,
     roots: ByHeight,
+    validators: ByHeight,
     heights: ReadOnlyTable<&'static [u8], u64>,
     transactions: ReadOnlyTable<&'static [u8], (u64, u32)>,
     meta: ReadOnlyTable<&'static str, &'static [u8]>,
@@ -59,6 +61,7 @@ impl View {
             receipts: by_height(schema::RECEIPTS)?,
             certificates: by_height(schema::CERTIFICATES)?,
             roots: by_height(schema::ROOTS)?,
+            validators: by_height(schema::VALIDATORS)?,
             heights: transaction
                 .open_table(schema::HEIGHTS)
                 .map_err(failed("open a table"))?,
@@ -84,8 +87,12 @@ impl View {
         let Some(header) = self.header(height)? else {
             return Ok(None);
         };
-        let transactions = unpacked(&self.bodies, height, "transaction")?
-            .ok_or_else(|| damaged(&format!("block {height} has no body")))?;
+        let Some(transactions) = unpacked(&self.bodies, height, "transaction")? else {
+            // Of what lies below the base, there are some headers and no bodies.
+            let below = self.base()?.is_some_and(|base| height <= base.height());
+            let missing = || damaged(&format!("block {height} has no body"));
+            return below.then_some(None).ok_or_else(missing);
+        };
         Ok(Some(Block {
             header,
             transactions,
@@ -114,6 +121,23 @@ impl View {
         let row = row.value();
         unpack(row, index)
             .map(|bytes| Ok((exact(bytes, "receipt")?, row.len())))
+            .transpose()
+    }
+
+    /// Where the chain begins here; `None`: with genesis.
+    pub(crate) fn base(&self) -> Result<Option<Base>, StorageError> {
+        self.meta(schema::META_BASE)
+    }
+
+    /// The validators of `epoch`, if it is not later than the newest that is fixed.
+    pub(crate) fn validators_of(&self, epoch: u64) -> Result<Option<ValidatorSet>, StorageError> {
+        let mut rows = self
+            .validators
+            .range(..=epoch)
+            .map_err(failed("read validators"))?;
+        let row = rows.next_back().transpose();
+        let row = row.map_err(failed("read validators"))?;
+        row.map(|(_, row)| exact(row.value(), "validator set"))
             .transpose()
     }
 

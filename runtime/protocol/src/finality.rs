@@ -131,9 +131,7 @@ impl TrustedValidators {
         Ok(Self {
             genesis_hash,
             parameters: genesis.parameters,
-            epoch: genesis
-                .parameters
-                .epoch_of(header.height.saturating_add(1)),
+            epoch: genesis.parameters.epoch_of(header.height.saturating_add(1)),
             validators,
         })
     }

@@ -181,15 +181,15 @@ fn files_of_another_schema_are_refused() {
     stored_chain(dir.path(), 1);
     edit(dir.path(), |transaction| {
         let mut meta = transaction.open_table(META).unwrap();
-        meta.insert(META_SCHEMA, &[2, 0, 0, 0][..]).unwrap();
+        meta.insert(META_SCHEMA, &[9, 0, 0, 0][..]).unwrap();
     });
     let error = open(dir.path()).unwrap_err();
     assert!(
         matches!(
             error,
             StorageError::Schema {
-                found: 2,
-                expected: 1
+                found: 9,
+                expected: 2
             }
         ),
         "{error}"

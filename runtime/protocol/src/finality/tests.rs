@@ -167,7 +167,9 @@ fn a_proof_with_anything_altered_shows_nothing() {
         ("a false signature", |proof| {
             proof.certificate.signatures[0].signature.0[5] ^= 1;
         }),
-        ("another epoch", |proof| proof.certificate.proposal.epoch = 1),
+        ("another epoch", |proof| {
+            proof.certificate.proposal.epoch = 1
+        }),
         ("another view", |proof| proof.certificate.proposal.view += 1),
     ];
     for (what, alter) in alterations {
