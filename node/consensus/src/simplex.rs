@@ -16,7 +16,7 @@ use std::time::Duration;
 use commonware_consensus::types::ViewDelta;
 use commonware_p2p::{Blocker, Manager, Receiver, Sender};
 use commonware_runtime::{Clock, Metrics, Spawner, Storage};
-use kumiki_protocol::{Block, Genesis, SecretKey, limits};
+use kumiki_protocol::{Block, Certificate, Genesis, Height, SecretKey, ValidatorSet, limits};
 use rand_core::CryptoRng;
 use tokio::sync::watch;
 
@@ -82,6 +82,17 @@ impl Timeouts {
     }
 }
 
+/// A decided block whose state was fetched: nothing below it is here, nor asked for.
+#[derive(Clone, Debug)]
+pub struct BaseBlock {
+    /// Its height.
+    pub height: Height,
+    /// The validators that signed it.
+    pub validators: ValidatorSet,
+    /// Their certificate.
+    pub certificate: Certificate,
+}
+
 /// What a driver is started with.
 #[derive(Clone)]
 pub struct SimplexConfig {
@@ -91,6 +102,8 @@ pub struct SimplexConfig {
     pub genesis: Arc<Genesis>,
     /// Block 0 of the chain.
     pub genesis_block: Arc<Block>,
+    /// Where this node's chain begins, if not with genesis.
+    pub base: Option<BaseBlock>,
     /// When leaders propose.
     pub pace: Pace,
     /// How long to wait for others.

@@ -450,8 +450,23 @@ fn settled(
     tip: Height,
     lag: u64,
 ) -> Result<BTreeMap<Height, (ExecutedState, u32)>, Fatal> {
-    let mut settled = BTreeMap::new();
-    for height in tip.saturating_sub(lag)..=tip {
+    let failed = |source| Fatal::Storage {
+        height: tip,
+        source,
+    };
+    // Of the blocks up to the base, the results were fetched with the state.
+    let base = storage.base().map_err(failed)?;
+    let known = base.map_or_else(Vec::new, |base| base.results);
+    let first = tip.saturating_sub(lag);
+    let mut settled: BTreeMap<_, _> = known
+        .into_iter()
+        .filter(|(result, _)| result.height >= first)
+        .map(|known| (known.0.height, known))
+        .collect();
+    for height in first..=tip {
+        if settled.contains_key(&height) {
+            continue;
+        }
         let failed = |source| Fatal::Storage { height, source };
         let header = storage.header(height).map_err(failed)?;
         let header = header.ok_or(Fatal::Missing { height })?;

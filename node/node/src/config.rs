@@ -12,6 +12,8 @@ use kumiki_protocol::{Genesis, SecretKey};
 use kumiki_rpc::ServerConfig;
 use kumiki_storage::StorageOptions;
 
+use crate::StateSync;
+
 /// Pages that come from a program on their reader's own machine.
 const LOOPBACK_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
 
@@ -70,6 +72,8 @@ pub struct NodeConfig {
     pub genesis: GenesisSource,
     /// How blocks are ordered.
     pub ordering: OrderingConfig,
+    /// Fetch a state where there is nothing but genesis; `None`: execute all blocks.
+    pub state_sync: Option<StateSync>,
     /// How much the mempool holds.
     pub mempool: MempoolLimits,
     /// How to open the store.
@@ -105,6 +109,7 @@ impl NodeConfig {
                 key: Box::new(crate::dev_validator_key()),
                 sealing: Sealing::AtOnce { heartbeat: None },
             },
+            state_sync: None,
             mempool: MempoolLimits::STANDARD,
             storage: StorageOptions::default(),
             admission_threads: 1,

@@ -8,6 +8,8 @@ use kumiki_state::StateError;
 use kumiki_storage::StorageError;
 use kumiki_vm::VmFailure;
 
+use crate::StateSyncError;
+
 /// Why a node does not start, or ended other than by being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -42,6 +44,9 @@ pub enum NodeError {
     /// The network cannot be joined.
     #[error("the network: {0}")]
     Network(#[from] NetworkError),
+    /// The state cannot be fetched.
+    #[error("state sync: {0}")]
+    StateSync(#[from] StateSyncError),
     /// The store refuses.
     #[error("the store: {0}")]
     Storage(#[from] StorageError),

@@ -1,21 +1,26 @@
 //! Join the network of a chain: channels for the ordering engine, gossip for transactions, a view for callers.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use kumiki_mempool::SharedMempool;
 use kumiki_network::{Channel, Network, NetworkError, Topic};
 use kumiki_protocol::{Genesis, Transaction};
 use kumiki_rpc::NetworkView;
+use kumiki_storage::{Storage, StorageOptions};
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 
 use crate::ordering::channel_specs;
+use crate::state_sync::{self, Fetched, StateSync, StateSyncError};
 use crate::{OrderingConfig, gossip, peers};
 
 /// A network that this node takes part in.
 pub(crate) struct Joined {
     pub(crate) network: Network,
     pub(crate) channels: Vec<Channel>,
+    /// Where states are fetched and given.
+    pub(crate) state: Channel,
     transactions: Topic,
 }
 
@@ -30,8 +35,13 @@ impl Joined {
             return Ok(None);
         };
         let topics = vec![gossip::topic()];
-        let channels = channel_specs(genesis);
+        let mut channels = channel_specs(genesis);
+        channels.push(state_sync::channel_spec());
         let started = Network::start(network.as_ref().clone(), channels, topics, registry)?;
+        let mut channels = started.channels;
+        let state = channels
+            .pop()
+            .expect("the network opens one channel per specification");
         let transactions = started
             .topics
             .into_iter()
@@ -39,7 +49,8 @@ impl Joined {
             .expect("the network opens one topic per specification");
         Ok(Some(Self {
             network: started.network,
-            channels: started.channels,
+            channels,
+            state,
             transactions,
         }))
     }
@@ -51,10 +62,23 @@ impl Joined {
         seen
     }
 
-    /// Passes transactions on and takes those of peers, until the network ends. Gives back what consensus needs.
+    /// Fetches a state into the store at `dir`.
+    pub(crate) async fn fetch_state(
+        &mut self,
+        genesis: &Arc<Genesis>,
+        sync: StateSync,
+        dir: &Path,
+        options: StorageOptions,
+    ) -> Result<Fetched, StateSyncError> {
+        let (network, channel) = (&self.network, &mut self.state);
+        state_sync::fetch(genesis, sync, network, channel, (dir, options)).await
+    }
+
+    /// Passes transactions on, takes those of peers and gives them states, until the network ends. Gives back what consensus needs.
     pub(crate) fn gossip(
         self,
         mempool: &Arc<SharedMempool>,
+        storage: Arc<Storage>,
         admitted: mpsc::Receiver<Arc<Transaction>>,
         first_number: u64,
     ) -> (Network, Vec<Channel>) {
@@ -66,6 +90,7 @@ impl Joined {
         let own = Arc::clone(mempool);
         tokio::spawn(gossip::send(own, publisher, admitted, first_number));
         tokio::spawn(gossip::receive(Arc::clone(mempool), messages));
+        tokio::spawn(state_sync::serve(storage, self.network.clone(), self.state));
         (self.network, self.channels)
     }
 }

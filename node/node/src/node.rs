@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
+use kumiki_consensus::simplex::BaseBlock;
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
 use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
@@ -22,10 +24,14 @@ use crate::genesis::genesis_block;
 use crate::joined::Joined;
 use crate::metrics::MempoolCollector;
 use crate::ordering::{self, Ordering, SimplexParts};
+use crate::state_sync::StateSync;
 use crate::threads::{self, Alarm, Threads, spawn_admission, spawn_executor};
 use crate::{
     Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics, OrderingConfig, gossip,
 };
+
+/// Where in the data folder the store is.
+const CHAIN_FOLDER: &str = "chain";
 
 /// Starts nodes.
 #[derive(Debug)]
@@ -165,7 +171,7 @@ impl Opened {
             operation: "make the data folder",
             source,
         })?;
-        let storage = Storage::open(&config.data_dir.join("chain"), config.storage)?;
+        let storage = Storage::open(&config.data_dir.join(CHAIN_FOLDER), config.storage)?;
         let genesis = open_chain(&storage, &config.genesis)?;
         let validators = genesis
             .validator_set()
@@ -193,7 +199,23 @@ impl Opened {
     async fn run(self) -> Result<NodeHandle, NodeError> {
         let mut registry = Registry::default();
         let metrics = NodeMetrics::register(&mut registry);
-        let joined = Joined::join(&self.config.ordering, &self.genesis, &mut registry)?;
+        let mut joined = Joined::join(&self.config.ordering, &self.genesis, &mut registry)?;
+        let mut this = self;
+        if let (Some(joined), Some(sync), 0) =
+            (&mut joined, this.config.state_sync, this.tip.height)
+        {
+            this = this.with_fetched_state(joined, sync).await?;
+        }
+        this.assemble(joined, registry, metrics).await
+    }
+
+    /// Starts the threads and tasks.
+    async fn assemble(
+        self,
+        joined: Option<Joined>,
+        mut registry: Registry,
+        metrics: NodeMetrics,
+    ) -> Result<NodeHandle, NodeError> {
         let (admitted, to_gossip) = mpsc::channel(gossip::QUEUE);
         let mempool = Arc::new(self.mempool(joined.is_some().then_some(admitted)));
         registry.register_collector(Box::new(MempoolCollector(Arc::clone(&mempool))));
@@ -224,7 +246,8 @@ impl Opened {
         let network = joined.as_ref().map(|joined| joined.network.clone());
         let joined = joined.map(|joined| {
             let first_number = (self.config.clock)();
-            joined.gossip(&mempool, to_gossip, first_number)
+            let storage = Arc::clone(&self.storage);
+            joined.gossip(&mempool, storage, to_gossip, first_number)
         });
         if network.is_some() {
             let key = self.config.ordering.key().clone();
@@ -254,6 +277,55 @@ impl Opened {
             stop,
             ended: Some(tokio::spawn(supervised)),
         })
+    }
+
+    /// The same with a state from peers in the place of genesis.
+    async fn with_fetched_state(
+        self,
+        joined: &mut Joined,
+        sync: StateSync,
+    ) -> Result<Self, NodeError> {
+        let Self {
+            config,
+            genesis,
+            storage,
+            executor,
+            state,
+            tip: _,
+        } = self;
+        // These have the store open, which another is to take the place of.
+        drop((storage, executor, state));
+        let folder = config.data_dir.join(CHAIN_FOLDER);
+        let start = Instant::now();
+        let fetched = joined
+            .fetch_state(&genesis, sync, &folder, config.storage)
+            .await?;
+        tracing::info!(
+            height = fetched.height,
+            entries = fetched.entries,
+            bytes = fetched.bytes,
+            peers = fetched.peers,
+            seconds = start.elapsed().as_secs_f64(),
+            "state fetched"
+        );
+        let opened = tokio::task::spawn_blocking(move || Self::open(config));
+        opened
+            .await
+            .map_err(|_panic| Fatal::Panicked { thread: "start-up" })?
+    }
+
+    fn base(&self) -> Result<Option<BaseBlock>, NodeError> {
+        let Some(base) = self.storage.base()? else {
+            return Ok(None);
+        };
+        let validators = self
+            .storage
+            .validators_of(base.certificate.proposal.epoch)?;
+        Ok(Some(BaseBlock {
+            height: base.height(),
+            validators: validators.ok_or(StorageError::NotInitialised)?,
+            certificate: base.certificate,
+        }))
     }
 
     fn rpc_context(
@@ -300,11 +372,16 @@ impl Opened {
                 Ok(ordering::start_solo(solo, tip, stopped, alarm))
             }
             (OrderingConfig::Network { pace, network }, Some((handle, channels))) => {
-                let genesis_block = self.storage.block(0)?;
+                let validators = self
+                    .genesis
+                    .validator_set()
+                    .ok_or(kumiki_protocol::GenesisError::Validators)?;
+                let changes = genesis_changes(&self.genesis);
                 let parts = SimplexParts {
                     key: network.key.clone(),
                     genesis: Arc::clone(&self.genesis),
-                    genesis_block: genesis_block.ok_or(StorageError::NotInitialised)?,
+                    genesis_block: genesis_block(&self.genesis, &validators, &changes)?,
+                    base: self.base()?,
                     pace: *pace,
                     chain,
                     network: handle,

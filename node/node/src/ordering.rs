@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use commonware_runtime::Runner as _;
 use kumiki_consensus::simplex::{
-    self, Channels, Pace, Peers, SimplexConfig, Timeouts, message_bytes_max,
+    self, BaseBlock, Channels, Pace, Peers, SimplexConfig, Timeouts, message_bytes_max,
 };
 use kumiki_consensus::{Ended, Solo, Tip};
 use kumiki_network::{
@@ -58,6 +58,7 @@ pub(crate) struct SimplexParts {
     pub(crate) key: SecretKey,
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) genesis_block: Block,
+    pub(crate) base: Option<BaseBlock>,
     pub(crate) pace: Pace,
     pub(crate) chain: Chain,
     pub(crate) network: Network,
@@ -80,6 +81,7 @@ pub(crate) fn start_simplex(
         key: parts.key,
         genesis: parts.genesis,
         genesis_block: Arc::new(parts.genesis_block),
+        base: parts.base,
         pace: parts.pace,
         timeouts: Timeouts::for_heartbeat(parts.pace.heartbeat),
         partition_prefix: String::new(),

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kumiki_protocol::{Block, Certificate, Encode as _, EpochEnd, Genesis, Hash, Header, Height};
+use kumiki_protocol::{Certificate, Encode as _, EpochEnd, Genesis, Hash, Header, Height};
 use redb::Database;
 
 use crate::commit::{begin, create_tables, write_codes, write_state};
@@ -31,8 +31,8 @@ pub struct Restore {
 pub struct Restored<'a> {
     /// The chain.
     pub genesis: &'a Genesis,
-    /// The block after which the state is.
-    pub block: &'a Block,
+    /// The header of the block after which the state is.
+    pub block: &'a Header,
     /// Its results and its certificate.
     pub base: &'a Base,
     /// The headers of the blocks before it whose results are in the base.
@@ -129,7 +129,7 @@ impl Restore {
         for header in restored.headers {
             rows.header(header, None);
         }
-        rows.header(&restored.block.header, Some(&restored.base.certificate));
+        rows.header(restored.block, Some(&restored.base.certificate));
         for end in restored.epochs {
             rows.header(&end.header, Some(&end.certificate));
             let epoch = restored
@@ -159,7 +159,7 @@ impl Restore {
                 .map_err(failed("write a hash"))?;
         }
         drop(heights);
-        let header = &restored.block.header;
+        let header = restored.block;
         let (state_root, state_entries) = restored
             .base
             .results

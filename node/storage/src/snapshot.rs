@@ -108,6 +108,14 @@ impl Snapshot {
         })
     }
 
+    /// Keys that divide the entries into `parts` parts of about the same size.
+    ///
+    /// # Errors
+    /// When the store fails or is found damaged.
+    pub fn split_keys(&self, parts: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        Ok(self.tree()?.split_keys(parts))
+    }
+
     /// The first `limit` entries whose key begins with `prefix` and is above `after`.
     ///
     /// # Errors

@@ -154,6 +154,7 @@ impl Machine {
             key: self.key.clone(),
             genesis: Arc::clone(&self.genesis),
             genesis_block: Arc::new(genesis_block),
+            base: None,
             pace: Pace {
                 block_time: Duration::ZERO,
                 heartbeat,

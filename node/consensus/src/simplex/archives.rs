@@ -14,7 +14,7 @@ use commonware_storage::translator::EightCap;
 use kumiki_protocol::limits;
 
 use super::block::{Digest, OrderedBlock};
-use super::scheme::{Scheme, Schemes};
+use super::scheme::{Scheme, Schemes, finalization};
 use super::{BUFFER_BYTES, Environment, MAILBOX, SimplexConfig, VIEWS_KEPT, block_bytes_max};
 
 /// Delivered blocks that may wait for the chain. More would only wait there.
@@ -67,7 +67,13 @@ pub(crate) async fn open_marshal<E: Environment>(
     )
     .await
     .expect("the archive of blocks opens");
-    let genesis = OrderedBlock::digested(Arc::clone(&config.genesis_block));
+    let start = match &config.base {
+        Some(base) => Start::Floor(
+            finalization(&base.certificate, base.validators.keys().len())
+                .expect("the store has the certificate that it was restored with"),
+        ),
+        None => Start::Genesis(OrderedBlock::digested(Arc::clone(&config.genesis_block))),
+    };
     let (actor, mailbox, _floor) = Actor::init(
         env.child("marshal"),
         certificates,
@@ -75,7 +81,7 @@ pub(crate) async fn open_marshal<E: Environment>(
         marshal::Config {
             provider: schemes,
             epocher: epochs,
-            start: Start::Genesis(genesis),
+            start,
             partition_prefix: format!("{}marshal", config.partition_prefix),
             mailbox_size: MAILBOX,
             view_retention: VIEWS_KEPT,

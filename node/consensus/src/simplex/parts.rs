@@ -88,6 +88,13 @@ where
         let schemes = Schemes::default();
         let pages = CacheRef::new(PAGE_BYTES, PAGES_CACHED);
         let genesis_hash = config.genesis.hash();
+        if let Some(base) = &config.base
+            && let Some(participants) = participants(&base.validators)
+        {
+            // Its certificate is verified before any epoch is entered.
+            let scheme = scheme::scheme(&genesis_hash, participants, &config.key);
+            schemes.register(base.certificate.proposal.epoch, scheme);
+        }
         let (actor, marshal) =
             open_marshal(env, &config, schemes.clone(), epochs.clone(), &pages).await;
         let (deliveries, delivered) = mpsc::unbounded_channel();
@@ -276,6 +283,13 @@ where
             && finalization.proposal.round.epoch().get() == epoch
         {
             return Some(Floor::Finalized(finalization));
+        }
+        // The base is there before the engine has fetched its block.
+        if let Some(base) = &self.config.base
+            && base.certificate.proposal.epoch == epoch
+        {
+            let validators = base.validators.keys().len();
+            return scheme::finalization(&base.certificate, validators).map(Floor::Finalized);
         }
         let boundary = first.saturating_sub(1);
         if first == 0 {

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use commonware_codec::types::lazy::Lazy;
 use commonware_codec::{Copying, DecodeExt as _};
-use commonware_consensus::simplex::types::Finalization;
-use commonware_consensus::types::Epoch;
-use commonware_cryptography::certificate::{Provider, Scoped};
+use commonware_consensus::simplex::types::{Finalization, Proposal as EngineProposal};
+use commonware_consensus::types::{Epoch, Round, View};
+use commonware_cryptography::certificate::{Provider, Scoped, Signers};
 use commonware_cryptography::ed25519;
+use commonware_utils::Participant;
 use commonware_utils::ordered::Set;
 use kumiki_protocol::{
     Certificate, CertificateSignature, Hash, Proposal, PublicKey, SecretKey, Signature,
     ValidatorSet, Vote,
 };
 
-use super::block::Digest;
+use super::block::{Digest, digest_of};
 
 /// How votes are signed: a list of ed25519 signatures.
 pub type Scheme = commonware_consensus::simplex::scheme::ed25519::Scheme;
@@ -73,6 +75,29 @@ pub(crate) fn certificate(finalization: &Finalization<Scheme, Digest>) -> Option
             view: proposal.round.view().get(),
             parent_view: proposal.parent.get(),
             block: Hash(proposal.payload.0),
+        },
+    })
+}
+
+/// The engine's form of a certificate; `None` where it is none of a set of `validators`.
+pub(crate) fn finalization(
+    certificate: &Certificate,
+    validators: usize,
+) -> Option<Finalization<Scheme, Digest>> {
+    let proposal = &certificate.proposal;
+    let round = Round::new(Epoch::new(proposal.epoch), View::new(proposal.view));
+    let payload = digest_of(&proposal.block);
+    let signers = certificate.signatures.iter();
+    let signers = signers.map(|entry| Participant::new(u32::from(entry.validator)));
+    let signatures = certificate.signatures.iter().map(|entry| {
+        let signature = ed25519::Signature::decode(Copying(&entry.signature.0)).ok()?;
+        Some(Lazy::from(signature))
+    });
+    Some(Finalization {
+        proposal: EngineProposal::new(round, View::new(proposal.parent_view), payload),
+        certificate: ed25519::certificate::Certificate {
+            signers: Signers::new(u32::try_from(validators).ok()?, signers).ok()?,
+            signatures: signatures.collect::<Option<_>>()?,
         },
     })
 }

@@ -68,6 +68,33 @@ impl Tree {
         }
     }
 
+    /// Keys that divide the entries into about `parts` parts of the same size. Costs a pass over all buckets.
+    #[must_use]
+    pub fn split_keys(&self, parts: usize) -> Vec<Vec<u8>> {
+        let parts = u64::try_from(parts.max(1)).unwrap_or(u64::MAX);
+        let size = self.entries().div_ceil(parts).max(1);
+        let mut splits = Vec::new();
+        let mut passed = 0;
+        let mut waiting: Vec<(&Arc<Node>, &[u8])> =
+            self.root.iter().map(|root| (root, &[][..])).collect();
+        while let Some((node, lower)) = waiting.pop() {
+            match &**node {
+                Node::Inner(inner) => {
+                    waiting.push((&inner.right, &inner.split));
+                    waiting.push((&inner.left, lower));
+                }
+                Node::Bucket(bucket) => {
+                    if passed >= size {
+                        splits.push(lower.to_vec());
+                        passed = 0;
+                    }
+                    passed += bucket.count;
+                }
+            }
+        }
+        splits
+    }
+
     /// The records that this tree has and `older` has not (`None`: the other way round), in key order.
     /// Costs what changed in between.
     #[must_use]

@@ -102,6 +102,11 @@ pub(crate) const KEYS: &[Key] = keys! {
         heartbeat_ms = "1000", MILLISECONDS, "An empty block after this long without transactions. The same on all validators:",
             "they wait for a leader this long and a second more.";
     }
+    sync {
+        mode = "\"blocks\"", Kind::Word(&["blocks", "state"]), "A new node executes all \"blocks\", or fetches a recent \"state\" from several peers.";
+        trusted = "\"\"", Kind::Text, "For \"state\": a recent block that you trust, \"HEIGHT:0xHASH\", from an explorer or another operator.",
+            "Empty trusts genesis: validators that left long ago could then sign another chain.";
+    }
     storage {
         cache_mib = "256", Kind::Number(8, 1 << 20), "Memory for cached pages of the store, in MiB.";
         check = "\"full\"", Kind::Word(&["full", "quick"]), "At start: \"full\" reads every page (a second per gigabyte), \"quick\" the tip only.";

@@ -8,8 +8,8 @@ use std::time::Duration;
 use kumiki_consensus::simplex::Pace;
 use kumiki_mempool::MempoolLimits;
 use kumiki_network::{Multiaddr, NetworkConfig, NetworkLimits};
-use kumiki_node::{GenesisSource, NodeConfig, OrderingConfig, system_clock};
-use kumiki_protocol::{Genesis, SecretKey};
+use kumiki_node::{GenesisSource, NodeConfig, OrderingConfig, StateSync, system_clock};
+use kumiki_protocol::{Genesis, Hash, SecretKey};
 use kumiki_rpc::ServerConfig;
 use kumiki_storage::{OpenCheck, StorageOptions};
 use kumiki_wallet::read_node_key;
@@ -112,7 +112,9 @@ impl NodeSettings {
         let genesis = self.genesis()?;
         let network = self.network(self.key()?, &genesis)?;
         let milliseconds = |name| Duration::from_millis(self.number("ordering", name));
+        let state_sync = self.state_sync()?;
         Ok(NodeConfig {
+            state_sync,
             data_dir: self.path("chain", "data"),
             genesis: GenesisSource::Exactly(genesis),
             ordering: OrderingConfig::Network {
@@ -133,6 +135,24 @@ impl NodeSettings {
             clock: system_clock(),
             rpc: self.rpc()?,
         })
+    }
+
+    fn state_sync(&self) -> Outcome<Option<StateSync>> {
+        if self.text("sync", "mode") != "state" {
+            return Ok(None);
+        }
+        let text = self.text("sync", "trusted");
+        let trusted = match text.split_once(':') {
+            None if text.is_empty() => None,
+            parts => {
+                let block = parts.and_then(|(height, hash)| {
+                    Some((height.parse().ok()?, hash.parse::<Hash>().ok()?))
+                });
+                let refused = || self.refused("sync", "trusted", "a block: HEIGHT:0xHASH");
+                Some(block.ok_or_else(refused)?)
+            }
+        };
+        Ok(Some(StateSync { trusted }))
     }
 
     fn storage(&self) -> StorageOptions {
