@@ -16,7 +16,7 @@ use std::time::Duration;
 use commonware_consensus::types::ViewDelta;
 use commonware_p2p::{Blocker, Manager, Receiver, Sender};
 use commonware_runtime::{Clock, Metrics, Spawner, Storage};
-use kumiki_protocol::{Block, Certificate, Genesis, Height, SecretKey, ValidatorSet, limits};
+use kumiki_protocol::{Block, Certificate, Genesis, SecretKey, ValidatorSet, limits};
 use rand_core::CryptoRng;
 use tokio::sync::watch;
 
@@ -82,15 +82,18 @@ impl Timeouts {
     }
 }
 
-/// A decided block whose state was fetched: nothing below it is here, nor asked for.
+/// Where a node's chain begins.
 #[derive(Clone, Debug)]
-pub struct BaseBlock {
-    /// Its height.
-    pub height: Height,
-    /// The validators that signed it.
-    pub validators: ValidatorSet,
-    /// Their certificate.
-    pub certificate: Certificate,
+pub enum Beginning {
+    /// With block 0.
+    Genesis(Arc<Block>),
+    /// With a decided block whose state was fetched: nothing below it is here, nor asked for.
+    Fetched {
+        /// The validators that signed it.
+        validators: ValidatorSet,
+        /// Their certificate.
+        certificate: Certificate,
+    },
 }
 
 /// What a driver is started with.
@@ -100,10 +103,8 @@ pub struct SimplexConfig {
     pub key: SecretKey,
     /// The chain.
     pub genesis: Arc<Genesis>,
-    /// Block 0 of the chain.
-    pub genesis_block: Arc<Block>,
-    /// Where this node's chain begins, if not with genesis.
-    pub base: Option<BaseBlock>,
+    /// Where this node's chain begins.
+    pub beginning: Beginning,
     /// When leaders propose.
     pub pace: Pace,
     /// How long to wait for others.

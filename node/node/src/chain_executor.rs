@@ -14,7 +14,7 @@ use kumiki_protocol::{
     Block, Encode as _, ExecutedState, Genesis, Hash, Header, Height, PROTOCOL_VERSION, Receipt,
     Transaction,
 };
-use kumiki_storage::{BlockCommit, Snapshot, Storage, StorageError, Tip};
+use kumiki_storage::{Base, BlockCommit, Snapshot, Storage, StorageError, Tip};
 use tokio::sync::watch;
 
 use crate::chain::{EvidenceQueue, Task, TaskQueue};
@@ -456,17 +456,14 @@ fn settled(
     };
     // Of the blocks up to the base, the results were fetched with the state.
     let base = storage.base().map_err(failed)?;
-    let known = base.map_or_else(Vec::new, |base| base.results);
     let first = tip.saturating_sub(lag);
-    let mut settled: BTreeMap<_, _> = known
-        .into_iter()
-        .filter(|(result, _)| result.height >= first)
+    let fetched = base.iter().flat_map(Base::results);
+    let mut settled: BTreeMap<_, _> = fetched
         .map(|known| (known.0.height, known))
+        .filter(|(height, _)| *height >= first)
         .collect();
-    for height in first..=tip {
-        if settled.contains_key(&height) {
-            continue;
-        }
+    let executed = base.map_or(first, |base| first.max(base.height().saturating_add(1)));
+    for height in executed..=tip {
         let failed = |source| Fatal::Storage { height, source };
         let header = storage.header(height).map_err(failed)?;
         let header = header.ok_or(Fatal::Missing { height })?;

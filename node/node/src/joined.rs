@@ -1,19 +1,17 @@
 //! Join the network of a chain: channels for the ordering engine, gossip for transactions, a view for callers.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use kumiki_mempool::SharedMempool;
 use kumiki_network::{Channel, Network, NetworkError, Topic};
 use kumiki_protocol::{Genesis, Transaction};
 use kumiki_rpc::NetworkView;
-use kumiki_storage::{Storage, StorageOptions};
+use kumiki_storage::Storage;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 
 use crate::ordering::channel_specs;
-use crate::state_sync::{self, Fetched, StateSync, StateSyncError};
-use crate::{OrderingConfig, gossip, peers};
+use crate::{OrderingConfig, gossip, peers, state_sync};
 
 /// A network that this node takes part in.
 pub(crate) struct Joined {
@@ -62,20 +60,9 @@ impl Joined {
         seen
     }
 
-    /// Fetches a state into the store at `dir`.
-    pub(crate) async fn fetch_state(
-        &mut self,
-        genesis: &Arc<Genesis>,
-        sync: StateSync,
-        dir: &Path,
-        options: StorageOptions,
-    ) -> Result<Fetched, StateSyncError> {
-        let (network, channel) = (&self.network, &mut self.state);
-        state_sync::fetch(genesis, sync, network, channel, (dir, options)).await
-    }
-
-    /// Passes transactions on, takes those of peers and gives them states, until the network ends. Gives back what consensus needs.
-    pub(crate) fn gossip(
+    /// Passes transactions on, takes those of peers and gives them states, until the network ends. Gives back what
+    /// consensus needs.
+    pub(crate) fn take_part(
         self,
         mempool: &Arc<SharedMempool>,
         storage: Arc<Storage>,

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kumiki_consensus::simplex::BaseBlock;
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
 use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
@@ -24,7 +23,7 @@ use crate::genesis::genesis_block;
 use crate::joined::Joined;
 use crate::metrics::MempoolCollector;
 use crate::ordering::{self, Ordering, SimplexParts};
-use crate::state_sync::StateSync;
+use crate::state_sync::{self, StateSync};
 use crate::threads::{self, Alarm, Threads, spawn_admission, spawn_executor};
 use crate::{
     Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics, OrderingConfig, gossip,
@@ -247,7 +246,7 @@ impl Opened {
         let joined = joined.map(|joined| {
             let first_number = (self.config.clock)();
             let storage = Arc::clone(&self.storage);
-            joined.gossip(&mempool, storage, to_gossip, first_number)
+            joined.take_part(&mempool, storage, to_gossip, first_number)
         });
         if network.is_some() {
             let key = self.config.ordering.key().clone();
@@ -297,9 +296,9 @@ impl Opened {
         drop((storage, executor, state));
         let folder = config.data_dir.join(CHAIN_FOLDER);
         let start = Instant::now();
-        let fetched = joined
-            .fetch_state(&genesis, sync, &folder, config.storage)
-            .await?;
+        let (network, channel) = (&joined.network, &mut joined.state);
+        let place = (folder.as_path(), config.storage);
+        let fetched = state_sync::fetch(&genesis, sync, network, channel, place).await?;
         tracing::info!(
             height = fetched.height,
             entries = fetched.entries,
@@ -312,20 +311,6 @@ impl Opened {
         opened
             .await
             .map_err(|_panic| Fatal::Panicked { thread: "start-up" })?
-    }
-
-    fn base(&self) -> Result<Option<BaseBlock>, NodeError> {
-        let Some(base) = self.storage.base()? else {
-            return Ok(None);
-        };
-        let validators = self
-            .storage
-            .validators_of(base.certificate.proposal.epoch)?;
-        Ok(Some(BaseBlock {
-            height: base.height(),
-            validators: validators.ok_or(StorageError::NotInitialised)?,
-            certificate: base.certificate,
-        }))
     }
 
     fn rpc_context(
@@ -372,16 +357,10 @@ impl Opened {
                 Ok(ordering::start_solo(solo, tip, stopped, alarm))
             }
             (OrderingConfig::Network { pace, network }, Some((handle, channels))) => {
-                let validators = self
-                    .genesis
-                    .validator_set()
-                    .ok_or(kumiki_protocol::GenesisError::Validators)?;
-                let changes = genesis_changes(&self.genesis);
                 let parts = SimplexParts {
                     key: network.key.clone(),
                     genesis: Arc::clone(&self.genesis),
-                    genesis_block: genesis_block(&self.genesis, &validators, &changes)?,
-                    base: self.base()?,
+                    beginning: ordering::beginning(&self.storage)?,
                     pace: *pace,
                     chain,
                     network: handle,

@@ -5,13 +5,14 @@ use std::thread::JoinHandle;
 
 use commonware_runtime::Runner as _;
 use kumiki_consensus::simplex::{
-    self, BaseBlock, Channels, Pace, Peers, SimplexConfig, Timeouts, message_bytes_max,
+    self, Beginning, Channels, Pace, Peers, SimplexConfig, Timeouts, message_bytes_max,
 };
 use kumiki_consensus::{Ended, Solo, Tip};
 use kumiki_network::{
     Audience, Channel, ChannelQuota, ChannelReceiver, ChannelSender, ChannelSpec, Network, WhenFull,
 };
-use kumiki_protocol::{Block, Genesis, SecretKey};
+use kumiki_protocol::{Genesis, SecretKey};
+use kumiki_storage::{Storage, StorageError};
 use tokio::sync::watch;
 
 use crate::threads::Alarm;
@@ -53,12 +54,24 @@ pub(crate) fn start_solo(
     }))
 }
 
+/// Where the stored chain begins.
+pub(crate) fn beginning(storage: &Storage) -> Result<Beginning, StorageError> {
+    let Some(base) = storage.base()? else {
+        let block = storage.block(0)?.ok_or(StorageError::NotInitialised)?;
+        return Ok(Beginning::Genesis(Arc::new(block)));
+    };
+    let validators = storage.validators_of(base.certificate.proposal.epoch)?;
+    Ok(Beginning::Fetched {
+        validators: validators.ok_or(StorageError::NotInitialised)?,
+        certificate: base.certificate,
+    })
+}
+
 /// What Simplex is started with.
 pub(crate) struct SimplexParts {
     pub(crate) key: SecretKey,
     pub(crate) genesis: Arc<Genesis>,
-    pub(crate) genesis_block: Block,
-    pub(crate) base: Option<BaseBlock>,
+    pub(crate) beginning: Beginning,
     pub(crate) pace: Pace,
     pub(crate) chain: Chain,
     pub(crate) network: Network,
@@ -80,8 +93,7 @@ pub(crate) fn start_simplex(
     let config = SimplexConfig {
         key: parts.key,
         genesis: parts.genesis,
-        genesis_block: Arc::new(parts.genesis_block),
-        base: parts.base,
+        beginning: parts.beginning,
         pace: parts.pace,
         timeouts: Timeouts::for_heartbeat(parts.pace.heartbeat),
         partition_prefix: String::new(),

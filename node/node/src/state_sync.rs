@@ -6,18 +6,25 @@
 )]
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
-use kumiki_network::{Audience, ChannelQuota, ChannelSpec, WhenFull};
+use bytes::Bytes;
+use commonware_p2p::{Recipients, Sender as _};
+use kumiki_network::{Audience, ChannelQuota, ChannelSender, ChannelSpec, PeerKey, WhenFull};
 use kumiki_protocol::{
     Certificate, Decode, Encode, EpochEnd, Hash, Header, Height, ValidatorSet, limits,
 };
 use kumiki_state::RangeProof;
 
+mod asking;
 mod fetch;
 mod offer;
+mod pages;
 mod serve;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use fetch::{Fetched, fetch};
+pub(crate) use fetch::fetch;
 pub use offer::StateSyncError;
 pub(crate) use serve::serve;
 
@@ -31,6 +38,9 @@ const EPOCHS_PER_ANSWER: usize = 8;
 const PARTS_MAX: usize = 512;
 /// Entries of a part, at least.
 const PART_ENTRIES_MIN: u64 = 1_000;
+
+/// How long a peer is shut out that does not speak the protocol, or sent what does not verify.
+const BAN: Duration = Duration::from_hours(1);
 
 /// How a node that has only genesis comes to the chain's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +124,12 @@ pub(crate) fn channel_spec() -> ChannelSpec {
         when_full: WhenFull::DropNewest,
         audience: Audience::Everyone,
     }
+}
+
+/// Sends to `peer`, if it is connected. Who waits for an answer does not wait for ever.
+fn send(sender: &mut ChannelSender, peer: PeerKey, message: &Message) {
+    let message = Bytes::from(message.encode());
+    let _feedback = sender.send(Recipients::One(peer), message, false);
 }
 
 /// Headers that an offer has at most: those below the height, and a proof of finality above it.

@@ -44,6 +44,14 @@ pub enum VerifyError {
         /// What the executor says.
         source: ExecutionFailure,
     },
+    /// The chain begins with a state that was fetched: what led to it is not here.
+    #[error(
+        "the state after block {height} was fetched from peers, so the blocks up to it are not here to execute; verify on a node that has executed all blocks"
+    )]
+    Fetched {
+        /// The block after which the state was fetched.
+        height: Height,
+    },
     /// A block below the tip is missing.
     #[error("block {height}, its certificate or its receipts are missing")]
     Missing {
@@ -100,6 +108,11 @@ pub enum VerifyError {
 pub fn verify_chain(storage: &Storage, vm: Vm, scratch: &Path) -> Result<Verified, VerifyError> {
     let genesis = storage.genesis().ok_or(StorageError::NotInitialised)?;
     let tip = storage.tip().ok_or(StorageError::NotInitialised)?;
+    if let Some(base) = storage.base()? {
+        return Err(VerifyError::Fetched {
+            height: base.height(),
+        });
+    }
     let copy = Storage::open(scratch, StorageOptions::default())?;
     let mut replay = Replay::start(&genesis, vm, copy)?;
     replay.expect_genesis(storage)?;

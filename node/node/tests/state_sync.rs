@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
 
+use std::io::{Read as _, Write as _};
 use std::num::NonZeroU64;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
@@ -138,6 +139,24 @@ fn load(node: &NodeHandle) -> tokio::task::JoinHandle<()> {
     })
 }
 
+/// What the node's RPC answers.
+async fn call(node: &NodeHandle, method: &str, params: &str) -> String {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+    let address = node.rpc_address();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let exchange = move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    tokio::task::spawn_blocking(exchange).await.unwrap()
+}
+
 fn same_chain(one: &NodeHandle, other: &NodeHandle, height: Height) {
     let (one, other) = (one.storage(), other.storage());
     assert_eq!(one.header(height).unwrap(), other.header(height).unwrap());
@@ -176,6 +195,18 @@ async fn a_new_node_takes_the_state_under_load_goes_on_from_it_and_gives_it_to_t
     assert!(new.storage().block(base - 1).unwrap().is_none());
     reach(&new, base + 40).await;
     same_chain(&nodes[0], &new, base + 30);
+
+    // It says what it does not have.
+    let answer = |method, params| call(&new, method, params);
+    let refused = answer("chain_getBlock", r#"{"height":1}"#).await;
+    assert!(refused.contains("heightPruned"), "{refused}");
+    let refused = answer("events_query", r#"{"from":0}"#).await;
+    assert!(refused.contains("heightPruned"), "{refused}");
+    let shown = answer("events_query", "{}").await;
+    assert!(shown.contains("result"), "{shown}");
+    let info = answer("chain_getInfo", "{}").await;
+    let earliest = format!("\"earliestHeight\":{}", base + 1);
+    assert!(info.contains(&earliest), "{info}");
 
     // Restarted it goes on from its own folder, whatever it is told about states.
     let tip = new.storage().tip().unwrap().height;

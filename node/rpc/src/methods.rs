@@ -170,6 +170,13 @@ impl Node {
         Ok(height)
     }
 
+    /// The lowest height whose block is kept.
+    pub(crate) fn earliest(&self) -> Result<Height, ApiError> {
+        let base = self.context.storage.base();
+        let base = base.map_err(|error| fault(&error))?;
+        Ok(base.map_or(0, |base| base.height().saturating_add(1)))
+    }
+
     /// Where a transaction is, if it is in a block that answers may show.
     pub(crate) fn location(
         &self,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kumiki_protocol::{Block, Certificate, Encode, Hash, Height, Receipt, Status};
 use kumiki_state::Bucket;
-use redb::{Database, ReadableTable as _, WriteTransaction};
+use redb::{Database, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use crate::schema::{self, Stored, UNDO_ABSENT, UNDO_PRESENT, failed, pack, stored_value};
 use crate::{StorageError, Tip};
@@ -107,8 +107,13 @@ pub(crate) fn write_block(database: &Database, input: &BlockWrite<'_>) -> Result
     write_codes(&transaction, input.codes)?;
     write_chain(&transaction, height, input)?;
     write_transactions(&transaction, height, input.receipts)?;
-    write_validators(&transaction, input.validators)?;
-    write_meta(&transaction, input)?;
+    if let Some((epoch, validators)) = input.validators {
+        write_row(&transaction, schema::VALIDATORS, epoch, validators)?;
+    }
+    let tip = (schema::META_TIP, input.tip.encode());
+    let undo_from = (schema::META_UNDO_FROM, input.undo_from.encode());
+    write_meta(&transaction, &[tip, undo_from])?;
+    write_meta(&transaction, input.meta)?;
     transaction.commit().map_err(failed("commit"))
 }
 
@@ -240,20 +245,38 @@ fn write_chain(
         (schema::ROOTS, Some(root)),
     ];
     for (table, row) in rows {
-        let mut table = transaction
-            .open_table(table)
-            .map_err(failed("open a block table"))?;
         if let Some(row) = row {
-            table
-                .insert(height, row.as_slice())
-                .map_err(failed("write a block"))?;
+            write_row(transaction, table, height, &row)?;
         }
     }
+    write_hash(transaction, &input.block_hash, height)
+}
+
+/// Writes a row of a table by height or epoch.
+pub(crate) fn write_row(
+    transaction: &WriteTransaction,
+    table: TableDefinition<'_, u64, &[u8]>,
+    at: u64,
+    row: &[u8],
+) -> Result<(), StorageError> {
+    let mut table = transaction
+        .open_table(table)
+        .map_err(failed("open a block table"))?;
+    table.insert(at, row).map_err(failed("write a block"))?;
+    Ok(())
+}
+
+/// Lets a block be found by its hash.
+pub(crate) fn write_hash(
+    transaction: &WriteTransaction,
+    hash: &Hash,
+    height: Height,
+) -> Result<(), StorageError> {
     let mut heights = transaction
         .open_table(schema::HEIGHTS)
         .map_err(failed("open hashes"))?;
     heights
-        .insert(input.block_hash.0.as_slice(), height)
+        .insert(hash.0.as_slice(), height)
         .map_err(failed("write a hash"))?;
     Ok(())
 }
@@ -287,29 +310,14 @@ fn write_transactions(
     Ok(())
 }
 
-fn write_validators(
+pub(crate) fn write_meta(
     transaction: &WriteTransaction,
-    fixed: Option<(u64, &[u8])>,
+    rows: &[(&'static str, Vec<u8>)],
 ) -> Result<(), StorageError> {
-    let Some((epoch, validators)) = fixed else {
-        return Ok(());
-    };
-    let mut table = transaction
-        .open_table(schema::VALIDATORS)
-        .map_err(failed("open validators"))?;
-    table
-        .insert(epoch, validators)
-        .map_err(failed("write validators"))?;
-    Ok(())
-}
-
-fn write_meta(transaction: &WriteTransaction, input: &BlockWrite<'_>) -> Result<(), StorageError> {
     let mut meta = transaction
         .open_table(schema::META)
         .map_err(failed("open meta"))?;
-    let tip = (schema::META_TIP, input.tip.encode());
-    let undo_from = (schema::META_UNDO_FROM, input.undo_from.encode());
-    for (name, row) in [&tip, &undo_from].into_iter().chain(input.meta) {
+    for (name, row) in rows {
         meta.insert(*name, row.as_slice())
             .map_err(failed("write meta"))?;
     }

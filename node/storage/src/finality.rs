@@ -1,6 +1,6 @@
 //! Show why stored blocks are final, to whoever knows only the validators of some epoch.
 
-use kumiki_protocol::{EpochEnd, FinalityProof, Height, ValidatorSet, limits};
+use kumiki_protocol::{EpochEnd, FinalityProof, Height, Parameters, ValidatorSet, limits};
 
 use crate::{Base, Storage, StorageError};
 
@@ -32,8 +32,13 @@ impl Storage {
     /// When the store fails or is found damaged.
     pub fn finality(&self, height: Height) -> Result<Option<FinalityProof>, StorageError> {
         let head = self.head()?;
+        // What decides a block of the next epoch proves nothing to who knows only the validators of this one.
+        let parameters = self.parameters()?;
+        let epoch = parameters.epoch_of(height);
         let mut headers = Vec::new();
-        for next in (height..).take(limits::FINALITY_HEADERS_MAX) {
+        let same_epoch = |next: &Height| parameters.epoch_of(*next) == epoch;
+        let candidates = (height..).take_while(same_epoch);
+        for next in candidates.take(limits::FINALITY_HEADERS_MAX) {
             let Some(header) = head.view.header(next)? else {
                 return Ok(None);
             };
@@ -71,7 +76,7 @@ impl Storage {
         }))
     }
 
-    fn parameters(&self) -> Result<kumiki_protocol::Parameters, StorageError> {
+    fn parameters(&self) -> Result<Parameters, StorageError> {
         let genesis = self.genesis().ok_or(StorageError::NotInitialised)?;
         Ok(genesis.parameters)
     }

@@ -57,9 +57,12 @@ pub struct Tip {
 /// Where a chain begins whose state was fetched from peers: nothing below it was executed here.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Base {
-    /// The result after it, and those of the blocks before it that headers to come commit to, by rising height; each
-    /// with how many transactions the block has.
-    pub results: Vec<(ExecutedState, u32)>,
+    /// The result of the block whose state was fetched.
+    pub state: ExecutedState,
+    /// How many transactions the block has.
+    pub transactions: u32,
+    /// The same of the blocks before it whose results headers to come commit to, by rising height.
+    pub before: Vec<(ExecutedState, u32)>,
     /// Why its block is final.
     pub certificate: Certificate,
 }
@@ -67,8 +70,14 @@ pub struct Base {
 impl Base {
     /// The height of the block whose state was fetched.
     #[must_use]
-    pub fn height(&self) -> Height {
-        self.results.last().map_or(0, |(result, _)| result.height)
+    pub const fn height(&self) -> Height {
+        self.state.height
+    }
+
+    /// All results, by rising height, each with how many transactions the block has.
+    pub fn results(&self) -> impl Iterator<Item = (ExecutedState, u32)> {
+        let own = (self.state, self.transactions);
+        self.before.iter().copied().chain([own])
     }
 }
 

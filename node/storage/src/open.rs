@@ -119,28 +119,40 @@ pub(crate) fn lock(dir: &Path) -> Result<File, StorageError> {
 
 /// Makes an empty chain file beside its place and moves it there, so that no crash leaves half of one.
 fn create_file(dir: &Path, chain: &Path) -> Result<(), StorageError> {
-    let io = |operation, path: &Path| {
-        let path = path.to_owned();
-        move |source| StorageError::Io {
-            operation,
-            path,
-            source,
-        }
-    };
     let half_made = dir.join("chain.redb.new");
-    match std::fs::remove_file(&half_made) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io("remove", &half_made)(error));
-        }
-        _ => {}
-    }
+    remove(&half_made)?;
     let database = Database::create(&half_made).map_err(failed("make chain.redb"))?;
     create_tables(&database)?;
     database.close().map_err(failed("close chain.redb"))?;
+    put_in_place(&half_made, chain)
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove(file: &Path) -> Result<(), StorageError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(io_failed("remove", file)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Moves a file that is whole to its place in the same folder, in the place of what is there. Synced when this returns.
+pub(crate) fn put_in_place(file: &Path, place: &Path) -> Result<(), StorageError> {
     let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
-    sync(&half_made).map_err(io("sync", &half_made))?;
-    std::fs::rename(&half_made, chain).map_err(io("make", chain))?;
-    sync(dir).map_err(io("sync", dir))
+    sync(file).map_err(io_failed("sync", file))?;
+    std::fs::rename(file, place).map_err(io_failed("make", place))?;
+    let dir = place.parent().unwrap_or(place);
+    sync(dir).map_err(io_failed("sync", dir))
+}
+
+fn io_failed(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> StorageError {
+    let path = path.to_owned();
+    move |source| StorageError::Io {
+        operation,
+        path: path.clone(),
+        source,
+    }
 }
 
 fn check_schema(database: &Database) -> Result<(), StorageError> {

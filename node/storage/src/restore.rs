@@ -8,11 +8,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kumiki_protocol::{Certificate, Encode as _, EpochEnd, Genesis, Hash, Header, Height};
-use redb::Database;
+use kumiki_protocol::{
+    Certificate, Encode as _, EpochEnd, Genesis, Hash, Header, Height, ValidatorSet,
+};
+use redb::{Database, WriteTransaction};
 
-use crate::commit::{begin, create_tables, write_codes, write_state};
-use crate::open::{CHAIN_FILE, lock};
+use crate::commit::{
+    begin, create_tables, write_codes, write_hash, write_meta, write_row, write_state,
+};
+use crate::open::{CHAIN_FILE, lock, put_in_place, remove};
 use crate::schema::{self, failed};
 use crate::{Base, Storage, StorageError, StorageOptions, Tip};
 
@@ -28,17 +32,17 @@ pub struct Restore {
 
 /// What a chain goes on from once its state is there. All of it has been verified.
 #[derive(Clone, Debug)]
-pub struct Restored<'a> {
-    /// The chain.
-    pub genesis: &'a Genesis,
+pub struct Restored {
     /// The header of the block after which the state is.
-    pub block: &'a Header,
+    pub block: Header,
     /// Its results and its certificate.
-    pub base: &'a Base,
+    pub base: Base,
     /// The headers of the blocks before it whose results are in the base.
-    pub headers: &'a [Header],
-    /// The ends of the epochs before it, so that this node can show them to others.
-    pub epochs: &'a [EpochEnd],
+    pub headers: Vec<Header>,
+    /// The epoch that verification started in, and its validators.
+    pub start: (u64, ValidatorSet),
+    /// The ends of the epochs from there to the block, so that this node can show them to others.
+    pub epochs: Vec<EpochEnd>,
 }
 
 impl Restore {
@@ -49,16 +53,7 @@ impl Restore {
     pub fn begin(dir: &Path, options: StorageOptions) -> Result<Self, StorageError> {
         let lock = lock(dir)?;
         let file = dir.join(RESTORE_FILE);
-        match std::fs::remove_file(&file) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StorageError::Io {
-                    operation: "remove",
-                    path: file,
-                    source,
-                });
-            }
-            _ => {}
-        }
+        remove(&file)?;
         let database = Storage::builder(options)
             .create(&file)
             .map_err(failed("make restore.redb"))?;
@@ -99,118 +94,72 @@ impl Restore {
     ///
     /// # Errors
     /// When the store or the file system fails.
-    pub fn finish(self, restored: &Restored<'_>) -> Result<(), StorageError> {
-        self.write_chain(restored)?;
+    pub fn finish(self, genesis: &Genesis, restored: &Restored) -> Result<(), StorageError> {
+        self.write_chain(genesis, restored)?;
         self.database
             .close()
             .map_err(failed("close restore.redb"))?;
-        let io = |operation, path: &Path| {
-            let path = path.to_owned();
-            move |source| StorageError::Io {
-                operation,
-                path,
-                source,
-            }
-        };
-        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
         let file = self.dir.join(RESTORE_FILE);
-        let chain = self.dir.join(CHAIN_FILE);
-        sync(&file).map_err(io("sync", &file))?;
-        std::fs::rename(&file, &chain).map_err(io("replace", &chain))?;
-        sync(&self.dir).map_err(io("sync", &self.dir))
+        put_in_place(&file, &self.dir.join(CHAIN_FILE))
     }
 
-    fn write_chain(&self, restored: &Restored<'_>) -> Result<(), StorageError> {
-        let mut rows = Rows::default();
-        for (result, _) in &restored.base.results {
-            let root = (result.state_root, result.state_entries);
-            rows.push(schema::ROOTS, result.height, root.encode());
-        }
-        for header in restored.headers {
-            rows.header(header, None);
-        }
-        rows.header(restored.block, Some(&restored.base.certificate));
-        for end in restored.epochs {
-            rows.header(&end.header, Some(&end.certificate));
-            let epoch = restored
-                .genesis
-                .parameters
-                .epoch_of(end.header.height.saturating_add(1));
-            rows.push(schema::VALIDATORS, epoch, end.next_validators.encode());
-        }
-        if let Some(first) = restored.genesis.validator_set() {
-            rows.push(schema::VALIDATORS, 0, first.encode());
-        }
+    fn write_chain(&self, genesis: &Genesis, restored: &Restored) -> Result<(), StorageError> {
         let transaction = begin(&self.database)?;
-        for (table, height, row) in rows.by_height {
-            let mut table = transaction
-                .open_table(table)
-                .map_err(failed("open a block table"))?;
-            table
-                .insert(height, row.as_slice())
-                .map_err(failed("write a block"))?;
+        for (result, _) in restored.base.results() {
+            let root = (result.state_root, result.state_entries).encode();
+            write_row(&transaction, schema::ROOTS, result.height, &root)?;
         }
-        let mut heights = transaction
-            .open_table(schema::HEIGHTS)
-            .map_err(failed("open hashes"))?;
-        for (hash, height) in rows.heights {
-            heights
-                .insert(hash.0.as_slice(), height)
-                .map_err(failed("write a hash"))?;
+        for header in &restored.headers {
+            write_header(&transaction, header, None)?;
         }
-        drop(heights);
-        let header = restored.block;
-        let (state_root, state_entries) = restored
-            .base
-            .results
-            .last()
-            .map_or((Hash::ZERO, 0), |(result, _)| {
-                (result.state_root, result.state_entries)
-            });
+        let certificate = Some(&restored.base.certificate);
+        write_header(&transaction, &restored.block, certificate)?;
+        let (epoch, validators) = &restored.start;
+        write_row(
+            &transaction,
+            schema::VALIDATORS,
+            *epoch,
+            &validators.encode(),
+        )?;
+        for (epoch, end) in (epoch.saturating_add(1)..).zip(&restored.epochs) {
+            write_header(&transaction, &end.header, Some(&end.certificate))?;
+            let validators = end.next_validators.encode();
+            write_row(&transaction, schema::VALIDATORS, epoch, &validators)?;
+        }
+        let state = &restored.base.state;
         let tip = Tip {
-            height: header.height,
-            block_hash: header.hash(),
-            time_ms: header.time_ms,
-            state_root,
-            state_entries,
+            height: state.height,
+            block_hash: restored.block.hash(),
+            time_ms: restored.block.time_ms,
+            state_root: state.state_root,
+            state_entries: state.state_entries,
         };
-        let undo_from: Height = header.height.saturating_add(1);
-        let mut meta = transaction
-            .open_table(schema::META)
-            .map_err(failed("open meta"))?;
-        for (name, row) in [
-            (schema::META_GENESIS, restored.genesis.encode()),
+        let undo_from: Height = tip.height.saturating_add(1);
+        let rows = [
+            (schema::META_GENESIS, genesis.encode()),
             (schema::META_BASE, restored.base.encode()),
             (schema::META_TIP, tip.encode()),
             (schema::META_UNDO_FROM, undo_from.encode()),
-        ] {
-            meta.insert(name, row.as_slice())
-                .map_err(failed("write meta"))?;
-        }
-        drop(meta);
+        ];
+        write_meta(&transaction, &rows)?;
         transaction.commit().map_err(failed("commit"))
     }
 }
 
-type ByHeight = redb::TableDefinition<'static, u64, &'static [u8]>;
-
-/// Rows for the tables of the chain.
-#[derive(Default)]
-struct Rows {
-    by_height: Vec<(ByHeight, u64, Vec<u8>)>,
-    heights: Vec<(Hash, Height)>,
-}
-
-impl Rows {
-    fn push(&mut self, table: ByHeight, at: u64, row: Vec<u8>) {
-        self.by_height.push((table, at, row));
+fn write_header(
+    transaction: &WriteTransaction,
+    header: &Header,
+    certificate: Option<&Certificate>,
+) -> Result<(), StorageError> {
+    let height = header.height;
+    write_row(transaction, schema::HEADERS, height, &header.encode())?;
+    if let Some(certificate) = certificate {
+        write_row(
+            transaction,
+            schema::CERTIFICATES,
+            height,
+            &certificate.encode(),
+        )?;
     }
-
-    fn header(&mut self, header: &Header, certificate: Option<&Certificate>) {
-        self.push(schema::HEADERS, header.height, header.encode());
-        if let Some(certificate) = certificate {
-            self.push(schema::CERTIFICATES, header.height, certificate.encode());
-        }
-        self.heights.push((header.hash(), header.height));
-    }
+    write_hash(transaction, &header.hash(), height)
 }

@@ -11,7 +11,7 @@ pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod localnet;
-pub(crate) mod new;
+pub(crate) mod new_project;
 pub(crate) mod node;
 pub(crate) mod proof;
 pub(crate) mod test;

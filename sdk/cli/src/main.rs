@@ -100,7 +100,7 @@ fn show_typing() {
 
 async fn run(command: Command, output: Output) -> Outcome<()> {
     match command {
-        Command::New(arguments) => commands::new::run(&arguments, output),
+        Command::New(arguments) => commands::new_project::run(&arguments, output),
         Command::Build(arguments) => commands::build::run(&arguments, output),
         Command::Test(arguments) => commands::test::run(&arguments, output),
         Command::Dev(arguments) => commands::dev::run(arguments, output).await,

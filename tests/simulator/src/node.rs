@@ -9,7 +9,7 @@ use commonware_p2p::{Manager, PeerSetSubscription, Provider, Receiver, Sender, T
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{
-    self, Channels, Pace, PeerKey, Peers, SimplexConfig, Timeouts, peer_key,
+    self, Beginning, Channels, Pace, PeerKey, Peers, SimplexConfig, Timeouts, peer_key,
 };
 use kumiki_executor::Executor;
 use kumiki_mempool::{ChainHead, MempoolLimits, SharedMempool};
@@ -153,8 +153,7 @@ impl Machine {
         SimplexConfig {
             key: self.key.clone(),
             genesis: Arc::clone(&self.genesis),
-            genesis_block: Arc::new(genesis_block),
-            base: None,
+            beginning: Beginning::Genesis(Arc::new(genesis_block)),
             pace: Pace {
                 block_time: Duration::ZERO,
                 heartbeat,

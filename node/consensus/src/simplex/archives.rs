@@ -15,7 +15,9 @@ use kumiki_protocol::limits;
 
 use super::block::{Digest, OrderedBlock};
 use super::scheme::{Scheme, Schemes, finalization};
-use super::{BUFFER_BYTES, Environment, MAILBOX, SimplexConfig, VIEWS_KEPT, block_bytes_max};
+use super::{
+    BUFFER_BYTES, Beginning, Environment, MAILBOX, SimplexConfig, VIEWS_KEPT, block_bytes_max,
+};
 
 /// Delivered blocks that may wait for the chain. More would only wait there.
 const PENDING_BLOCKS: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
@@ -67,12 +69,15 @@ pub(crate) async fn open_marshal<E: Environment>(
     )
     .await
     .expect("the archive of blocks opens");
-    let start = match &config.base {
-        Some(base) => Start::Floor(
-            finalization(&base.certificate, base.validators.keys().len())
+    let start = match &config.beginning {
+        Beginning::Genesis(block) => Start::Genesis(OrderedBlock::digested(Arc::clone(block))),
+        Beginning::Fetched {
+            validators,
+            certificate,
+        } => Start::Floor(
+            finalization(certificate, validators)
                 .expect("the store has the certificate that it was restored with"),
         ),
-        None => Start::Genesis(OrderedBlock::digested(Arc::clone(&config.genesis_block))),
     };
     let (actor, mailbox, _floor) = Actor::init(
         env.child("marshal"),

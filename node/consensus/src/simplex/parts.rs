@@ -30,8 +30,8 @@ use super::scheme::{self, PeerKey, Scheme, Schemes, participants};
 use super::tasks::{by_epoch, carry_blocks, deliver, spread_news};
 use super::witness::Witness;
 use super::{
-    BUFFER_BYTES, Channels, Environment, MAILBOX, PAGE_BYTES, PAGES_CACHED, Peers, SimplexConfig,
-    VIEWS_KEPT, epoch_blocks,
+    BUFFER_BYTES, Beginning, Channels, Environment, MAILBOX, PAGE_BYTES, PAGES_CACHED, Peers,
+    SimplexConfig, VIEWS_KEPT, epoch_blocks,
 };
 use crate::{Application, Ended};
 
@@ -88,12 +88,15 @@ where
         let schemes = Schemes::default();
         let pages = CacheRef::new(PAGE_BYTES, PAGES_CACHED);
         let genesis_hash = config.genesis.hash();
-        if let Some(base) = &config.base
-            && let Some(participants) = participants(&base.validators)
+        if let Beginning::Fetched {
+            validators,
+            certificate,
+        } = &config.beginning
+            && let Some(participants) = participants(validators)
         {
             // Its certificate is verified before any epoch is entered.
             let scheme = scheme::scheme(&genesis_hash, participants, &config.key);
-            schemes.register(base.certificate.proposal.epoch, scheme);
+            schemes.register(certificate.proposal.epoch, scheme);
         }
         let (actor, marshal) =
             open_marshal(env, &config, schemes.clone(), epochs.clone(), &pages).await;
@@ -284,17 +287,20 @@ where
         {
             return Some(Floor::Finalized(finalization));
         }
-        // The base is there before the engine has fetched its block.
-        if let Some(base) = &self.config.base
-            && base.certificate.proposal.epoch == epoch
-        {
-            let validators = base.validators.keys().len();
-            return scheme::finalization(&base.certificate, validators).map(Floor::Finalized);
+        match &self.config.beginning {
+            // Its state is there before the engine has fetched the block.
+            Beginning::Fetched {
+                validators,
+                certificate,
+            } if certificate.proposal.epoch == epoch => {
+                return scheme::finalization(certificate, validators).map(Floor::Finalized);
+            }
+            Beginning::Genesis(block) if first == 0 => {
+                return Some(Floor::Genesis(digest_of(&block.hash())));
+            }
+            _ => {}
         }
         let boundary = first.saturating_sub(1);
-        if first == 0 {
-            return Some(Floor::Genesis(digest_of(&self.config.genesis_block.hash())));
-        }
         let blocks = self.application.blocks(boundary, 1).await.ok()?;
         let block = blocks.first()?;
         Some(Floor::Genesis(digest_of(&block.block.hash())))

@@ -55,34 +55,42 @@ pub(crate) fn scheme(genesis_hash: &Hash, participants: Set<PeerKey>, key: &Secr
 
 /// The protocol's form of a finalization, whose signatures are known to verify.
 pub(crate) fn certificate(finalization: &Finalization<Scheme, Digest>) -> Option<Certificate> {
-    let proposal = &finalization.proposal;
     let signers = finalization.certificate.signers.iter();
-    let signatures =
-        signers
-            .zip(&finalization.certificate.signatures)
-            .map(|(signer, signature)| {
-                let mut bytes = [0; 64];
-                bytes.copy_from_slice(signature.get()?.as_ref());
-                Some(CertificateSignature {
-                    validator: u16::try_from(signer.get()).ok()?,
-                    signature: Signature(bytes),
-                })
-            });
+    let signatures = signers
+        .zip(&finalization.certificate.signatures)
+        .map(|(signer, lazy)| {
+            Some(CertificateSignature {
+                validator: u16::try_from(signer.get()).ok()?,
+                signature: signature(lazy)?,
+            })
+        });
     Some(Certificate {
         signatures: signatures.collect::<Option<_>>()?,
-        proposal: Proposal {
-            epoch: proposal.round.epoch().get(),
-            view: proposal.round.view().get(),
-            parent_view: proposal.parent.get(),
-            block: Hash(proposal.payload.0),
-        },
+        proposal: proposal(&finalization.proposal),
     })
 }
 
-/// The engine's form of a certificate; `None` where it is none of a set of `validators`.
+/// The protocol's form of a signature; `None` where the bytes are none.
+pub(crate) fn signature(lazy: &Lazy<ed25519::Signature>) -> Option<Signature> {
+    let mut bytes = [0; 64];
+    bytes.copy_from_slice(lazy.get()?.as_ref());
+    Some(Signature(bytes))
+}
+
+/// The protocol's form of a proposal.
+pub(crate) fn proposal(theirs: &EngineProposal<Digest>) -> Proposal {
+    Proposal {
+        epoch: theirs.round.epoch().get(),
+        view: theirs.round.view().get(),
+        parent_view: theirs.parent.get(),
+        block: Hash(theirs.payload.0),
+    }
+}
+
+/// The engine's form of a certificate; `None` where it is none of `validators`.
 pub(crate) fn finalization(
     certificate: &Certificate,
-    validators: usize,
+    validators: &ValidatorSet,
 ) -> Option<Finalization<Scheme, Digest>> {
     let proposal = &certificate.proposal;
     let round = Round::new(Epoch::new(proposal.epoch), View::new(proposal.view));
@@ -96,7 +104,7 @@ pub(crate) fn finalization(
     Some(Finalization {
         proposal: EngineProposal::new(round, View::new(proposal.parent_view), payload),
         certificate: ed25519::certificate::Certificate {
-            signers: Signers::new(u32::try_from(validators).ok()?, signers).ok()?,
+            signers: Signers::new(u32::try_from(validators.keys().len()).ok()?, signers).ok()?,
             signatures: signatures.collect::<Option<_>>()?,
         },
     })

@@ -9,12 +9,12 @@ use commonware_consensus::Reporter;
 use commonware_consensus::simplex::types::{
     Activity, Attributable as _, Finalize, Notarize, Nullify,
 };
-use commonware_cryptography::certificate::{Attestation, Provider as _, Scheme as _};
+use commonware_cryptography::certificate::{Provider as _, Scheme as _};
 use commonware_utils::ordered::Quorum as _;
-use kumiki_protocol::{Evidence, Hash, Proposal, PublicKey, Signature, SignedVote, Vote};
+use kumiki_protocol::{Evidence, Hash, PublicKey, SignedVote, Vote};
 
 use super::block::Digest;
-use super::scheme::{Scheme, Schemes, public_key};
+use super::scheme::{Scheme, Schemes, proposal, public_key, signature};
 use crate::Application;
 
 /// Tells the chain of each validator that votes twice, once.
@@ -109,32 +109,17 @@ where
     ))
 }
 
-fn signature(attestation: &Attestation<Scheme>) -> Option<Signature> {
-    let mut bytes = [0; 64];
-    bytes.copy_from_slice(attestation.signature.get()?.as_ref());
-    Some(Signature(bytes))
-}
-
-fn proposal(theirs: &commonware_consensus::simplex::types::Proposal<Digest>) -> Proposal {
-    Proposal {
-        epoch: theirs.round.epoch().get(),
-        view: theirs.round.view().get(),
-        parent_view: theirs.parent.get(),
-        block: Hash(theirs.payload.0),
-    }
-}
-
 fn notarize(vote: &Notarize<Scheme, Digest>) -> Option<SignedVote> {
     Some(SignedVote {
         vote: Vote::Notarize(proposal(&vote.proposal)),
-        signature: signature(&vote.attestation)?,
+        signature: signature(&vote.attestation.signature)?,
     })
 }
 
 fn finalize(vote: &Finalize<Scheme, Digest>) -> Option<SignedVote> {
     Some(SignedVote {
         vote: Vote::Finalize(proposal(&vote.proposal)),
-        signature: signature(&vote.attestation)?,
+        signature: signature(&vote.attestation.signature)?,
     })
 }
 
@@ -144,6 +129,6 @@ fn nullify(vote: &Nullify<Scheme>) -> Option<SignedVote> {
             epoch: vote.round.epoch().get(),
             view: vote.round.view().get(),
         },
-        signature: signature(&vote.attestation)?,
+        signature: signature(&vote.attestation.signature)?,
     })
 }

@@ -1,38 +1,28 @@
 //! Fetch a state: find an offer that verifies, divide it, fetch the parts from all peers that have it, check each page.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use commonware_p2p::{Receiver as _, Recipients, Sender as _};
-use kumiki_network::{Channel, ChannelReceiver, ChannelSender, Network, PeerKey};
-use kumiki_protocol::{
-    Encode as _, EpochEnd, Genesis, Hash, Height, TrustedValidators, decode_bounded, sha3_256,
-    state_key,
-};
-use kumiki_state::proof::verify_range;
+use kumiki_network::{Channel, Network, PeerKey};
+use kumiki_protocol::{EpochEnd, Genesis, Hash, Height, TrustedValidators};
 use kumiki_storage::{Restore, Restored, StorageOptions};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::offer::Verified;
-use super::{
-    Answer, KeyRange, MESSAGE_BYTES_MAX, Message, Offer, Request, StateSync, StateSyncError,
-};
+use super::asking::{Asking, listen};
+use super::pages::{Job, Pages};
+use super::{Answer, BAN, KeyRange, Request, StateSync, StateSyncError};
 
-/// How long a peer may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Time between two looks for peers, and two lines of progress.
+/// Time between two looks for peers.
 const LOOK: Duration = Duration::from_millis(500);
+/// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(2);
 /// Requests to one peer at a time: while one travels, the next is worked on.
 const REQUESTS_PER_PEER: usize = 2;
-/// How long a peer is shut out that sent what does not verify.
-const BAN: Duration = Duration::from_hours(1);
+/// Time before a worker looks again whether another has left it something to do.
+const IDLE: Duration = Duration::from_millis(20);
 
 /// What one fetch came to.
 #[derive(Clone, Copy, Debug)]
@@ -53,28 +43,25 @@ pub(crate) async fn fetch(
     channel: &mut Channel,
     (dir, options): (&Path, StorageOptions),
 ) -> Result<Fetched, StateSyncError> {
-    let asking = Asking {
-        sender: channel.sender.clone(),
-        waiting: Arc::default(),
-        number: Arc::new(AtomicU64::new(1)),
-    };
+    let asking = Asking::over(channel.sender.clone());
     let fetching = async {
         loop {
-            let (peer, offer, verified) = find_offer(genesis, sync, network, &asking).await?;
+            let (restored, splits) = find_offer(genesis, sync, network, &asking).await?;
+            let state = restored.base.state;
             tracing::info!(
-                height = offer.height,
-                root = %verified.state.state_root,
-                entries = verified.state.state_entries,
-                ?peer,
+                height = state.height,
+                root = %state.state_root,
+                entries = state.state_entries,
                 "fetching the state"
             );
-            let dir_owned = dir.to_owned();
-            let restore = blocking(move || Restore::begin(&dir_owned, options)).await??;
-            let shared = Shared::new(&offer, &verified, restore, network.clone());
-            if let Some(peers) = fetch_parts(&shared, &asking).await? {
-                return finish(genesis, shared, verified, peers).await;
+            let folder = dir.to_owned();
+            let restore = blocking(move || Restore::begin(&folder, options)).await??;
+            let pages = Arc::new(Pages::new(state, splits, restore));
+            if let Some(peers) = fetch_pages(&pages, &asking, network).await? {
+                return finish(genesis, pages, restored, peers).await;
             }
             tracing::warn!("no peer has this state any more, looking for a newer one");
+            tokio::time::sleep(LOOK).await;
         }
     };
     tokio::select! {
@@ -91,72 +78,20 @@ async fn blocking<T: Send + 'static>(
         .map_err(|_panic| StateSyncError::Panicked)
 }
 
-/// Questions that wait for their answers.
-#[derive(Clone)]
-struct Asking {
-    sender: ChannelSender,
-    waiting: Arc<Mutex<BTreeMap<u64, (PeerKey, oneshot::Sender<Answer>)>>>,
-    number: Arc<AtomicU64>,
-}
-
-impl Asking {
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, (PeerKey, oneshot::Sender<Answer>)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks `peer`; `None` where it does not answer in time.
-    async fn ask(&self, peer: &PeerKey, request: Request) -> Option<Answer> {
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let (sender, answer) = oneshot::channel();
-        self.waiting().insert(number, (peer.clone(), sender));
-        let message = Message::Ask(number, request).encode();
-        let mut channel = self.sender.clone();
-        let _feedback = channel.send(Recipients::One(peer.clone()), Bytes::from(message), false);
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
-        self.waiting().remove(&number);
-        answer.ok()?.ok()
-    }
-}
-
-/// Takes answers to where they are waited for, until the network ends.
-async fn listen(receiver: &mut ChannelReceiver, asking: &Asking, network: &Network) {
-    while let Ok((peer, bytes)) = receiver.recv().await {
-        match decode_bounded(bytes.as_ref(), MESSAGE_BYTES_MAX) {
-            Ok(Message::Tell(number, answer)) => {
-                let mut waiting = asking.waiting();
-                if waiting
-                    .get(&number)
-                    .is_some_and(|(asked, _)| *asked == peer)
-                    && let Some((_, sender)) = waiting.remove(&number)
-                {
-                    drop(sender.send(answer));
-                }
-            }
-            // This node has nothing to give yet.
-            Ok(Message::Ask(number, _)) => {
-                let mut sender = asking.sender.clone();
-                let message = Message::Tell(number, Answer::Nothing).encode();
-                let _feedback = sender.send(Recipients::One(peer), Bytes::from(message), false);
-            }
-            Err(_malformed) => drop(network.ban(&peer, BAN)),
-        }
-    }
-}
-
 async fn peers(network: &Network) -> Result<Vec<PeerKey>, StateSyncError> {
     let peers = network.peers().await;
     let peers = peers.map_err(|_closed| StateSyncError::NetworkEnded)?;
     Ok(peers.into_iter().map(|peer| peer.key).collect())
 }
 
-/// Asks peers until one offers a state that verifies.
+/// Asks peers until one offers a state that verifies: what it leads to, and where to divide it.
 async fn find_offer(
     genesis: &Arc<Genesis>,
     sync: StateSync,
     network: &Network,
     asking: &Asking,
-) -> Result<(PeerKey, Offer, Verified), StateSyncError> {
-    let mut told = tokio::time::Instant::now();
+) -> Result<(Restored, Vec<Vec<u8>>), StateSyncError> {
+    let mut told = Instant::now();
     loop {
         let mut offers = JoinSet::new();
         for peer in peers(network).await? {
@@ -169,13 +104,13 @@ async fn find_offer(
         }
         while let Some(offered) = offers.join_next().await {
             match offered {
-                Ok((peer, Ok(Some((offer, verified))))) => return Ok((peer, offer, verified)),
+                Ok((_, Ok(Some(offered)))) => return Ok(offered),
                 Ok((peer, Err(error))) => tracing::warn!(?peer, %error, "an offer is refused"),
                 Ok((_, Ok(None))) | Err(_) => {}
             }
         }
         if told.elapsed() > 5 * PROGRESS {
-            told = tokio::time::Instant::now();
+            told = Instant::now();
             tracing::info!("waiting for a peer that offers a state of a trusted chain");
         }
         tokio::time::sleep(LOOK).await;
@@ -188,7 +123,7 @@ async fn offered(
     sync: StateSync,
     asking: &Asking,
     peer: &PeerKey,
-) -> Result<Option<(Offer, Verified)>, StateSyncError> {
+) -> Result<Option<(Restored, Vec<Vec<u8>>)>, StateSyncError> {
     let Some(Answer::Offer(offer)) = asking.ask(peer, Request::Offer).await else {
         return Ok(None);
     };
@@ -207,6 +142,7 @@ async fn offered(
     let Some(mut trusted) = trusted else {
         return Ok(None);
     };
+    let start = (trusted.epoch(), trusted.validators().clone());
     let mut epochs: Vec<EpochEnd> = Vec::new();
     while trusted.epoch() < offer.epoch() {
         let Some(Answer::Epochs(ends)) = asking.ask(peer, Request::Epochs(trusted.epoch())).await
@@ -223,129 +159,40 @@ async fn offered(
             }
         }
     }
-    let verified = offer.verify(genesis, &trusted, epochs)?;
-    Ok(Some((*offer, verified)))
-}
-
-/// One thing to fetch.
-enum Job {
-    Part(KeyRange),
-    Code(Hash),
-}
-
-/// What the workers share.
-struct Shared {
-    height: Height,
-    root: Hash,
-    entries_total: u64,
-    jobs: Mutex<VecDeque<Job>>,
-    /// Jobs that are not done, taken or not.
-    open: AtomicUsize,
-    restore: Arc<Restore>,
-    codes: Mutex<BTreeSet<Hash>>,
-    bytes: AtomicU64,
-    entries: AtomicU64,
-    network: Network,
-}
-
-impl Shared {
-    fn new(offer: &Offer, verified: &Verified, restore: Restore, network: Network) -> Arc<Self> {
-        let mut starts: Vec<Vec<u8>> = offer.splits.clone();
-        starts.push(Vec::new());
-        starts.sort_unstable();
-        starts.dedup();
-        let ends = starts.iter().skip(1).cloned().map(Some).chain([None]);
-        let jobs: VecDeque<Job> = starts.iter().cloned().zip(ends).map(Job::Part).collect();
-        Arc::new(Self {
-            height: offer.height,
-            root: verified.state.state_root,
-            entries_total: verified.state.state_entries,
-            open: AtomicUsize::new(jobs.len()),
-            jobs: Mutex::new(jobs),
-            restore: Arc::new(restore),
-            codes: Mutex::default(),
-            bytes: AtomicU64::new(0),
-            entries: AtomicU64::new(0),
-            network,
-        })
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, VecDeque<Job>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn done(&self) -> bool {
-        self.open.load(Ordering::Acquire) == 0
-    }
-
-    /// Has the code fetched that an entry names.
-    fn note_code(&self, key: &[u8]) {
-        let Some(id) = key.get(1..).and_then(|id| <[u8; 32]>::try_from(id).ok()) else {
-            return;
-        };
-        let hash = Hash(id);
-        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        if key == state_key::code(&hash).as_slice() && codes.insert(hash) {
-            self.open.fetch_add(1, Ordering::AcqRel);
-            self.jobs().push_back(Job::Code(hash));
-        }
-    }
-
-    /// Verifies a page and stores it.
-    fn take(
-        &self,
-        (start, end): (&[u8], Option<&[u8]>),
-        (entries, proof): (Vec<(Vec<u8>, Vec<u8>)>, &kumiki_state::RangeProof),
-        more: bool,
-    ) -> Result<bool, StateSyncError> {
-        let end = match entries.last() {
-            Some((last, _)) if more => Bound::Included(last.as_slice()),
-            // A page that says that there is more and has nothing would never end.
-            None if more => return Ok(false),
-            _ => end.map_or(Bound::Unbounded, Bound::Excluded),
-        };
-        if verify_range(&self.root, (Bound::Included(start), end), &entries, proof).is_err() {
-            return Ok(false);
-        }
-        let bytes: usize = entries
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        for (key, _) in &entries {
-            self.note_code(key);
-        }
-        self.restore.add(entries)?;
-        self.bytes
-            .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.entries.fetch_add(count, Ordering::Relaxed);
-        Ok(true)
-    }
+    let restored = offer.verify(genesis, &trusted, start, epochs)?;
+    Ok(Some((restored, offer.splits)))
 }
 
 /// Fetches everything, from all peers that have it, and says from how many; `None` where none has it any more.
-async fn fetch_parts(
-    shared: &Arc<Shared>,
+async fn fetch_pages(
+    pages: &Arc<Pages>,
     asking: &Asking,
+    network: &Network,
 ) -> Result<Option<usize>, StateSyncError> {
     let mut workers = JoinSet::new();
     let mut known: BTreeSet<PeerKey> = BTreeSet::new();
     let mut look = tokio::time::interval(LOOK);
-    let mut told = tokio::time::Instant::now();
+    let mut told = Instant::now();
     loop {
         tokio::select! {
             _ = look.tick() => {
-                for peer in peers(&shared.network).await? {
+                for peer in peers(network).await? {
                     if known.insert(peer.clone()) {
+                        let worker = Worker {
+                            pages: Arc::clone(pages),
+                            asking: asking.clone(),
+                            network: network.clone(),
+                            peer,
+                        };
                         for _request in 0..REQUESTS_PER_PEER {
-                            workers.spawn(work(Arc::clone(shared), asking.clone(), peer.clone()));
+                            workers.spawn(worker.clone().work());
                         }
                     }
                 }
             }
             Some(ended) = workers.join_next() => ended.map_err(|_panic| StateSyncError::Panicked)??,
         }
-        if shared.done() {
+        if pages.done() {
             // They see it at once, and then nobody else writes.
             while let Some(ended) = workers.join_next().await {
                 ended.map_err(|_panic| StateSyncError::Panicked)??;
@@ -356,114 +203,109 @@ async fn fetch_parts(
             return Ok(None);
         }
         if told.elapsed() > PROGRESS {
-            told = tokio::time::Instant::now();
-            let entries = shared.entries.load(Ordering::Relaxed);
-            let of = shared.entries_total;
+            told = Instant::now();
+            let (_, entries) = pages.stored();
+            let of = pages.entries();
             tracing::info!(entries, of, peers = known.len(), "fetching the state");
         }
     }
 }
 
-/// Fetches from one peer until all is fetched, or the peer fails.
-async fn work(shared: Arc<Shared>, asking: Asking, peer: PeerKey) -> Result<(), StateSyncError> {
-    while !shared.done() {
-        let job = shared.jobs().pop_front();
-        let Some(job) = job else {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        let left = match job {
-            Job::Part(part) => fetch_part(&shared, &asking, &peer, part)
-                .await?
-                .map(Job::Part),
-            Job::Code(hash) => fetch_code(&shared, &asking, &peer, hash)
-                .await?
-                .map(Job::Code),
-        };
-        if let Some(left) = left {
-            shared.jobs().push_front(left);
-            return Ok(());
-        }
-        shared.open.fetch_sub(1, Ordering::AcqRel);
-    }
-    Ok(())
+/// Fetches from one peer.
+#[derive(Clone)]
+struct Worker {
+    pages: Arc<Pages>,
+    asking: Asking,
+    network: Network,
+    peer: PeerKey,
 }
 
-/// Fetches the pages of a part; what is left of it where the peer fails.
-async fn fetch_part(
-    shared: &Arc<Shared>,
-    asking: &Asking,
-    peer: &PeerKey,
-    (mut start, end): KeyRange,
-) -> Result<Option<KeyRange>, StateSyncError> {
-    loop {
-        let request = Request::Range(shared.height, start.clone(), end.clone());
-        let Some(Answer::Range(entries, more, proof)) = asking.ask(peer, request).await else {
-            return Ok(Some((start, end)));
-        };
-        let last = entries.last().map(|(key, _)| key.clone());
-        let (taking, from, to) = (Arc::clone(shared), start.clone(), end.clone());
-        let sound = blocking(move || taking.take((&from, to.as_deref()), (entries, &proof), more));
-        if !sound.await?? {
-            tracing::warn!(?peer, "a peer sent entries that are not in the state");
-            drop(shared.network.ban(peer, BAN));
-            return Ok(Some((start, end)));
-        }
-        match last {
-            // The lowest key above it.
-            Some(mut last) if more => {
-                last.push(0);
-                start = last;
+impl Worker {
+    /// Fetches until all is fetched, or the peer fails.
+    async fn work(self) -> Result<(), StateSyncError> {
+        while !self.pages.done() {
+            let Some(job) = self.pages.next() else {
+                tokio::time::sleep(IDLE).await;
+                continue;
+            };
+            let left = match job {
+                Job::Part(part) => self.fetch_part(part).await?.map(Job::Part),
+                Job::Code(hash) => self.fetch_code(hash).await?.map(Job::Code),
+            };
+            if let Some(left) = left {
+                self.pages.give_back(left);
+                return Ok(());
             }
-            _ => return Ok(None),
+            self.pages.finished();
+        }
+        Ok(())
+    }
+
+    /// Fetches the pages of a part; what is left of it where the peer fails.
+    async fn fetch_part(&self, mut part: KeyRange) -> Result<Option<KeyRange>, StateSyncError> {
+        loop {
+            let (start, end) = part.clone();
+            let request = Request::Range(self.pages.height(), start, end);
+            let answer = self.asking.ask(&self.peer, request).await;
+            let Some(Answer::Range(entries, more, proof)) = answer else {
+                return Ok(Some(part));
+            };
+            let last = entries.last().map(|(key, _)| key.clone());
+            let (pages, asked) = (Arc::clone(&self.pages), part.clone());
+            if !blocking(move || pages.take(&asked, (entries, more, &proof))).await?? {
+                self.shut_out("entries that are not in the state");
+                return Ok(Some(part));
+            }
+            match last {
+                // The lowest key above it.
+                Some(mut last) if more => {
+                    last.push(0);
+                    part.0 = last;
+                }
+                _ => return Ok(None),
+            }
         }
     }
-}
 
-async fn fetch_code(
-    shared: &Arc<Shared>,
-    asking: &Asking,
-    peer: &PeerKey,
-    hash: Hash,
-) -> Result<Option<Hash>, StateSyncError> {
-    let Some(Answer::Code(code)) = asking.ask(peer, Request::Code(hash)).await else {
-        return Ok(Some(hash));
-    };
-    if sha3_256(&[&code]) != hash {
-        tracing::warn!(?peer, "a peer sent code that is not what was asked for");
-        drop(shared.network.ban(peer, BAN));
-        return Ok(Some(hash));
+    /// Fetches code; its hash again where the peer fails.
+    async fn fetch_code(&self, hash: Hash) -> Result<Option<Hash>, StateSyncError> {
+        let answer = self.asking.ask(&self.peer, Request::Code(hash)).await;
+        let Some(Answer::Code(code)) = answer else {
+            return Ok(Some(hash));
+        };
+        let pages = Arc::clone(&self.pages);
+        if !blocking(move || pages.take_code(hash, code)).await?? {
+            self.shut_out("code that is not what was asked for");
+            return Ok(Some(hash));
+        }
+        Ok(None)
     }
-    let restore = Arc::clone(&shared.restore);
-    blocking(move || restore.add_code(hash, code.into())).await??;
-    Ok(None)
+
+    fn shut_out(&self, sent: &'static str) {
+        tracing::warn!(peer = ?self.peer, sent, "a peer is shut out");
+        drop(self.network.ban(&self.peer, BAN));
+    }
 }
 
 async fn finish(
     genesis: &Arc<Genesis>,
-    shared: Arc<Shared>,
-    verified: Verified,
+    pages: Arc<Pages>,
+    restored: Restored,
     peers: usize,
 ) -> Result<Fetched, StateSyncError> {
-    let fetched = Fetched {
-        height: shared.height,
-        bytes: shared.bytes.load(Ordering::Relaxed),
-        entries: shared.entries.load(Ordering::Relaxed),
-        peers,
-    };
+    let (bytes, entries) = pages.stored();
+    let height = pages.height();
     let genesis = Arc::clone(genesis);
     blocking(move || {
-        // The workers have ended, so nobody else holds it.
-        let restore = Arc::into_inner(shared).and_then(|shared| Arc::into_inner(shared.restore));
-        let restore = restore.ok_or(StateSyncError::Panicked)?;
-        restore.finish(&Restored {
-            genesis: &genesis,
-            block: &verified.block,
-            base: &verified.base,
-            headers: &verified.headers,
-            epochs: &verified.epochs,
-        })?;
-        Ok(fetched)
+        // The workers have ended, so nobody else holds them.
+        let pages = Arc::into_inner(pages).ok_or(StateSyncError::Panicked)?;
+        pages.into_restore().finish(&genesis, &restored)?;
+        Ok(Fetched {
+            height,
+            bytes,
+            entries,
+            peers,
+        })
     })
     .await?
 }

@@ -1,12 +1,12 @@
 //! Verify what a peer offers, from a trusted block on, before anything of it is fetched.
 
 use kumiki_protocol::{
-    Certificate, EpochEnd, ExecutedState, FinalityError, FinalityProof, Genesis, Hash, Header,
-    Height, TrustedValidators,
+    EpochEnd, ExecutedState, FinalityError, FinalityProof, Genesis, Hash, Header, Height,
+    TrustedValidators, ValidatorSet,
 };
-use kumiki_storage::{Base, StorageError};
+use kumiki_storage::{Base, Restored, StorageError};
 
-use super::{Offer, offered_headers_max};
+use super::{Offer, PARTS_MAX, offered_headers_max};
 
 /// Why a state was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -28,32 +28,26 @@ pub enum StateSyncError {
     Panicked,
 }
 
-/// An offer that was verified.
-#[derive(Clone, Debug)]
-pub(super) struct Verified {
-    pub(super) base: Base,
-    /// The headers below the offered height, and the header at it.
-    pub(super) headers: Vec<Header>,
-    pub(super) block: Header,
-    pub(super) state: ExecutedState,
-    pub(super) epochs: Vec<EpochEnd>,
-}
-
 impl Offer {
     pub(super) fn epoch(&self) -> u64 {
         self.certificate.proposal.epoch
     }
 
-    /// Checks that the offered state is the one that the validators decided on, who were reached over `epochs`.
+    /// Checks that the offered state is the one that the validators decided on, who were reached from those of `start`
+    /// over `epochs`.
     pub(super) fn verify(
         &self,
         genesis: &Genesis,
         trusted: &TrustedValidators,
+        start: (u64, ValidatorSet),
         epochs: Vec<EpochEnd>,
-    ) -> Result<Verified, StateSyncError> {
+    ) -> Result<Restored, StateSyncError> {
         let lag = usize::from(genesis.parameters.execution_lag);
         if self.headers.len() > offered_headers_max(lag) || self.headers.len() < 2 * lag + 1 {
             return Err(StateSyncError::Offer("it has too few or too many headers"));
+        }
+        if self.splits.len() > PARTS_MAX {
+            return Err(StateSyncError::Offer("it has too many parts"));
         }
         let (below, from) = self.headers.split_at(lag);
         let (inside, above) = from.split_at(lag);
@@ -69,23 +63,28 @@ impl Offer {
         if block.height != self.height {
             return Err(StateSyncError::Offer("its headers are of other heights"));
         }
+        if genesis.parameters.validators_epoch(self.height) != trusted.epoch() {
+            return Err(StateSyncError::Offer("its state names the next validators"));
+        }
         let own = FinalityProof {
             headers: vec![block.clone()],
             certificate: self.certificate.clone(),
         };
         trusted.verify(&own)?;
-        let results = self.results(lag)?;
-        let Some((state, _)) = results.last().copied() else {
+        let mut results = self.results(lag)?;
+        let Some((state, transactions)) = results.pop() else {
             return Err(StateSyncError::Offer("it has no result"));
         };
-        Ok(Verified {
+        Ok(Restored {
             base: Base {
-                results,
-                certificate: Certificate::clone(&self.certificate),
+                state,
+                transactions,
+                before: results,
+                certificate: self.certificate.clone(),
             },
             headers: below.to_vec(),
             block: block.clone(),
-            state,
+            start,
             epochs,
         })
     }

@@ -5,18 +5,17 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use commonware_p2p::{Receiver as _, Recipients, Sender as _};
-use kumiki_network::{Channel, ChannelSender, Network, PeerKey};
-use kumiki_protocol::{Encode as _, EpochEnd, Height, decode_bounded};
+use commonware_p2p::Receiver as _;
+use kumiki_network::{Channel, Network};
+use kumiki_protocol::{EpochEnd, Height, decode_bounded};
 use kumiki_state::{ScanDirection, StateReader as _};
 use kumiki_storage::{Snapshot, Storage, StorageError};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::{
-    Answer, EPOCHS_PER_ANSWER, MESSAGE_BYTES_MAX, Message, Offer, PART_ENTRIES_MIN, PARTS_MAX,
-    RANGE_BYTES, Request,
+    Answer, BAN, EPOCHS_PER_ANSWER, MESSAGE_BYTES_MAX, Message, Offer, PART_ENTRIES_MIN, PARTS_MAX,
+    RANGE_BYTES, Request, send,
 };
 
 /// Snapshots that are held for peers at a time. Each keeps the pages on disk that blocks after it replace.
@@ -27,8 +26,6 @@ const IDLE: Duration = Duration::from_secs(30);
 const AGE_MAX: Duration = Duration::from_hours(1);
 /// Requests that are worked on at a time.
 const WORKERS: usize = 2;
-/// How long a peer that does not speak the protocol is shut out.
-const BAN: Duration = Duration::from_hours(1);
 
 /// A snapshot that peers fetch.
 struct Held {
@@ -119,15 +116,10 @@ pub(crate) async fn serve(storage: Arc<Storage>, network: Network, channel: Chan
                 tracing::error!(%error, "the state cannot be served");
                 Answer::Nothing
             });
-            tell(&mut sender, peer, number, answer);
+            send(&mut sender, peer, &Message::Tell(number, answer));
             drop(permit);
         });
     }
-}
-
-fn tell(sender: &mut ChannelSender, peer: PeerKey, number: u64, answer: Answer) {
-    let message = Message::Tell(number, answer).encode();
-    let _feedback = sender.send(Recipients::One(peer), Bytes::from(message), false);
 }
 
 fn answer(storage: &Storage, holding: &Holding, request: &Request) -> Result<Answer, StorageError> {
@@ -204,8 +196,11 @@ fn offer_at(storage: &Storage, height: Height, lag: u64) -> Result<Option<Offer>
     ) else {
         return Ok(None);
     };
+    // The state does not name the next validators yet: those that it was verified with are all that there are.
     let epoch = genesis.parameters.epoch_of(height);
-    if proof.certificate.proposal.epoch != epoch {
+    if proof.certificate.proposal.epoch != epoch
+        || genesis.parameters.validators_epoch(height) != epoch
+    {
         return Ok(None);
     }
     let mut headers = Vec::new();

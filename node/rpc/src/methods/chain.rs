@@ -80,7 +80,7 @@ impl ChainApiServer for Rpc {
             validators: validators.keys().to_vec(),
             parameters: ChainParameters::from(genesis.as_ref()),
             head: head_view(&self.head()),
-            earliest_height: 0,
+            earliest_height: self.earliest()?,
             earliest_state_height: earliest_state.map_err(|error| fault(&error))?,
         })
     }
@@ -158,7 +158,7 @@ fn head_view(tip: &Tip) -> HeadView {
     }
 }
 
-fn pruned(height: Height) -> ApiError {
+pub(super) fn pruned(height: Height) -> ApiError {
     ApiError::new(
         ErrorCode::HeightPruned,
         format!("the block at height {height} is not kept"),

@@ -7,6 +7,7 @@ use kumiki_rpc_api::methods::EventsApiServer;
 use kumiki_rpc_api::{ApiError, Cursor, EventFilter, EventPage, EventView, invalid_params};
 use kumiki_storage::{EventCursor, EventFilter as StoredFilter};
 
+use super::chain::pruned;
 use super::state::page_limit;
 use super::{Node, Rpc, fault, stream};
 
@@ -19,6 +20,9 @@ impl Node {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<(Vec<EventView>, Option<Cursor>), ApiError> {
+        if from < self.earliest()? {
+            return Err(pruned(from));
+        }
         let stored = StoredFilter {
             contract: filter.contract,
             topics: filter.topics.clone(),
@@ -55,7 +59,7 @@ impl EventsApiServer for Rpc {
             return Err(invalid_params("a filter has at most 4 topics"));
         }
         let to = self.check_height(to)?;
-        let from = from.unwrap_or(0);
+        let from = from.map_or_else(|| self.earliest(), Ok)?;
         let (events, next) = if from > to {
             (Vec::new(), None)
         } else {

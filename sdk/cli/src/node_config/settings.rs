@@ -137,7 +137,7 @@ impl NodeSettings {
         })
     }
 
-    fn state_sync(&self) -> Outcome<Option<StateSync>> {
+    pub(super) fn state_sync(&self) -> Outcome<Option<StateSync>> {
         if self.text("sync", "mode") != "state" {
             return Ok(None);
         }

@@ -103,3 +103,21 @@ fn lists_in_variables_are_separated_by_commas() {
         .unwrap();
     assert_eq!(*value, literal("[\"/a\", \"/b\"]"));
 }
+
+#[test]
+fn a_trusted_block_is_a_height_and_a_hash() {
+    let state_sync = |trusted: &str| {
+        let text = format!("[sync]\nmode = \"state\"\ntrusted = \"{trusted}\"\n");
+        load(&text, &[], Vec::new()).unwrap().state_sync()
+    };
+    let hash = kumiki_protocol::Hash([0xab; 32]);
+    let block = state_sync(&format!("812:{hash}")).unwrap().unwrap();
+    assert_eq!(block.trusted, Some((812, hash)));
+    assert_eq!(state_sync("").unwrap().unwrap().trusted, None);
+    for wrong in ["812", "812:0xab", "x:y", ":"] {
+        let refused = state_sync(wrong).unwrap_err().to_string();
+        assert!(refused.contains("sync.trusted"), "{wrong}: {refused}");
+    }
+    let blocks = load("", &[], Vec::new()).unwrap().state_sync().unwrap();
+    assert!(blocks.is_none());
+}
