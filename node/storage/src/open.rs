@@ -188,15 +188,17 @@ fn open_head(database: &Database) -> Result<Option<Head>, StorageError> {
     };
     let leads_to_tip =
         |tree: &Tree| tree.root() == tip.state_root && tree.entries() == tip.state_entries;
-    if let Ok(tree) = load_tree(&view)
-        && leads_to_tip(&tree)
-    {
-        return load_head(view, tree);
+    match load_tree(&view) {
+        Ok(tree) if leads_to_tip(&tree) => return load_head(view, tree),
+        // So a fetched state comes: with entries, and no records yet.
+        Ok(tree) if tree.entries() == 0 => {
+            tracing::info!(height = tip.height, "making the tree from the entries");
+        }
+        _ => tracing::warn!(
+            height = tip.height,
+            "tree records do not lead to the state root, rebuilding"
+        ),
     }
-    tracing::warn!(
-        height = tip.height,
-        "tree records do not lead to the state root, rebuilding"
-    );
     let tree = Tree::rebuild(&view)?;
     if !leads_to_tip(&tree) {
         return Err(damaged(&format!(
