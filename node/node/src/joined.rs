@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use kumiki_consensus::Sealing;
+use kumiki_consensus::simplex::Pace;
 use kumiki_mempool::SharedMempool;
 use kumiki_network::{Channel, Network, NetworkError, Topic};
-use kumiki_protocol::{Genesis, Transaction};
+use kumiki_protocol::{Genesis, SecretKey, Transaction};
 use kumiki_rpc::NetworkView;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
@@ -12,60 +14,83 @@ use tokio::sync::{mpsc, watch};
 use crate::ordering::channel_specs;
 use crate::{OrderingConfig, gossip, peers};
 
-/// A network that this node takes part in.
-pub(crate) struct Joined {
-    pub(crate) network: Network,
-    pub(crate) channels: Vec<Channel>,
-    transactions: Topic,
+/// With whom this node orders blocks.
+pub(crate) enum Company {
+    /// Nobody.
+    Solo { key: SecretKey, sealing: Sealing },
+    /// The peers of a network.
+    Network(Box<Joined>),
 }
 
-impl Joined {
-    /// Joins, where the configuration says so.
+/// A network that this node takes part in.
+pub(crate) struct Joined {
+    pub(crate) key: SecretKey,
+    pub(crate) pace: Pace,
+    pub(crate) network: Network,
+    pub(crate) channels: Vec<Channel>,
+}
+
+impl Company {
+    /// Joins the network, where the configuration says so; then also gives back the topic of its transactions.
     pub(crate) fn join(
         config: &OrderingConfig,
         genesis: &Genesis,
         registry: &mut Registry,
-    ) -> Result<Option<Self>, NetworkError> {
-        let OrderingConfig::Network { network, .. } = config else {
-            return Ok(None);
+    ) -> Result<(Self, Option<Topic>), NetworkError> {
+        let (pace, network) = match config {
+            OrderingConfig::Solo { key, sealing } => {
+                let solo = Self::Solo {
+                    key: SecretKey::clone(key),
+                    sealing: *sealing,
+                };
+                return Ok((solo, None));
+            }
+            OrderingConfig::Network { pace, network } => (*pace, network.as_ref().clone()),
         };
+        let key = network.key.clone();
         let topics = vec![gossip::topic()];
-        let channels = channel_specs(genesis);
-        let started = Network::start(network.as_ref().clone(), channels, topics, registry)?;
-        let transactions = started
-            .topics
-            .into_iter()
-            .next()
-            .expect("the network opens one topic per specification");
-        Ok(Some(Self {
+        let started = Network::start(network, channel_specs(genesis), topics, registry)?;
+        let joined = Joined {
+            key,
+            pace,
             network: started.network,
             channels: started.channels,
-            transactions,
-        }))
+        };
+        Ok((
+            Self::Network(Box::new(joined)),
+            started.topics.into_iter().next(),
+        ))
     }
 
-    /// What callers are shown of it.
-    pub(crate) fn show(&self) -> watch::Receiver<NetworkView> {
-        let (view, seen) = watch::channel(NetworkView::default());
-        tokio::spawn(peers::show(self.network.clone(), view));
-        seen
+    /// The network, if there is one.
+    pub(crate) fn network(&self) -> Option<&Network> {
+        match self {
+            Self::Solo { .. } => None,
+            Self::Network(joined) => Some(&joined.network),
+        }
     }
+}
 
-    /// Passes transactions on and takes those of peers, until the network ends. Gives back what consensus needs.
-    pub(crate) fn gossip(
-        self,
-        mempool: &Arc<SharedMempool>,
-        admitted: mpsc::Receiver<Arc<Transaction>>,
-        first_number: u64,
-    ) -> (Network, Vec<Channel>) {
-        let Topic {
-            publisher,
-            messages,
-            ..
-        } = self.transactions;
-        let own = Arc::clone(mempool);
-        tokio::spawn(gossip::send(own, publisher, admitted, first_number));
-        tokio::spawn(gossip::receive(Arc::clone(mempool), messages));
-        (self.network, self.channels)
-    }
+/// What callers are shown of the network.
+pub(crate) fn show(network: &Network) -> watch::Receiver<NetworkView> {
+    let (view, seen) = watch::channel(NetworkView::default());
+    tokio::spawn(peers::show(network.clone(), view));
+    seen
+}
+
+/// Passes transactions on and takes those of peers, until the network ends.
+pub(crate) fn start_gossip(
+    topic: Topic,
+    mempool: &Arc<SharedMempool>,
+    admitted: mpsc::Receiver<Arc<Transaction>>,
+    first_number: u64,
+) {
+    let Topic {
+        publisher,
+        messages,
+        ..
+    } = topic;
+    let own = Arc::clone(mempool);
+    tokio::spawn(gossip::send(own, publisher, admitted, first_number));
+    tokio::spawn(gossip::receive(Arc::clone(mempool), messages));
 }

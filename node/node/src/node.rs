@@ -7,8 +7,8 @@ use std::sync::Arc;
 use kumiki_consensus::{Solo, Tip as OrderingTip};
 use kumiki_executor::{Executor, genesis_changes};
 use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
-use kumiki_network::{Channel, Network, NetworkError};
-use kumiki_protocol::{Action, Genesis, SecretKey, Transaction, ValidatorSet};
+use kumiki_network::Network;
+use kumiki_protocol::{Action, Genesis, Transaction, ValidatorSet};
 use kumiki_rpc::{NetworkView, RpcContext, ServerHandle};
 use kumiki_rpc_api::HealthStatus;
 use kumiki_storage::{Snapshot, Storage, StorageError, Tip};
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use crate::chain_executor::{ChainExecutor, ExecutorParts};
 use crate::evidence::Reports;
 use crate::genesis::genesis_block;
-use crate::joined::Joined;
+use crate::joined::{Company, Joined, show, start_gossip};
 use crate::metrics::MempoolCollector;
 use crate::ordering::{self, Ordering, SimplexParts};
 use crate::threads::{self, Alarm, Threads, spawn_admission, spawn_executor};
@@ -193,14 +193,18 @@ impl Opened {
     async fn run(self) -> Result<NodeHandle, NodeError> {
         let mut registry = Registry::default();
         let metrics = NodeMetrics::register(&mut registry);
-        let joined = Joined::join(&self.config.ordering, &self.genesis, &mut registry)?;
+        let (company, topic) = Company::join(&self.config.ordering, &self.genesis, &mut registry)?;
+        let network = company.network().cloned();
         let (admitted, to_gossip) = mpsc::channel(gossip::QUEUE);
-        let mempool = Arc::new(self.mempool(joined.is_some().then_some(admitted)));
+        let mempool = Arc::new(self.mempool(topic.is_some().then_some(admitted)));
         registry.register_collector(Box::new(MempoolCollector(Arc::clone(&mempool))));
         let (heads, heads_seen) = watch::channel(self.tip);
         let (alarm, alarmed) = watch::channel(false);
-        let (status, status_seen) = watch::channel(HealthStatus::Ready);
-        let view = joined.as_ref().map(Joined::show);
+        let (status, status_seen) = watch::channel(match &network {
+            Some(_) => HealthStatus::Starting,
+            None => HealthStatus::Ready,
+        });
+        let view = network.as_ref().map(show);
         let context = self.rpc_context(&mempool, &heads_seen, view, status_seen, registry);
         // The port first: when it is taken, no thread has been started.
         let rpc = kumiki_rpc::serve(context, self.config.rpc.clone()).await?;
@@ -221,18 +225,16 @@ impl Opened {
                 .collect::<Result<_, _>>()?,
         };
         let (stop_ordering, ordering_stopped) = watch::channel(false);
-        let network = joined.as_ref().map(|joined| joined.network.clone());
-        let joined = joined.map(|joined| {
-            let first_number = (self.config.clock)();
-            joined.gossip(&mempool, to_gossip, first_number)
-        });
+        if let Some(topic) = topic {
+            start_gossip(topic, &mempool, to_gossip, (self.config.clock)());
+        }
         if network.is_some() {
             let key = self.config.ordering.key().clone();
             let report = Reports::new(key, Arc::clone(&self.genesis), Arc::clone(&mempool));
             tokio::spawn(report.run(evidence));
         }
         let alarm = Alarm::of(&alarm);
-        let ordering = self.start_ordering(chain, joined, ordering_stopped, alarm)?;
+        let ordering = self.start_ordering(chain, company, ordering_stopped, alarm, &status)?;
         let (stop, stopped) = watch::channel(false);
         let parts = Parts {
             mempool: Arc::clone(&mempool),
@@ -280,17 +282,18 @@ impl Opened {
     fn start_ordering(
         &self,
         chain: Chain,
-        joined: Option<(Network, Vec<Channel>)>,
+        company: Company,
         stopped: watch::Receiver<bool>,
         alarm: Alarm,
+        status: &watch::Sender<HealthStatus>,
     ) -> Result<Ordering, NodeError> {
-        match (&self.config.ordering, joined) {
-            (OrderingConfig::Solo { key, sealing }, _) => {
+        match company {
+            Company::Solo { key, sealing } => {
                 let solo = Solo {
                     application: Arc::new(chain),
-                    key: SecretKey::clone(key),
+                    key,
                     genesis_hash: self.genesis.hash(),
-                    sealing: *sealing,
+                    sealing,
                     clock: Arc::clone(&self.config.clock),
                 };
                 let tip = OrderingTip {
@@ -299,21 +302,29 @@ impl Opened {
                 };
                 Ok(ordering::start_solo(solo, tip, stopped, alarm))
             }
-            (OrderingConfig::Network { pace, network }, Some((handle, channels))) => {
+            Company::Network(joined) => {
+                let Joined {
+                    key,
+                    pace,
+                    network,
+                    channels,
+                } = *joined;
+                let (keeps_up, seen) = watch::channel(false);
+                tokio::spawn(show_readiness(seen, status.clone()));
                 let genesis_block = self.storage.block(0)?;
                 let parts = SimplexParts {
-                    key: network.key.clone(),
+                    key,
                     genesis: Arc::clone(&self.genesis),
                     genesis_block: genesis_block.ok_or(StorageError::NotInitialised)?,
-                    pace: *pace,
+                    pace,
                     chain,
-                    network: handle,
+                    network,
                     channels,
+                    keeps_up,
                     folder: self.config.data_dir.join("consensus"),
                 };
                 ordering::start_simplex(parts, stopped, alarm)
             }
-            (OrderingConfig::Network { .. }, None) => Err(NetworkError::Closed.into()),
         }
     }
 
@@ -356,6 +367,24 @@ fn prepare_code(vm: &Vm, transaction: &Transaction) {
         if let Action::Deploy { code, .. } | Action::Upgrade { code, .. } = action {
             vm.prepare_ahead(code);
         }
+    }
+}
+
+/// Says that a node is ready as long as it keeps up with its peers, until it stops.
+async fn show_readiness(mut keeps_up: watch::Receiver<bool>, status: watch::Sender<HealthStatus>) {
+    while keeps_up.changed().await.is_ok() {
+        let now = match *keeps_up.borrow_and_update() {
+            true => HealthStatus::Ready,
+            false => HealthStatus::Starting,
+        };
+        status.send_if_modified(|status| {
+            let serves = matches!(status, HealthStatus::Starting | HealthStatus::Ready);
+            let changes = serves && *status != now;
+            if changes {
+                *status = now;
+            }
+            changes
+        });
     }
 }
 
@@ -408,6 +437,12 @@ fn check_ordering(
             }
             if lag != 0 {
                 return Err(NodeError::ExecutionLag { found: lag });
+            }
+            let epoch_blocks = genesis.parameters.epoch_blocks;
+            if epoch_blocks != u32::MAX {
+                return Err(NodeError::Epochs {
+                    found: epoch_blocks,
+                });
             }
             Ok(())
         }

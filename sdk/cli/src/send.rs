@@ -81,8 +81,8 @@ async fn explain_funds(
 ) -> Failure {
     let address = Address::of_account(&signer.key.public_key());
     // Without a limit given, the gas limit is what the balance pays for.
-    let starved =
-        draft.gas_limit.is_none() && matches!(failure.name.as_str(), "gasLimitOutOfRange" | "outOfGas");
+    let starved = draft.gas_limit.is_none()
+        && matches!(failure.name.as_str(), "gasLimitOutOfRange" | "outOfGas");
     let poor = matches!(
         failure.name.as_str(),
         "insufficientFunds" | "insufficientBalance"

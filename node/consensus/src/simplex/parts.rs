@@ -26,6 +26,7 @@ use super::application::{Deliveries, Proposer};
 use super::archives::open_marshal;
 use super::block::{Digest, OrderedBlock, digest_of};
 use super::guard::{Answers, Guard, Heard, newest_own_vote};
+use super::progress::Progress;
 use super::scheme::{self, PeerKey, Scheme, Schemes, participants};
 use super::tasks::{by_epoch, carry_blocks, deliver, spread_news};
 use super::witness::Witness;
@@ -90,19 +91,22 @@ where
         let genesis_hash = config.genesis.hash();
         let (actor, marshal) =
             open_marshal(env, &config, schemes.clone(), epochs.clone(), &pages).await;
-        let (deliveries, delivered) = mpsc::unbounded_channel();
+        let (sender, delivered) = mpsc::unbounded_channel();
+        let progress = Progress::new(application.tip().height, config.keeps_up.clone());
+        let deliveries = Deliveries {
+            sender,
+            progress: progress.clone(),
+        };
         let (stored_sender, stored) = watch::channel(application.tip().height);
         let (buffer, resolver, broadcast) =
             carry_blocks(env, &config, &peers, channels.proposals, channels.blocks);
-        let mut tasks = vec![
-            broadcast,
-            actor.start(Deliveries(deliveries), buffer, resolver),
-        ];
+        let mut tasks = vec![broadcast, actor.start(deliveries, buffer, resolver)];
         tasks.push(env.child("deliver").spawn({
             let (application, marshal) = (Arc::clone(&application), marshal.clone());
-            move |_env| deliver(application, marshal, delivered, stored_sender)
+            let stored = (stored_sender, progress.clone());
+            move |_env| deliver(application, marshal, delivered, stored)
         }));
-        let news = News::new();
+        let news = News::new(progress);
         let (heard, answers) = (Heard::default(), Answers::default());
         let listener = Listener {
             news: news.clone(),

@@ -5,7 +5,7 @@ mod seat;
 use kumiki_client::Draft;
 use kumiki_client::abi::Abi;
 use kumiki_protocol::{
-    Address, Amount, PublicKey, VALIDATORS_CONTRACT, ValidatorsCall, ValidatorStatus,
+    Address, Amount, PublicKey, VALIDATORS_CONTRACT, ValidatorStatus, ValidatorsCall,
 };
 use kumiki_rpc_api::TransactionReceipt;
 use serde_json::Value;
@@ -76,7 +76,9 @@ async fn join(arguments: &ValidatorJoinArguments, output: Output) -> Outcome<()>
         key: key.public_key(),
         method: "join",
     };
-    contract.call(&call, &signer, &arguments.sender, output).await
+    contract
+        .call(&call, &signer, &arguments.sender, output)
+        .await
 }
 
 async fn change(
@@ -87,9 +89,15 @@ async fn change(
 ) -> Outcome<()> {
     let network = connect(&arguments.home, &arguments.node).await?;
     let key = chosen_key(arguments.key, &arguments.home)?;
+    let abi = abi(&network).await?;
+    let sets = Sets::read(&network, &abi, None).await?;
+    let seat = Seat::read(&network, &abi, &key, sets).await?;
+    if seat.record.is_none() {
+        return Err(unknown(&key, &network));
+    }
     let signer = Signer::find(&arguments.sender, &network)?;
     let contract = Contract {
-        abi: abi(&network).await?,
+        abi,
         network,
         key,
         method,
@@ -183,7 +191,9 @@ impl Contract {
             )
         });
         if waits {
-            output.message("the node of this key must run and have caught up by then: kumiki node status");
+            output.message(
+                "the node of this key must run and have caught up by then: kumiki node status",
+            );
         }
         Ok(())
     }

@@ -72,7 +72,9 @@ impl Sets {
         let validators: Vec<Value> = self
             .keys()
             .iter()
-            .map(|(key, signs, next)| json!({ "publicKey": key, "signs": signs, "signsNext": next }))
+            .map(
+                |(key, signs, next)| json!({ "publicKey": key, "signs": signs, "signsNext": next }),
+            )
             .collect();
         let next = self.epoch().saturating_add(1);
         json!({
@@ -159,17 +161,15 @@ impl Seat {
             ValidatorStatus::Queued { .. } => Some(at(open, planned(true))),
             ValidatorStatus::Leaving { .. } => Some(at(open, planned(false))),
             ValidatorStatus::Seated { from } if from > self.sets.epoch() => Some(at(from, true)),
-            ValidatorStatus::Left { to, .. } => {
-                Some(at(to.saturating_add(UNBONDING_EPOCHS), true))
-            }
+            ValidatorStatus::Left { to, .. } => Some(at(to.saturating_add(UNBONDING_EPOCHS), true)),
             ValidatorStatus::Seated { .. } | ValidatorStatus::Removed { .. } => None,
         }
     }
 
     pub(super) fn json(&self) -> Value {
-        let change = self.change().map(
-            |one| json!({ "epoch": one.epoch, "height": one.height, "certain": one.certain }),
-        );
+        let change = self
+            .change()
+            .map(|one| json!({ "epoch": one.epoch, "height": one.height, "certain": one.certain }));
         json!({
             "publicKey": self.key,
             "height": self.sets.height,
@@ -266,7 +266,9 @@ async fn ask<T: Decode>(
         .found(found)
         .next("kumiki doctor")
     };
-    let method = abi.method(view).map_err(|error| malformed(error.to_string()))?;
+    let method = abi
+        .method(view)
+        .map_err(|error| malformed(error.to_string()))?;
     let selector = hex::decode(method.selector.trim_start_matches("0x"))
         .map_err(|error| malformed(error.to_string()))?;
     let input = [&selector, arguments].concat();
