@@ -108,6 +108,11 @@ fn check_shapes(machine: &Machine, call: &Value) {
     );
     let import = ["account", "import", "old", "--seed-file", "seed"];
     add("account import", &[&import[..], &passphrase].concat());
+    machine.json(&["node", "keys", "--new", "--home", "node"]);
+    add("validator join", &["validator", "join", "--home", "node"]);
+    add("validator show", &["validator", "show", "--home", "node"]);
+    add("validator leave", &["validator", "leave", "--home", "node"]);
+    add("validator list", &["validator", "list"]);
     add("proof storage", &["proof", "storage", "counter", "0x00"]);
     add("call without a method", &["call", "counter"]);
     add("new", &["new", "another"]);
@@ -167,6 +172,11 @@ fn check_mistakes(machine: &Machine) {
     ask(&["chain", "info", "--rpc", "http://127.0.0.1:1"]);
     ask(&["chain", "info", "--rpc", "localhost"]);
     ask(&["account", "fund", "bob", "five"]);
+    let stranger = format!("0x{}", "11".repeat(32));
+    ask(&["validator", "show", &stranger]);
+    ask(&["validator", "leave", &stranger]);
+    ask(&["validator", "join", "--home", "node", "--value", "5"]);
+    ask(&["validator", "join", "--home", "nowhere"]);
     ask(&["depoy"]);
     ask(&["account", "fund", "--json"]);
     ask(&["chain", "info", "--network", "other"]);
