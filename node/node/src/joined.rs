@@ -17,7 +17,10 @@ use crate::{OrderingConfig, gossip, peers};
 /// With whom this node orders blocks.
 pub(crate) enum Company {
     /// Nobody.
-    Solo { key: SecretKey, sealing: Sealing },
+    Solo {
+        key: Box<SecretKey>,
+        sealing: Sealing,
+    },
     /// The peers of a network.
     Network(Box<Joined>),
 }
@@ -40,7 +43,7 @@ impl Company {
         let (pace, network) = match config {
             OrderingConfig::Solo { key, sealing } => {
                 let solo = Self::Solo {
-                    key: SecretKey::clone(key),
+                    key: key.clone(),
                     sealing: *sealing,
                 };
                 return Ok((solo, None));

@@ -291,7 +291,7 @@ impl Opened {
             Company::Solo { key, sealing } => {
                 let solo = Solo {
                     application: Arc::new(chain),
-                    key,
+                    key: *key,
                     genesis_hash: self.genesis.hash(),
                     sealing,
                     clock: Arc::clone(&self.config.clock),

@@ -1,7 +1,5 @@
 //! Validators join and leave at every epoch, under load, without a gap.
 
-#![expect(clippy::unwrap_used, reason = "a failing test panics")]
-
 use kumiki_chaos::{TurnoverPlan, turnover};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -133,6 +133,18 @@ fn check_shapes(machine: &Machine, call: &Value) {
     check_golden("shapes", &text.join("\n"));
 }
 
+fn validator_mistakes(machine: &Machine) -> String {
+    let stranger = format!("0x{}", "11".repeat(32));
+    [
+        &["validator", "show", &stranger][..],
+        &["validator", "leave", &stranger],
+        &["validator", "join", "--home", "node", "--value", "5"],
+        &["validator", "join", "--home", "nowhere"],
+    ]
+    .map(|arguments| machine.answer(arguments))
+    .concat()
+}
+
 /// What each mistake is answered with.
 fn check_mistakes(machine: &Machine) {
     machine.add_account("poor");
@@ -172,11 +184,6 @@ fn check_mistakes(machine: &Machine) {
     ask(&["chain", "info", "--rpc", "http://127.0.0.1:1"]);
     ask(&["chain", "info", "--rpc", "localhost"]);
     ask(&["account", "fund", "bob", "five"]);
-    let stranger = format!("0x{}", "11".repeat(32));
-    ask(&["validator", "show", &stranger]);
-    ask(&["validator", "leave", &stranger]);
-    ask(&["validator", "join", "--home", "node", "--value", "5"]);
-    ask(&["validator", "join", "--home", "nowhere"]);
     ask(&["depoy"]);
     ask(&["account", "fund", "--json"]);
     ask(&["chain", "info", "--network", "other"]);
@@ -207,5 +214,6 @@ fn check_mistakes(machine: &Machine) {
     );
     ask(&["build"]);
     machine.restore_config();
+    answers.push_str(&validator_mistakes(machine));
     check_golden("mistakes", &answers);
 }
