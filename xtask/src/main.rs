@@ -21,6 +21,8 @@ Usage: cargo xtask COMMAND
                                CRATE, or those whose name contains FILTER); ends with 'N passed, N failed'
   chaos [--minutes N] [--seed S] [--kill-only]
                                a network of real processes under load and faults, checked at the end
+  chaos --turnover [--changes N] [--seed S]
+                               the same, with validators that join and leave at every epoch
   simulate [--seeds N] [--seed S]
                                so many simulated networks, or the one of this seed
   bless                        rewrites the golden files of tests/conformance; review the diff

@@ -33,6 +33,7 @@ mod archives;
 mod block;
 mod guard;
 mod parts;
+mod progress;
 mod scheme;
 mod tasks;
 #[cfg(test)]
@@ -111,6 +112,8 @@ pub struct SimplexConfig {
     pub timeouts: Timeouts,
     /// What the names of this node's files on the environment's disk begin with; nodes may share a disk.
     pub partition_prefix: String,
+    /// Turns true when this node has caught up with what its peers decide, and false when it falls behind.
+    pub keeps_up: watch::Sender<bool>,
 }
 
 impl std::fmt::Debug for SimplexConfig {

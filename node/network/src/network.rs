@@ -299,13 +299,28 @@ fn listen(swarm: &mut Swarm<Behaviour>, config: &NetworkConfig) -> Result<(), Ne
             .listen_on(address.clone())
             .map_err(|error| NetworkError::Listen {
                 address: address.clone(),
-                problem: error.to_string(),
+                problem: causes(&error),
             })?;
     }
     for address in &config.external {
         swarm.add_external_address(address.clone());
     }
     Ok(())
+}
+
+/// What an error and those below it say. libp2p's say nothing themselves, or the same again.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(one) = next {
+        let text = one.to_string();
+        let said = texts.last().is_some_and(|last| last.contains(&text));
+        if !text.is_empty() && !said {
+            texts.push(text);
+        }
+        next = one.source();
+    }
+    texts.join(": ")
 }
 
 type ChannelEnd = mpsc::Sender<commonware_p2p::Message<PeerKey>>;

@@ -38,6 +38,15 @@ pub enum NodeError {
         /// The lag in genesis.
         found: u8,
     },
+    /// The solo driver knows no epochs.
+    #[error(
+        "this chain has epochs of {found} blocks, the solo driver needs epochs that never end: epoch_blocks {max} in genesis",
+        max = u32::MAX
+    )]
+    Epochs {
+        /// Blocks of an epoch in genesis.
+        found: u32,
+    },
     /// Among several validators, blocks are decided before they are executed.
     #[error("this chain has an execution lag of 0, a network needs at least 1")]
     NoExecutionLag,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use kumiki_consensus::Sealing;
+use kumiki_consensus::simplex::Pace;
 use kumiki_mempool::SharedMempool;
 use kumiki_network::{Channel, Network, NetworkError, Topic};
-use kumiki_protocol::{Genesis, Transaction};
+use kumiki_protocol::{Genesis, SecretKey, Transaction};
 use kumiki_rpc::NetworkView;
 use kumiki_storage::Storage;
 use prometheus_client::registry::Registry;
@@ -13,29 +15,55 @@ use tokio::sync::{mpsc, watch};
 use crate::ordering::channel_specs;
 use crate::{OrderingConfig, gossip, peers, state_sync};
 
+/// With whom this node orders blocks.
+pub(crate) enum Company {
+    /// Nobody.
+    Solo {
+        key: Box<SecretKey>,
+        sealing: Sealing,
+    },
+    /// The peers of a network.
+    Network(Box<Joined>),
+}
+
 /// A network that this node takes part in.
 pub(crate) struct Joined {
+    pub(crate) key: SecretKey,
+    pub(crate) pace: Pace,
     pub(crate) network: Network,
     pub(crate) channels: Vec<Channel>,
+}
+
+/// What peers give each other beside blocks and votes.
+pub(crate) struct Exchange {
+    pub(crate) network: Network,
     /// Where states are fetched and given.
     pub(crate) state: Channel,
     transactions: Topic,
 }
 
-impl Joined {
-    /// Joins, where the configuration says so.
+impl Company {
+    /// Joins the network, where the configuration says so; then also gives back what is exchanged there.
     pub(crate) fn join(
         config: &OrderingConfig,
         genesis: &Genesis,
         registry: &mut Registry,
-    ) -> Result<Option<Self>, NetworkError> {
-        let OrderingConfig::Network { network, .. } = config else {
-            return Ok(None);
+    ) -> Result<(Self, Option<Exchange>), NetworkError> {
+        let (pace, network) = match config {
+            OrderingConfig::Solo { key, sealing } => {
+                let solo = Self::Solo {
+                    key: key.clone(),
+                    sealing: *sealing,
+                };
+                return Ok((solo, None));
+            }
+            OrderingConfig::Network { pace, network } => (*pace, network.as_ref().clone()),
         };
+        let key = network.key.clone();
         let topics = vec![gossip::topic()];
         let mut channels = channel_specs(genesis);
         channels.push(state_sync::channel_spec());
-        let started = Network::start(network.as_ref().clone(), channels, topics, registry)?;
+        let started = Network::start(network, channels, topics, registry)?;
         let mut channels = started.channels;
         let state = channels
             .pop()
@@ -45,30 +73,37 @@ impl Joined {
             .into_iter()
             .next()
             .expect("the network opens one topic per specification");
-        Ok(Some(Self {
-            network: started.network,
-            channels,
+        let exchange = Exchange {
+            network: started.network.clone(),
             state,
             transactions,
-        }))
+        };
+        let joined = Joined {
+            key,
+            pace,
+            network: started.network,
+            channels,
+        };
+        Ok((Self::Network(Box::new(joined)), Some(exchange)))
     }
+}
 
-    /// What callers are shown of it.
+impl Exchange {
+    /// What callers are shown of the network.
     pub(crate) fn show(&self) -> watch::Receiver<NetworkView> {
         let (view, seen) = watch::channel(NetworkView::default());
         tokio::spawn(peers::show(self.network.clone(), view));
         seen
     }
 
-    /// Passes transactions on, takes those of peers and gives them states, until the network ends. Gives back what
-    /// consensus needs.
-    pub(crate) fn take_part(
+    /// Passes transactions on, takes those of peers and gives them states, until the network ends.
+    pub(crate) fn start(
         self,
         mempool: &Arc<SharedMempool>,
         storage: Arc<Storage>,
         admitted: mpsc::Receiver<Arc<Transaction>>,
         first_number: u64,
-    ) -> (Network, Vec<Channel>) {
+    ) {
         let Topic {
             publisher,
             messages,
@@ -77,7 +112,6 @@ impl Joined {
         let own = Arc::clone(mempool);
         tokio::spawn(gossip::send(own, publisher, admitted, first_number));
         tokio::spawn(gossip::receive(Arc::clone(mempool), messages));
-        tokio::spawn(state_sync::serve(storage, self.network.clone(), self.state));
-        (self.network, self.channels)
+        tokio::spawn(state_sync::serve(storage, self.network, self.state));
     }
 }

@@ -7,6 +7,7 @@
 //! certificate, one durable commit, then the head is published. Whoever waits for a transaction sees it only
 //! after its block is synced.
 
+mod assembly;
 mod chain;
 mod chain_executor;
 mod config;
@@ -17,6 +18,7 @@ mod gossip;
 mod joined;
 mod metrics;
 mod node;
+mod opened;
 mod ordering;
 mod peers;
 mod state_sync;
@@ -24,12 +26,14 @@ mod threads;
 mod validators;
 mod verify;
 
+pub use assembly::chain_rules;
 pub use chain::{Chain, EvidenceQueue, TaskQueue};
 pub use chain_executor::{ChainExecutor, ExecutorParts};
 pub use config::{GenesisSource, NodeConfig, OrderingConfig, system_clock};
 pub use error::{Fatal, NodeError};
 pub use genesis::{DEV_CHAIN_ID, dev_genesis, dev_validator_key};
 pub use metrics::NodeMetrics;
-pub use node::{Node, NodeHandle, chain_rules, initialise};
+pub use node::{Node, NodeHandle};
+pub use opened::initialise;
 pub use state_sync::{StateSync, StateSyncError};
 pub use verify::{Verified, VerifyError, verify_chain};

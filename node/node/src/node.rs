@@ -1,36 +1,25 @@
 //! Start a node's parts in order, watch over them, and stop them in order.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use kumiki_consensus::{Solo, Tip as OrderingTip};
-use kumiki_executor::{Executor, genesis_changes};
-use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
-use kumiki_network::{Channel, Network, NetworkError};
-use kumiki_protocol::{Action, Genesis, SecretKey, Transaction, ValidatorSet};
-use kumiki_rpc::{NetworkView, RpcContext, ServerHandle};
+use kumiki_executor::Executor;
+use kumiki_mempool::SharedMempool;
+use kumiki_network::Network;
+use kumiki_protocol::Genesis;
+use kumiki_rpc::ServerHandle;
 use kumiki_rpc_api::HealthStatus;
-use kumiki_storage::{Snapshot, Storage, StorageError, Tip};
-use kumiki_vm::{EngineKind, Vm, VmConfig, gas};
-use prometheus_client::registry::Registry;
-use tokio::sync::{mpsc, watch};
+use kumiki_storage::{Storage, Tip};
+use tokio::sync::watch;
 
-use crate::chain_executor::{ChainExecutor, ExecutorParts};
-use crate::evidence::Reports;
-use crate::genesis::genesis_block;
-use crate::joined::Joined;
-use crate::metrics::MempoolCollector;
-use crate::ordering::{self, Ordering, SimplexParts};
-use crate::state_sync::{self, StateSync};
-use crate::threads::{self, Alarm, Threads, spawn_admission, spawn_executor};
-use crate::{
-    Chain, Fatal, GenesisSource, NodeConfig, NodeError, NodeMetrics, OrderingConfig, gossip,
-};
+use crate::opened::Opened;
+use crate::ordering::Ordering;
+use crate::threads::{self, Threads};
+use crate::{Fatal, NodeConfig, NodeError};
 
-/// Where in the data folder the store is.
-const CHAIN_FOLDER: &str = "chain";
+/// How long a stopped node waits for calls that still read its store.
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// Starts nodes.
 #[derive(Debug)]
@@ -38,16 +27,16 @@ pub struct Node;
 
 /// A running node. Dropping it stops the node without waiting; [`Self::stop`] waits.
 pub struct NodeHandle {
-    genesis: Arc<Genesis>,
-    storage: Arc<Storage>,
-    executor: Arc<Executor>,
-    mempool: Arc<SharedMempool>,
-    heads: watch::Receiver<Tip>,
-    rpc_address: SocketAddr,
-    network: Option<Network>,
-    stop: watch::Sender<bool>,
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) mempool: Arc<SharedMempool>,
+    pub(crate) heads: watch::Receiver<Tip>,
+    pub(crate) rpc_address: SocketAddr,
+    pub(crate) network: Option<Network>,
+    pub(crate) stop: watch::Sender<bool>,
     /// Until it has been waited for.
-    ended: Option<tokio::task::JoinHandle<Result<(), NodeError>>>,
+    pub(crate) ended: Option<tokio::task::JoinHandle<Result<(), NodeError>>>,
 }
 
 impl std::fmt::Debug for NodeHandle {
@@ -59,13 +48,13 @@ impl std::fmt::Debug for NodeHandle {
 }
 
 /// What a supervisor ends when the node does.
-struct Parts {
-    mempool: Arc<SharedMempool>,
-    threads: Threads,
-    rpc: ServerHandle,
-    status: watch::Sender<HealthStatus>,
-    network: Option<Network>,
-    stop_ordering: watch::Sender<bool>,
+pub(crate) struct Parts {
+    pub(crate) mempool: Arc<SharedMempool>,
+    pub(crate) threads: Threads,
+    pub(crate) rpc: ServerHandle,
+    pub(crate) status: watch::Sender<HealthStatus>,
+    pub(crate) network: Option<Network>,
+    pub(crate) stop_ordering: watch::Sender<bool>,
 }
 
 impl Node {
@@ -138,13 +127,31 @@ impl NodeHandle {
         result
     }
 
-    /// Stops the node: no more submissions, the block in the making is finished, threads are joined.
+    /// Stops the node: no more submissions, the block in the making is finished, threads are joined. Its data
+    /// folder is free afterwards, unless a caller still has the store from [`Self::storage`].
     ///
     /// # Errors
     /// Why it had ended before, if it had and [`Self::wait`] has not said so.
     pub async fn stop(mut self) -> Result<(), NodeError> {
         self.stop.send_replace(true);
-        self.wait().await
+        let result = self.wait().await;
+        let storage = Arc::downgrade(&self.storage);
+        drop(self);
+        released(&storage).await;
+        result
+    }
+}
+
+/// Waits until nothing has the store open: a call or a peer's question may have been reading when the node
+/// stopped, and ends by itself.
+async fn released(storage: &Weak<Storage>) {
+    let free = async {
+        while storage.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    if tokio::time::timeout(RELEASE, free).await.is_err() {
+        tracing::warn!("the node has stopped, and its store is still being read");
     }
 }
 
@@ -154,269 +161,8 @@ fn joined(result: Result<Result<(), NodeError>, tokio::task::JoinError>) -> Resu
     })))
 }
 
-/// A node whose store and engine are there and whose threads are not.
-struct Opened {
-    config: NodeConfig,
-    genesis: Arc<Genesis>,
-    storage: Arc<Storage>,
-    executor: Arc<Executor>,
-    tip: Tip,
-    state: Arc<Snapshot>,
-}
-
-impl Opened {
-    fn open(config: NodeConfig) -> Result<Self, NodeError> {
-        std::fs::create_dir_all(&config.data_dir).map_err(|source| NodeError::Io {
-            operation: "make the data folder",
-            source,
-        })?;
-        let storage = Storage::open(&config.data_dir.join(CHAIN_FOLDER), config.storage)?;
-        let genesis = open_chain(&storage, &config.genesis)?;
-        let validators = genesis
-            .validator_set()
-            .ok_or(kumiki_protocol::GenesisError::Validators)?;
-        check_ordering(&config.ordering, &genesis, &validators)?;
-        let vm = open_vm(&config.data_dir, config.trap_offsets)?;
-        let tip = storage.tip().ok_or(StorageError::NotInitialised)?;
-        let state = Arc::new(storage.snapshot()?);
-        tracing::info!(
-            chain = genesis.chain_id,
-            height = tip.height,
-            root = %tip.state_root,
-            "chain opened"
-        );
-        Ok(Self {
-            executor: Arc::new(Executor::new(vm, &genesis)),
-            storage: Arc::new(storage),
-            genesis,
-            config,
-            tip,
-            state,
-        })
-    }
-
-    async fn run(self) -> Result<NodeHandle, NodeError> {
-        let mut registry = Registry::default();
-        let metrics = NodeMetrics::register(&mut registry);
-        let mut joined = Joined::join(&self.config.ordering, &self.genesis, &mut registry)?;
-        let mut this = self;
-        if let (Some(joined), Some(sync), 0) =
-            (&mut joined, this.config.state_sync, this.tip.height)
-        {
-            this = this.with_fetched_state(joined, sync).await?;
-        }
-        this.assemble(joined, registry, metrics).await
-    }
-
-    /// Starts the threads and tasks.
-    async fn assemble(
-        self,
-        joined: Option<Joined>,
-        mut registry: Registry,
-        metrics: NodeMetrics,
-    ) -> Result<NodeHandle, NodeError> {
-        let (admitted, to_gossip) = mpsc::channel(gossip::QUEUE);
-        let mempool = Arc::new(self.mempool(joined.is_some().then_some(admitted)));
-        registry.register_collector(Box::new(MempoolCollector(Arc::clone(&mempool))));
-        let (heads, heads_seen) = watch::channel(self.tip);
-        let (alarm, alarmed) = watch::channel(false);
-        let (status, status_seen) = watch::channel(HealthStatus::Ready);
-        let view = joined.as_ref().map(Joined::show);
-        let context = self.rpc_context(&mempool, &heads_seen, view, status_seen, registry);
-        // The port first: when it is taken, no thread has been started.
-        let rpc = kumiki_rpc::serve(context, self.config.rpc.clone()).await?;
-        let rpc_address = rpc.address();
-        let chain_executor = ChainExecutor::open(ExecutorParts {
-            storage: Arc::clone(&self.storage),
-            executor: Arc::clone(&self.executor),
-            mempool: Arc::clone(&mempool),
-            genesis: Arc::clone(&self.genesis),
-            heads,
-            metrics,
-        })?;
-        let (chain, task_queue, evidence) = chain_executor.chain();
-        let threads = Threads {
-            executor: spawn_executor(chain_executor, task_queue, Alarm::of(&alarm))?,
-            admission: (0..self.config.admission_threads.max(1))
-                .map(|_| spawn_admission(&mempool, Alarm::of(&alarm)))
-                .collect::<Result<_, _>>()?,
-        };
-        let (stop_ordering, ordering_stopped) = watch::channel(false);
-        let network = joined.as_ref().map(|joined| joined.network.clone());
-        let joined = joined.map(|joined| {
-            let first_number = (self.config.clock)();
-            let storage = Arc::clone(&self.storage);
-            joined.take_part(&mempool, storage, to_gossip, first_number)
-        });
-        if network.is_some() {
-            let key = self.config.ordering.key().clone();
-            let report = Reports::new(key, Arc::clone(&self.genesis), Arc::clone(&mempool));
-            tokio::spawn(report.run(evidence));
-        }
-        let alarm = Alarm::of(&alarm);
-        let ordering = self.start_ordering(chain, joined, ordering_stopped, alarm)?;
-        let (stop, stopped) = watch::channel(false);
-        let parts = Parts {
-            mempool: Arc::clone(&mempool),
-            threads,
-            rpc,
-            status,
-            network: network.clone(),
-            stop_ordering,
-        };
-        let supervised = supervise(ordering, parts, alarmed, stopped);
-        Ok(NodeHandle {
-            genesis: self.genesis,
-            storage: self.storage,
-            executor: self.executor,
-            mempool,
-            heads: heads_seen,
-            rpc_address,
-            network,
-            stop,
-            ended: Some(tokio::spawn(supervised)),
-        })
-    }
-
-    /// The same with a state from peers in the place of genesis.
-    async fn with_fetched_state(
-        self,
-        joined: &mut Joined,
-        sync: StateSync,
-    ) -> Result<Self, NodeError> {
-        let Self {
-            config,
-            genesis,
-            storage,
-            executor,
-            state,
-            tip: _,
-        } = self;
-        // These have the store open, which another is to take the place of.
-        drop((storage, executor, state));
-        let folder = config.data_dir.join(CHAIN_FOLDER);
-        let start = Instant::now();
-        let (network, channel) = (&joined.network, &mut joined.state);
-        let place = (folder.as_path(), config.storage);
-        let fetched = state_sync::fetch(&genesis, sync, network, channel, place).await?;
-        tracing::info!(
-            height = fetched.height,
-            entries = fetched.entries,
-            bytes = fetched.bytes,
-            peers = fetched.peers,
-            seconds = start.elapsed().as_secs_f64(),
-            "state fetched"
-        );
-        let opened = tokio::task::spawn_blocking(move || Self::open(config));
-        opened
-            .await
-            .map_err(|_panic| Fatal::Panicked { thread: "start-up" })?
-    }
-
-    fn rpc_context(
-        &self,
-        mempool: &Arc<SharedMempool>,
-        heads: &watch::Receiver<Tip>,
-        network: Option<watch::Receiver<NetworkView>>,
-        status: watch::Receiver<HealthStatus>,
-        metrics: Registry,
-    ) -> RpcContext {
-        RpcContext {
-            storage: Arc::clone(&self.storage),
-            executor: Arc::clone(&self.executor),
-            mempool: Arc::clone(mempool),
-            genesis: Arc::clone(&self.genesis),
-            heads: heads.clone(),
-            key: self.config.ordering.key().public_key(),
-            network,
-            status,
-            metrics,
-        }
-    }
-
-    fn start_ordering(
-        &self,
-        chain: Chain,
-        joined: Option<(Network, Vec<Channel>)>,
-        stopped: watch::Receiver<bool>,
-        alarm: Alarm,
-    ) -> Result<Ordering, NodeError> {
-        match (&self.config.ordering, joined) {
-            (OrderingConfig::Solo { key, sealing }, _) => {
-                let solo = Solo {
-                    application: Arc::new(chain),
-                    key: SecretKey::clone(key),
-                    genesis_hash: self.genesis.hash(),
-                    sealing: *sealing,
-                    clock: Arc::clone(&self.config.clock),
-                };
-                let tip = OrderingTip {
-                    height: self.tip.height,
-                    block_hash: self.tip.block_hash,
-                };
-                Ok(ordering::start_solo(solo, tip, stopped, alarm))
-            }
-            (OrderingConfig::Network { pace, network }, Some((handle, channels))) => {
-                let parts = SimplexParts {
-                    key: network.key.clone(),
-                    genesis: Arc::clone(&self.genesis),
-                    beginning: ordering::beginning(&self.storage)?,
-                    pace: *pace,
-                    chain,
-                    network: handle,
-                    channels,
-                    folder: self.config.data_dir.join("consensus"),
-                };
-                ordering::start_simplex(parts, stopped, alarm)
-            }
-            (OrderingConfig::Network { .. }, None) => Err(NetworkError::Closed.into()),
-        }
-    }
-
-    fn mempool(&self, to_gossip: Option<mpsc::Sender<Arc<Transaction>>>) -> SharedMempool {
-        let rules = chain_rules(&self.genesis);
-        let head = ChainHead {
-            height: self.tip.height,
-            state: Arc::<Snapshot>::clone(&self.state),
-        };
-        let vm = self.executor.vm().clone();
-        SharedMempool::new(self.config.mempool, rules, head).on_admitted(Box::new(
-            move |admitted, origin| {
-                prepare_code(&vm, admitted);
-                if let (Some(to_gossip), Origin::Caller) = (&to_gossip, origin) {
-                    // Where the queue is full, this node proposes it itself when it leads.
-                    drop(to_gossip.try_send(Arc::clone(admitted)));
-                }
-            },
-        ))
-    }
-}
-
-/// What a mempool holds transactions of the chain of `genesis` against.
-#[must_use]
-pub fn chain_rules(genesis: &Genesis) -> ChainRules {
-    let parameters = &genesis.parameters;
-    ChainRules {
-        genesis_hash: genesis.hash(),
-        gas_price_min: parameters.gas_price_min,
-        block_gas_max: parameters.block_gas_max,
-        block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
-        transaction_gas: gas::TRANSACTION_BASE.saturating_add(gas::SIGNATURE),
-        transaction_gas_per_byte: gas::TRANSACTION_PER_BYTE,
-    }
-}
-
-/// Has new code compiled while its transaction waits for a block.
-fn prepare_code(vm: &Vm, transaction: &Transaction) {
-    for action in &transaction.body.actions {
-        if let Action::Deploy { code, .. } | Action::Upgrade { code, .. } = action {
-            vm.prepare_ahead(code);
-        }
-    }
-}
-
 /// Runs the ordering engine until it is asked to stop or a thread ends, then ends the rest.
-async fn supervise(
+pub(crate) async fn supervise(
     ordering: Ordering,
     parts: Parts,
     mut alarmed: watch::Receiver<bool>,
@@ -445,65 +191,4 @@ async fn supervise(
     }
     .inspect_err(|fatal| tracing::error!(error = %fatal, "node stopped"))
     .map_err(NodeError::Fatal)
-}
-
-/// Checks that this node can take part in ordering this chain in the way it is told to.
-fn check_ordering(
-    ordering: &OrderingConfig,
-    genesis: &Genesis,
-    validators: &ValidatorSet,
-) -> Result<(), NodeError> {
-    let lag = genesis.parameters.execution_lag;
-    match ordering {
-        OrderingConfig::Network { .. } if lag == 0 => Err(NodeError::NoExecutionLag),
-        OrderingConfig::Network { .. } => Ok(()),
-        OrderingConfig::Solo { key, .. } => {
-            let key = key.public_key();
-            if validators.keys() != [key] {
-                return Err(NodeError::NotTheValidator { key });
-            }
-            if lag != 0 {
-                return Err(NodeError::ExecutionLag { found: lag });
-            }
-            Ok(())
-        }
-    }
-}
-
-fn open_vm(data_dir: &Path, trap_offsets: bool) -> Result<Vm, NodeError> {
-    let mut config = VmConfig::new(EngineKind::Wasmtime);
-    config.cache_dir = Some(data_dir.join("compiled"));
-    config.trap_offsets = trap_offsets;
-    Ok(Vm::new(config)?)
-}
-
-/// The chain that the store holds, started from `source` where there is none.
-fn open_chain(storage: &Storage, source: &GenesisSource) -> Result<Arc<Genesis>, NodeError> {
-    let (GenesisSource::Exactly(wanted) | GenesisSource::StoredOr(wanted)) = source;
-    let Some(stored) = storage.genesis() else {
-        initialise(storage, wanted)?;
-        return Ok(Arc::new(wanted.clone()));
-    };
-    if matches!(source, GenesisSource::Exactly(_)) && *stored != *wanted {
-        return Err(NodeError::OtherChain {
-            found: stored.hash(),
-            expected: wanted.hash(),
-        });
-    }
-    Ok(stored)
-}
-
-/// Starts the chain of `genesis` in an empty store.
-///
-/// # Errors
-/// When the genesis starts no chain, or the store refuses.
-pub fn initialise(storage: &Storage, genesis: &Genesis) -> Result<(), NodeError> {
-    genesis.check()?;
-    let validators = genesis
-        .validator_set()
-        .ok_or(kumiki_protocol::GenesisError::Validators)?;
-    let changes = genesis_changes(genesis);
-    let block = genesis_block(genesis, &validators, &changes)?;
-    storage.initialise(genesis, &changes, &block)?;
-    Ok(())
 }

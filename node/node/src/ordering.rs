@@ -77,6 +77,7 @@ pub(crate) struct SimplexParts {
     pub(crate) network: Network,
     pub(crate) channels: Vec<Channel>,
     pub(crate) folder: std::path::PathBuf,
+    pub(crate) keeps_up: watch::Sender<bool>,
 }
 
 /// Starts Simplex on a thread and a runtime of its own: votes must not wait behind requests.
@@ -97,6 +98,7 @@ pub(crate) fn start_simplex(
         pace: parts.pace,
         timeouts: Timeouts::for_heartbeat(parts.pace.heartbeat),
         partition_prefix: String::new(),
+        keeps_up: parts.keeps_up,
     };
     let channels = in_order(parts.channels);
     let runtime = commonware_runtime::tokio::Config::new()

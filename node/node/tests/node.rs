@@ -193,6 +193,17 @@ async fn a_key_that_is_not_the_validators_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_solo_chain_whose_epochs_end_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut genesis = chain();
+    genesis.parameters.epoch_blocks = 100;
+    let config = NodeConfig::dev(dir.path().to_owned(), genesis, 0);
+    let error = refusal(config).await;
+    assert!(matches!(error, NodeError::Epochs { found: 100 }), "{error}");
+    assert!(error.to_string().contains("4294967295"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_in_use_is_named_and_the_folder_is_free_again() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -8,9 +8,11 @@ use kumiki_protocol::{Amount, Gas, Hash, Height, Nonce};
 
 pub(crate) mod localnet;
 pub(crate) mod node;
+pub(crate) mod validator;
 
 use localnet::LocalnetCommand;
 use node::NodeCommand;
+use validator::ValidatorCommand;
 
 /// Build, run and use contracts on a Kumiki chain.
 #[derive(Debug, Parser)]
@@ -110,6 +112,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kumiki node keys --new\n  kumiki node init --chain genesis.json\n  kumiki node run\n  kumiki node status"
     )]
     Node(NodeCommand),
+    /// Take and leave a seat among the validators of a network.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kumiki validator list\n  kumiki validator join --from mine\n  kumiki validator show\n  kumiki validator leave --from mine"
+    )]
+    Validator(ValidatorCommand),
     /// Run a network of validators on this machine, and make it suffer.
     #[command(
         subcommand,
@@ -170,6 +178,7 @@ impl Command {
             Self::Bench(arguments) => arguments.node.clone(),
             Self::Doctor(arguments) => arguments.node.clone(),
             Self::Node(command) => command.chosen(),
+            Self::Validator(command) => command.chosen(),
             Self::New(_) | Self::Account(_) | Self::Localnet(_) | Self::Completions(_) => {
                 NodeArguments::of_project(Path::new("."))
             }

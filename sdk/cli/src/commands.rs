@@ -16,3 +16,4 @@ pub(crate) mod node;
 pub(crate) mod proof;
 pub(crate) mod test;
 pub(crate) mod tx;
+pub(crate) mod validator;

@@ -18,6 +18,7 @@ mod output;
 mod project;
 mod render;
 mod sdk_sources;
+mod send;
 mod signer;
 mod stop_signal;
 mod wasm_file;
@@ -123,6 +124,7 @@ async fn run(command: Command, output: Output) -> Outcome<()> {
         Command::Proof(arguments) => commands::proof::run(&arguments, output).await,
         Command::Bench(arguments) => commands::bench::run(&arguments, output).await,
         Command::Node(command) => commands::node::run(command, output).await,
+        Command::Validator(command) => commands::validator::run(command, output).await,
         Command::Localnet(command) => commands::localnet::run(command, output).await,
         Command::Doctor(arguments) => commands::doctor::run(&arguments, output).await,
         Command::Completions(arguments) => commands::completions::run(&arguments),

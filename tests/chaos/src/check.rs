@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use kumiki_client::Client;
-use kumiki_protocol::{Address, Amount, Height, TransactionHash};
-use kumiki_rpc_api::{ActionView, BlockView, ReceiptStatus};
+use kumiki_protocol::{Address, Amount, Height, TransactionHash, VALIDATORS_CONTRACT, sha3_256};
+use kumiki_rpc_api::{ActionView, BlockView, EventView, ReceiptStatus};
 
 use crate::{Acknowledged, Net};
 
 /// A promise that was broken, in words.
 pub type Promise = String;
 
-/// What each published account has before anything is sent.
+/// What each published account has before anything is sent, and the stakes of the first validators.
 pub type Opening = BTreeMap<Address, Amount>;
 
-/// Reads what each published account has now.
+/// Reads what each published account has now, and what all stakes come to.
 ///
 /// # Errors
 /// When the first node does not answer.
@@ -26,6 +26,9 @@ pub async fn opening(net: &Net) -> Result<Opening, String> {
         let balance = view.map_err(|error| error.to_string())?.balance.0;
         balances.insert(account.address, balance);
     }
+    let stakes = client.account(VALIDATORS_CONTRACT, None).await;
+    let stakes = stakes.map_err(|error| error.to_string())?.balance.0;
+    balances.insert(VALIDATORS_CONTRACT, stakes);
     Ok(balances)
 }
 
@@ -103,7 +106,18 @@ async fn same_block(
     Ok(first)
 }
 
-/// Balances as transfers and fees alone explain them.
+/// To whom the validators' contract pays how much by this event, if it does: key, owner and amount are its data.
+fn stake_paid_back(event: &EventView) -> Option<(Address, Amount)> {
+    let name = sha3_256(&[b"Withdrawn([u8; 32],Address,u128)"]);
+    if event.contract != VALIDATORS_CONTRACT || event.topics.first() != Some(&name) {
+        return None;
+    }
+    let owner = event.data.0.get(32..64)?.try_into().ok()?;
+    let stake = event.data.0.get(64..80)?.try_into().ok()?;
+    Some((Address(owner), Amount::from_le_bytes(stake)))
+}
+
+/// Balances as transfers, stakes and fees alone explain them.
 struct Model(Opening);
 
 impl Model {
@@ -122,13 +136,27 @@ impl Model {
             }
             *self.0.entry(transaction.sender).or_default() -= receipt.fee.0;
             for action in &transaction.actions {
-                if let ActionView::Transfer { to, amount } = action {
-                    *self.0.entry(transaction.sender).or_default() -= amount.0;
-                    *self.0.entry(*to).or_default() += amount.0;
+                let (to, amount) = match action {
+                    ActionView::Transfer { to, amount } => (*to, amount.0),
+                    ActionView::Call {
+                        contract, value, ..
+                    } => (*contract, value.0),
+                    ActionView::Deploy { .. } | ActionView::Upgrade { .. } => continue,
+                };
+                self.pay(transaction.sender, to, amount);
+            }
+            for event in &receipt.events {
+                if let Some((owner, stake)) = stake_paid_back(event) {
+                    self.pay(VALIDATORS_CONTRACT, owner, stake);
                 }
             }
         }
         Ok(())
+    }
+
+    fn pay(&mut self, from: Address, to: Address, amount: Amount) {
+        *self.0.entry(from).or_default() -= amount;
+        *self.0.entry(to).or_default() += amount;
     }
 
     async fn compare(

@@ -8,8 +8,10 @@ mod check;
 mod load;
 mod net;
 mod run;
+mod turnover;
 
 pub use check::{Opening, Promise, check, opening};
 pub use load::{Acknowledged, Load};
 pub use net::Net;
 pub use run::{Faults, Plan, Report, run};
+pub use turnover::{TurnoverPlan, TurnoverReport, turnover};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kumiki_chaos::{Faults, Plan, run};
+use kumiki_chaos::{Faults, Plan, TurnoverPlan, run, turnover};
 
 /// `--minutes N`, `--seed S`, `--validators V`, `--kill-only`, each optional.
 fn plan(arguments: &[String]) -> Result<Plan, String> {
@@ -33,21 +33,49 @@ fn plan(arguments: &[String]) -> Result<Plan, String> {
     Ok(plan)
 }
 
+/// `--changes N`, `--seed S`, each optional.
+fn turnover_plan(arguments: &[String]) -> Result<TurnoverPlan, String> {
+    let mut plan = TurnoverPlan {
+        epoch_blocks: 48,
+        changes: 60,
+        seed: 1,
+    };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let value = rest.next().and_then(|text| text.parse::<u32>().ok());
+        let value = value.ok_or_else(|| format!("{argument} needs a number"))?;
+        match argument.as_str() {
+            "--changes" => plan.changes = value,
+            "--seed" => plan.seed = value.into(),
+            other => return Err(format!("unknown option '{other}'")),
+        }
+    }
+    Ok(plan)
+}
+
+/// What a run came to, and whether all promises held.
+async fn outcome(arguments: &[String]) -> Result<(String, bool), String> {
+    if let [first, rest @ ..] = arguments
+        && first == "--turnover"
+    {
+        let report = turnover(&turnover_plan(rest)?).await?;
+        return Ok((format!("{report:#?}"), report.broken.is_empty()));
+    }
+    let report = run(&plan(arguments)?).await?;
+    Ok((format!("{report:#?}"), report.broken.is_empty()))
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let report = match plan(&arguments) {
-        Ok(plan) => run(&plan).await,
-        Err(error) => Err(error),
-    };
-    match report {
-        Ok(report) if report.broken.is_empty() => {
-            println!("{report:?}");
-            ExitCode::SUCCESS
-        }
-        Ok(report) => {
-            println!("{report:#?}");
-            ExitCode::FAILURE
+    match outcome(&arguments).await {
+        Ok((report, held)) => {
+            println!("{report}");
+            if held {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             println!("{error}");

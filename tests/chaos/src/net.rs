@@ -42,13 +42,21 @@ impl Net {
     /// # Errors
     /// What the program says.
     pub fn localnet(&self, arguments: &[&str]) -> Result<Value, String> {
+        self.kumiki(&[&["localnet"], arguments].concat())
+    }
+
+    /// Runs `kumiki --json …` and reads its answer, if it has one.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub fn kumiki(&self, arguments: &[&str]) -> Result<Value, String> {
         let mut command = Command::new(kumiki());
         self.home.prepare(&mut command);
-        command.args(["--json", "localnet"]).args(arguments);
+        command.arg("--json").args(arguments);
         let output: Output = command.output().map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
-            return Err(format!("kumiki localnet {}: {text}", arguments.join(" ")));
+            return Err(format!("kumiki {}: {text}", arguments.join(" ")));
         }
         Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
     }
@@ -73,6 +81,12 @@ impl Net {
             "node {node} does not answer; {}",
             self.log_end(node)
         ))
+    }
+
+    /// A folder for files that a run makes.
+    #[must_use]
+    pub fn scratch(&self) -> &std::path::Path {
+        self.home.path()
     }
 
     /// A node's folder.

@@ -150,12 +150,26 @@ fn a_full_node_joins_from_one_address_and_its_folder_runs_once() {
     let again = machine.failure(&[&["node", "keys", "--new"][..], &home].concat(), 2);
     assert!(again.contains("it was not touched"), "{again}");
 
-    let mut node = machine.start(&[&["node", "run", "--json"][..], &home].concat());
+    // Without a peer that answers, it cannot know how far the chain is.
+    let run = ["node", "run", "--json"];
+    let nobody = ["--bootstrap", "/ip4/127.0.0.1/tcp/1"];
+    let mut lonely = machine.start(&[&run[..], &home, &nobody].concat());
+    let _ready = lonely.first_line();
+    let status = machine.json(&[&["node", "status"][..], &home].concat());
+    assert_eq!(status["health"]["status"], json!("starting"));
+    assert_eq!(lonely.stop(), Some(0));
+
+    let before = height(&machine.json(&["localnet", "status"]), 0);
+    let mut node = machine.start(&[&run[..], &home].concat());
     let ready: Value = serde_json::from_str(&node.first_line()).unwrap();
     assert_eq!(ready["role"], json!("fullNode"));
     assert_eq!(ready["peerId"], made["peerId"]);
-    let sent = machine.json(&["account", "fund", "bob", "5", "--rpc", &rpc(&up, 0)]);
     let own_rpc = ready["rpc"].as_str().unwrap();
+    let caught_up = machine.wait_for(&["node", "status", "--rpc", own_rpc], |status| {
+        status["health"]["status"] == json!("ready")
+    });
+    assert!(caught_up["health"]["height"].as_u64().unwrap() + 10 >= before);
+    let sent = machine.json(&["account", "fund", "bob", "5", "--rpc", &rpc(&up, 0)]);
     machine.wait_for(&["node", "status", "--rpc", own_rpc], |status| {
         status["status"]["height"].as_u64() >= sent["height"].as_u64()
     });

@@ -160,6 +160,7 @@ impl Machine {
             },
             timeouts: Timeouts::for_heartbeat(heartbeat),
             partition_prefix: format!("{}-", self.index),
+            keeps_up: tokio::sync::watch::Sender::new(false),
         }
     }
 }

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use super::Environment;
 use super::block::{Digest, OrderedBlock};
 use super::guard::{Answers, Heard};
+use super::progress::Progress;
 use super::scheme::{PeerKey, Scheme, Schemes};
 
 /// The least time between two announcements: who follows needs the newest only.
@@ -35,35 +36,45 @@ type Newest = Option<Finalization<Scheme, Digest>>;
 
 /// The newest finalization that this node knows.
 #[derive(Clone)]
-pub(crate) struct News(Arc<watch::Sender<Newest>>);
+pub(crate) struct News {
+    newest: Arc<watch::Sender<Newest>>,
+    progress: Progress,
+}
 
 impl News {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::channel(None).0))
+    pub(crate) fn new(progress: Progress) -> Self {
+        Self {
+            newest: Arc::new(watch::channel(None).0),
+            progress,
+        }
     }
 
     /// Takes what is newer than all before, and says whether it was.
     fn take(&self, finalization: &Finalization<Scheme, Digest>) -> bool {
-        self.0.send_if_modified(|newest| {
+        let is_news = self.newest.send_if_modified(|newest| {
             let newer = is_newer(newest, finalization.round());
             if newer {
                 *newest = Some(finalization.clone());
             }
             newer
-        })
+        });
+        if is_news {
+            self.progress.announced(finalization.round());
+        }
+        is_news
     }
 
     /// The newest of all.
     pub(crate) fn newest(&self) -> Newest {
-        self.0.borrow().clone()
+        self.newest.borrow().clone()
     }
 
     pub(crate) fn is_news(&self, round: Round) -> bool {
-        is_newer(&self.0.borrow(), round)
+        is_newer(&self.newest.borrow(), round)
     }
 
     fn epoch(&self) -> u64 {
-        let newest = self.0.borrow();
+        let newest = self.newest.borrow();
         newest
             .as_ref()
             .map_or(0, |known| known.proposal.round.epoch().get())
@@ -102,7 +113,7 @@ pub(crate) async fn announce<E: Environment, S: Sender<PublicKey = PeerKey>>(
     news: News,
     mut sender: S,
 ) {
-    let mut newest = news.0.subscribe();
+    let mut newest = news.newest.subscribe();
     while newest.changed().await.is_ok() {
         let encoded = newest
             .borrow_and_update()

@@ -16,6 +16,7 @@ use kumiki_protocol::{Block, Hash};
 use tokio::sync::mpsc;
 
 use super::block::{Digest, OrderedBlock};
+use super::progress::Progress;
 use super::scheme::{PeerKey, Scheme, public_key};
 use crate::{Application, BuildRequest, CheckRequest};
 
@@ -181,21 +182,28 @@ pub(crate) struct Delivery {
 
 /// Takes decided blocks from the engine.
 #[derive(Clone)]
-pub(crate) struct Deliveries(pub(crate) mpsc::UnboundedSender<Delivery>);
+pub(crate) struct Deliveries {
+    pub(crate) sender: mpsc::UnboundedSender<Delivery>,
+    pub(crate) progress: Progress,
+}
 
 impl Reporter for Deliveries {
     type Activity = Update<OrderedBlock>;
 
     /// Unbounded as a queue, but the engine has only a few unacknowledged blocks under way.
     fn report(&mut self, update: Self::Activity) -> Feedback {
-        let Update::Block(block, acknowledgement) = update else {
-            return Feedback::Ok;
+        let (block, acknowledgement) = match update {
+            Update::Block(block, acknowledgement) => (block, acknowledgement),
+            Update::Tip(round, height, _) => {
+                self.progress.decided(round, height.get());
+                return Feedback::Ok;
+            }
         };
         let delivery = Delivery {
             block: Arc::clone(block.inner().block()),
             acknowledgement,
         };
-        match self.0.send(delivery) {
+        match self.sender.send(delivery) {
             Ok(()) => Feedback::Ok,
             Err(_closed) => Feedback::Closed,
         }

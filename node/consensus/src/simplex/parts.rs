@@ -26,6 +26,7 @@ use super::application::{Deliveries, Proposer};
 use super::archives::open_marshal;
 use super::block::{Digest, OrderedBlock, digest_of};
 use super::guard::{Answers, Guard, Heard, newest_own_vote};
+use super::progress::Progress;
 use super::scheme::{self, PeerKey, Scheme, Schemes, participants};
 use super::tasks::{by_epoch, carry_blocks, deliver, spread_news};
 use super::witness::Witness;
@@ -66,6 +67,19 @@ where
     tasks: Vec<Handle<()>>,
 }
 
+/// Has the certificate of a fetched state verified before any epoch is entered.
+fn know_base(config: &SimplexConfig, schemes: &Schemes) {
+    if let Beginning::Fetched {
+        validators,
+        certificate,
+    } = &config.beginning
+        && let Some(participants) = participants(validators)
+    {
+        let scheme = scheme::scheme(&config.genesis.hash(), participants, &config.key);
+        schemes.register(certificate.proposal.epoch, scheme);
+    }
+}
+
 impl<E, A, M, B, S> Parts<E, A, M, B, S>
 where
     E: Environment,
@@ -88,31 +102,25 @@ where
         let schemes = Schemes::default();
         let pages = CacheRef::new(PAGE_BYTES, PAGES_CACHED);
         let genesis_hash = config.genesis.hash();
-        if let Beginning::Fetched {
-            validators,
-            certificate,
-        } = &config.beginning
-            && let Some(participants) = participants(validators)
-        {
-            // Its certificate is verified before any epoch is entered.
-            let scheme = scheme::scheme(&genesis_hash, participants, &config.key);
-            schemes.register(certificate.proposal.epoch, scheme);
-        }
+        know_base(&config, &schemes);
         let (actor, marshal) =
             open_marshal(env, &config, schemes.clone(), epochs.clone(), &pages).await;
-        let (deliveries, delivered) = mpsc::unbounded_channel();
+        let (sender, delivered) = mpsc::unbounded_channel();
+        let progress = Progress::new(application.tip().height, config.keeps_up.clone());
+        let deliveries = Deliveries {
+            sender,
+            progress: progress.clone(),
+        };
         let (stored_sender, stored) = watch::channel(application.tip().height);
         let (buffer, resolver, broadcast) =
             carry_blocks(env, &config, &peers, channels.proposals, channels.blocks);
-        let mut tasks = vec![
-            broadcast,
-            actor.start(Deliveries(deliveries), buffer, resolver),
-        ];
+        let mut tasks = vec![broadcast, actor.start(deliveries, buffer, resolver)];
         tasks.push(env.child("deliver").spawn({
             let (application, marshal) = (Arc::clone(&application), marshal.clone());
-            move |_env| deliver(application, marshal, delivered, stored_sender)
+            let stored = (stored_sender, progress.clone());
+            move |_env| deliver(application, marshal, delivered, stored)
         }));
-        let news = News::new();
+        let news = News::new(progress);
         let (heard, answers) = (Heard::default(), Answers::default());
         let listener = Listener {
             news: news.clone(),

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::announce::{self, Listener};
 use super::application::Delivery;
 use super::block::{Digest, OrderedBlock};
+use super::progress::Progress;
 use super::scheme::{self, PeerKey, Scheme};
 use super::{
     Channel, Environment, MAILBOX, PROPOSALS_PER_PEER, Peers, SimplexConfig, block_bytes_max,
@@ -125,7 +126,7 @@ pub(super) async fn deliver<A: Application>(
     application: Arc<A>,
     marshal: Mailbox<Scheme, Standard<OrderedBlock>>,
     mut delivered: mpsc::UnboundedReceiver<Delivery>,
-    stored: watch::Sender<Height>,
+    (stored, progress): (watch::Sender<Height>, Progress),
 ) {
     while let Some(delivery) = delivered.recv().await {
         let height = delivery.block.header.height;
@@ -139,6 +140,7 @@ pub(super) async fn deliver<A: Application>(
             return;
         }
         delivery.acknowledgement.acknowledge();
+        progress.stored(height);
         stored.send_if_modified(|known| {
             let newer = height > *known;
             *known = height.max(*known);

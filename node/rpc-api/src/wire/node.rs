@@ -33,9 +33,9 @@ pub struct NodeVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HealthStatus {
-    /// It is coming up and takes no transactions.
+    /// It is coming up, or has not caught up with its peers.
     Starting,
-    /// It executes blocks and takes transactions.
+    /// It executes blocks as they are decided, and takes transactions.
     Ready,
     /// It is shutting down.
     Stopping,

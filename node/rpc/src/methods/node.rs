@@ -1,13 +1,13 @@
 //! Answer about the interface, fees and the node itself.
 
 use jsonrpsee::core::{RpcResult, async_trait};
-use kumiki_protocol::{Decode as _, PROTOCOL_VERSION, ValidatorSet, state_key};
+use kumiki_executor::validators_at;
+use kumiki_protocol::{PROTOCOL_VERSION, ValidatorSet};
 use kumiki_rpc_api::methods::{FeeApiServer, NodeApiServer, RpcApiServer};
 use kumiki_rpc_api::{
     API_VERSION, ApiError, ApiVersion, Decimal, FeePrice, Health, Limits, NodeRole, NodeStatus,
     NodeVersion, OPENRPC_VERSION, PeerView,
 };
-use kumiki_state::StateReader as _;
 use serde_json::value::RawValue;
 
 use super::{Rpc, fault, lost};
@@ -42,19 +42,14 @@ impl FeeApiServer for Rpc {
 }
 
 impl Rpc {
-    /// The validators of the next block.
+    /// The validators of the block after the newest state's.
     fn validators(&self) -> Result<ValidatorSet, ApiError> {
-        let state = self
-            .context
-            .storage
-            .snapshot()
-            .map_err(|error| fault(&error))?;
-        let stored = state
-            .get(&state_key::validators())
-            .map_err(|error| fault(&error))?;
-        stored
-            .and_then(|bytes| ValidatorSet::decode(&mut bytes.as_slice()).ok())
-            .ok_or_else(|| lost("validators"))
+        let state = self.state_at(None)?;
+        let height = state.height();
+        let parameters = &self.context.genesis.parameters;
+        validators_at(&state, parameters, height, height.saturating_add(1))
+            .map_err(|error| fault(&error))?
+            .ok_or_else(|| lost("validator set of the state"))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use kumiki_protocol::limits;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LocalnetCommand {
@@ -49,6 +50,9 @@ pub(crate) struct LocalnetUpArguments {
     /// The least time between two blocks, in a new network.
     #[arg(long, value_name = "MS")]
     pub(crate) block_time: Option<u64>,
+    /// Blocks of one epoch, after which validators come and go, in a new network; by default the first never ends.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(limits::EPOCH_BLOCKS_MIN)..))]
+    pub(crate) epoch_blocks: Option<u32>,
     /// First port of a new network: RPC of node 0, then of 1 and so on, then ports between the nodes. 0 looks for
     /// free ones.
     #[arg(

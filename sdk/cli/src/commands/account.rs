@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::arguments::{
     AccountFundArguments, AccountImportArguments, AccountNewArguments, AccountShowArguments,
 };
-use crate::commands::call::{explain_funds, explain_refusal};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::home::Home;
 use crate::network::Network;
 use crate::output::Output;
-use crate::render::{execution_failure, receipt_json, receipt_text};
+use crate::render::{receipt_json, receipt_text};
+use crate::send::send;
 use crate::signer::{Signer, read_new_passphrase, read_seed};
 
 pub(crate) fn new(arguments: &AccountNewArguments, output: Output) -> Outcome<()> {
@@ -107,24 +107,7 @@ pub(crate) async fn fund(arguments: &AccountFundArguments, output: Output) -> Ou
         nonce: arguments.sender.nonce,
         ..Draft::transfer(to, arguments.amount)
     };
-    let prepared = network
-        .client
-        .prepare(&draft, &signer.key.public_key())
-        .await
-        .map_err(|error| explain_refusal(error, &network, &signer))?;
-    if let Some(failure) = &prepared.simulation.receipt.failure {
-        let shown = execution_failure(failure, &[], None, "nothing was sent, nothing is paid");
-        return Err(explain_funds(&network, &signer, &arguments.sender, failure, shown).await);
-    }
-    output.message(&format!("sending {}", prepared.body.hash()));
-    let receipt = network
-        .client
-        .send(prepared.body, &signer.key)
-        .await
-        .map_err(|error| explain_refusal(error, &network, &signer))?;
-    if let Some(failure) = &receipt.receipt.failure {
-        return Err(execution_failure(failure, &[], None, "the fee is paid"));
-    }
+    let receipt = send(&network, &signer, &draft, None, output).await?;
     output.data(
         &receipt_json(&receipt, &Value::Null, None),
         &receipt_text(&receipt, &Value::Null, None),

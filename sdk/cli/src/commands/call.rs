@@ -2,9 +2,9 @@
 
 use kumiki_abi::metadata::{EntryKind, EntryPoint, Field};
 use kumiki_client::abi::{Abi, ArgumentText, signature};
-use kumiki_client::{ClientError, Draft, Prepared};
-use kumiki_protocol::{Action, Address, ChainKind};
-use kumiki_rpc_api::{ErrorCode, FailureView, ReceiptStatus};
+use kumiki_client::{ClientError, Draft};
+use kumiki_protocol::{Action, Address};
+use kumiki_rpc_api::FailureView;
 use serde_json::{Value, json};
 
 use crate::arguments::{CallArguments, SenderArguments, ViewArguments};
@@ -16,6 +16,7 @@ use crate::render::{
     Called, event_text, events_json, execution_failure, receipt_json, receipt_text, status_name,
     value_text,
 };
+use crate::send::{prepare, send};
 use crate::signer::Signer;
 
 /// A method of a contract, looked up and with its input encoded.
@@ -53,26 +54,8 @@ pub(crate) async fn call(arguments: &CallArguments, output: Output) -> Outcome<(
     let command = format!("kumiki call {}", arguments.contract);
     let signer = Signer::find(&arguments.sender, &network)?;
     let called = target.called(&arguments.contract);
-    let prepared = prepare(&network, &arguments.sender, &signer, &target).await?;
-    let simulated = &prepared.simulation;
-    if let Some(failure) = &simulated.receipt.failure {
-        let paid = "nothing was sent, nothing is paid";
-        let shown = execution_failure(failure, &simulated.diagnostics, Some(&called), paid);
-        return Err(explain_funds(&network, &signer, &arguments.sender, failure, shown).await);
-    }
-    // Said before waiting, so that Ctrl-C loses nothing.
-    output.message(&format!("sending {}", prepared.body.hash()));
-    let receipt = network
-        .client
-        .send(prepared.body, &signer.key)
-        .await
-        .map_err(|error| explain_refusal(error, &network, &signer))?;
-    if let (ReceiptStatus::Failed | ReceiptStatus::Rejected, Some(failure)) =
-        (receipt.receipt.status, &receipt.receipt.failure)
-    {
-        let paid = format!("nothing changed, the fee {} is paid", receipt.receipt.fee);
-        return Err(execution_failure(failure, &[], Some(&called), &paid));
-    }
+    let draft = draft(&arguments.sender, &target);
+    let receipt = send(&network, &signer, &draft, Some(&called), output).await?;
     let data = receipt
         .receipt
         .outputs
@@ -94,13 +77,10 @@ pub(crate) async fn simulate(arguments: &CallArguments, output: Output) -> Outco
     refuse_view(&target, &arguments.contract)?;
     let signer = Signer::find(&arguments.sender, &network)?;
     let called = target.called(&arguments.contract);
-    let prepared = prepare(&network, &arguments.sender, &signer, &target).await?;
+    let draft = draft(&arguments.sender, &target);
+    let paid = "this was only a simulation";
+    let prepared = prepare(&network, &signer, &draft, Some(&called), paid).await?;
     let simulation = &prepared.simulation;
-    if let Some(failure) = &simulation.receipt.failure {
-        let paid = "this was only a simulation";
-        let shown = execution_failure(failure, &simulation.diagnostics, Some(&called), paid);
-        return Err(explain_funds(&network, &signer, &arguments.sender, failure, shown).await);
-    }
     let data = simulation
         .receipt
         .outputs
@@ -374,13 +354,8 @@ pub(crate) fn resolve_names(
         .collect()
 }
 
-async fn prepare(
-    network: &Network,
-    sender: &SenderArguments,
-    signer: &Signer,
-    target: &Target,
-) -> Outcome<Prepared> {
-    let draft = Draft {
+fn draft(sender: &SenderArguments, target: &Target) -> Draft {
+    Draft {
         actions: vec![Action::Call {
             contract: target.address,
             input: target.input.clone(),
@@ -389,80 +364,5 @@ async fn prepare(
         gas_limit: sender.gas,
         gas_price: sender.gas_price,
         nonce: sender.nonce,
-    };
-    network
-        .client
-        .prepare(&draft, &signer.key.public_key())
-        .await
-        .map_err(|error| explain_refusal(error, network, signer))
-}
-
-/// A refusal for lack of funds, said in terms of the account.
-pub(crate) fn explain_refusal(error: ClientError, network: &Network, signer: &Signer) -> Failure {
-    match error {
-        ClientError::Api(error) if error.code == ErrorCode::InsufficientFunds => {
-            too_little(network, signer, error.data.detail)
-        }
-        ClientError::CannotPay { balance, .. } => {
-            too_little(network, signer, format!("a balance of {balance}"))
-        }
-        other => other.into(),
     }
-}
-
-/// `shown`, unless the simulation failed because the account cannot pay.
-pub(crate) async fn explain_funds(
-    network: &Network,
-    signer: &Signer,
-    sender: &SenderArguments,
-    failure: &FailureView,
-    shown: Failure,
-) -> Failure {
-    let address = Address::of_account(&signer.key.public_key());
-    // Without a limit given, the gas limit is what the balance pays for.
-    let starved =
-        sender.gas.is_none() && matches!(failure.name.as_str(), "gasLimitOutOfRange" | "outOfGas");
-    let poor = matches!(
-        failure.name.as_str(),
-        "insufficientFunds" | "insufficientBalance"
-    );
-    if !starved && !poor {
-        return shown;
-    }
-    let (Ok(account), Ok(info)) = (
-        network.client.account(address, None).await,
-        network.client.info().await,
-    ) else {
-        return shown;
-    };
-    // Rich enough for a whole block, the account is not what failed.
-    let price = info.parameters.gas_price_min.0;
-    let whole_block = price.saturating_mul(info.parameters.block_gas_max.into());
-    if starved && account.balance.0 >= whole_block.saturating_add(sender.value) {
-        return shown;
-    }
-    too_little(network, signer, format!("a balance of {}", account.balance))
-}
-
-fn too_little(network: &Network, signer: &Signer, found: String) -> Failure {
-    let next = match network.client.kind() {
-        ChainKind::Dev => format!("kumiki account fund {}", signer.name),
-        ChainKind::Live => format!("kumiki account show {}", signer.name),
-    };
-    Failure::new(
-        Exit::Refused,
-        "insufficientFunds",
-        format!(
-            "account '{}' has too little; nothing was sent, nothing is paid",
-            signer.name
-        ),
-    )
-    .at(format!(
-        "{}, chain {}",
-        network.client.url(),
-        network.client.chain_id()
-    ))
-    .expected("enough for the fee and the value sent along")
-    .found(found)
-    .next(next)
 }

@@ -84,7 +84,7 @@ pub(crate) fn peer_id(key: &SecretKey) -> String {
 }
 
 /// The option that names `folder` in a next step; nothing where it is the default.
-fn home_option(arguments: &NodeHomeArguments) -> String {
+pub(crate) fn home_option(arguments: &NodeHomeArguments) -> String {
     match &arguments.home {
         Some(folder) => format!(" --home {}", shell_word(folder)),
         None => String::new(),
@@ -95,32 +95,45 @@ fn make_folder(folder: &Path) -> Outcome<()> {
     std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))
 }
 
+/// Where the node in `folder` keeps its key.
+fn key_file(folder: &Path) -> Outcome<PathBuf> {
+    if !folder.join(FILE).is_file() {
+        return Ok(folder.join(KEY_FILE));
+    }
+    let none = NodeValueArguments {
+        rpc_port: None,
+        listen: Vec::new(),
+        bootstrap: Vec::new(),
+    };
+    Ok(settings(folder, &none)?.key_file())
+}
+
+/// The key of the node's folder, which must be there.
+pub(crate) fn read_key(home: &NodeHomeArguments) -> Outcome<SecretKey> {
+    let file = key_file(&folder(home)?)?;
+    kumiki_wallet::read_node_key(&file).map_err(|error| {
+        let failure = Failure::from(error);
+        if file.exists() {
+            return failure;
+        }
+        failure.next(format!("kumiki node keys --new{}", home_option(home)))
+    })
+}
+
+/// Where the node of the folder answers, as long as it runs.
+pub(crate) fn running_rpc(home: &NodeHomeArguments) -> Outcome<Option<String>> {
+    let text = std::fs::read_to_string(folder(home)?.join(RPC_FILE));
+    Ok(text.ok().map(|url| url.trim().to_owned()))
+}
+
 fn keys(arguments: &NodeKeysArguments, output: Output) -> Outcome<()> {
     let folder = folder(&arguments.home)?;
-    let file = if folder.join(FILE).is_file() {
-        let none = NodeValueArguments {
-            rpc_port: None,
-            listen: Vec::new(),
-            bootstrap: Vec::new(),
-        };
-        settings(&folder, &none)?.key_file()
-    } else {
-        folder.join(KEY_FILE)
-    };
+    let file = key_file(&folder)?;
     let key = if arguments.new {
         make_folder(&folder)?;
         create_node_key(&file)?
     } else {
-        kumiki_wallet::read_node_key(&file).map_err(|error| {
-            let failure = Failure::from(error);
-            if file.exists() {
-                return failure;
-            }
-            failure.next(format!(
-                "kumiki node keys --new{}",
-                home_option(&arguments.home)
-            ))
-        })?
+        read_key(&arguments.home)?
     };
     let (public, peer) = (key.public_key(), peer_id(&key));
     output.data(

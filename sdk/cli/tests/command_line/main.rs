@@ -108,6 +108,11 @@ fn check_shapes(machine: &Machine, call: &Value) {
     );
     let import = ["account", "import", "old", "--seed-file", "seed"];
     add("account import", &[&import[..], &passphrase].concat());
+    machine.json(&["node", "keys", "--new", "--home", "node"]);
+    add("validator join", &["validator", "join", "--home", "node"]);
+    add("validator show", &["validator", "show", "--home", "node"]);
+    add("validator leave", &["validator", "leave", "--home", "node"]);
+    add("validator list", &["validator", "list"]);
     add("proof storage", &["proof", "storage", "counter", "0x00"]);
     add("call without a method", &["call", "counter"]);
     add("new", &["new", "another"]);
@@ -126,6 +131,18 @@ fn check_shapes(machine: &Machine, call: &Value) {
         .map(|(name, shape)| format!("{name}: {shape:#}"))
         .collect();
     check_golden("shapes", &text.join("\n"));
+}
+
+fn validator_mistakes(machine: &Machine) -> String {
+    let stranger = format!("0x{}", "11".repeat(32));
+    [
+        &["validator", "show", &stranger][..],
+        &["validator", "leave", &stranger],
+        &["validator", "join", "--home", "node", "--value", "5"],
+        &["validator", "join", "--home", "nowhere"],
+    ]
+    .map(|arguments| machine.answer(arguments))
+    .concat()
 }
 
 /// What each mistake is answered with.
@@ -197,5 +214,6 @@ fn check_mistakes(machine: &Machine) {
     );
     ask(&["build"]);
     machine.restore_config();
+    answers.push_str(&validator_mistakes(machine));
     check_golden("mistakes", &answers);
 }

@@ -52,7 +52,7 @@ pub(super) fn network(folder: &Path, arguments: &LocalnetUpArguments) -> Outcome
         .nodes()
         .map(|node| Ok(create_node_key(&network.home_of(node).join("node.key"))?))
         .collect::<Outcome<Vec<SecretKey>>>()?;
-    let genesis = genesis(&keys, layout);
+    let genesis = genesis(&keys, layout, arguments.epoch_blocks);
     let genesis_text = genesis_file::text(&genesis)?;
     let block_time = arguments.block_time.unwrap_or(BLOCK_TIME_MS);
     for node in network.nodes() {
@@ -68,7 +68,7 @@ pub(super) fn network(folder: &Path, arguments: &LocalnetUpArguments) -> Outcome
     Ok(network)
 }
 
-fn genesis(keys: &[SecretKey], layout: Layout) -> Genesis {
+fn genesis(keys: &[SecretKey], layout: Layout, epoch_blocks: Option<u32>) -> Genesis {
     let accounts: Vec<_> = dev_account::all().iter().map(|one| one.address).collect();
     let mut genesis = dev_genesis(&accounts, BALANCE, system_clock()());
     genesis.chain_id = format!("kumiki-{NETWORK_NAME}");
@@ -78,6 +78,9 @@ fn genesis(keys: &[SecretKey], layout: Layout) -> Genesis {
         .map(SecretKey::public_key)
         .collect();
     genesis.parameters.execution_lag = 2;
+    if let Some(blocks) = epoch_blocks {
+        genesis.parameters.epoch_blocks = blocks;
+    }
     genesis
 }
 

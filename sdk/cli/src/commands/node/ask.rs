@@ -4,7 +4,7 @@ use kumiki_client::Client;
 use kumiki_rpc_api::{HealthStatus, NodeRole};
 use serde_json::json;
 
-use super::{RPC_FILE, folder, home_option, settings};
+use super::{folder, home_option, running_rpc, settings};
 use crate::arguments::node::{NodeAskArguments, NodeValueArguments};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
@@ -107,10 +107,10 @@ async fn connect(arguments: &NodeAskArguments) -> Outcome<Client> {
 
 /// Where the node of the folder says that it answers, else where it would.
 fn url_of_folder(arguments: &NodeAskArguments) -> Outcome<String> {
-    let folder = folder(&arguments.home)?;
-    if let Ok(url) = std::fs::read_to_string(folder.join(RPC_FILE)) {
-        return Ok(url.trim().to_owned());
+    if let Some(url) = running_rpc(&arguments.home)? {
+        return Ok(url);
     }
+    let folder = folder(&arguments.home)?;
     let none = NodeValueArguments {
         rpc_port: None,
         listen: Vec::new(),

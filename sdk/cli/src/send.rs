@@ -1,0 +1,130 @@
+//! Simulate a transaction, sign it, and wait until it is final; say in terms of the user why it is not.
+
+use kumiki_client::{ClientError, Draft, Prepared};
+use kumiki_protocol::{Action, Address, Amount, ChainKind};
+use kumiki_rpc_api::{ErrorCode, FailureView, ReceiptStatus, TransactionReceipt};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::network::Network;
+use crate::output::Output;
+use crate::render::{Called, execution_failure};
+use crate::signer::Signer;
+
+/// Sends what would succeed, and waits until it has.
+pub(crate) async fn send(
+    network: &Network,
+    signer: &Signer,
+    draft: &Draft,
+    called: Option<&Called<'_>>,
+    output: Output,
+) -> Outcome<TransactionReceipt> {
+    let paid = "nothing was sent, nothing is paid";
+    let prepared = prepare(network, signer, draft, called, paid).await?;
+    // Said before waiting, so that Ctrl-C loses nothing.
+    output.message(&format!("sending {}", prepared.body.hash()));
+    let receipt = network
+        .client
+        .send(prepared.body, &signer.key)
+        .await
+        .map_err(|error| explain_refusal(error, network, signer))?;
+    if let (ReceiptStatus::Failed | ReceiptStatus::Rejected, Some(failure)) =
+        (receipt.receipt.status, &receipt.receipt.failure)
+    {
+        let paid = format!("nothing changed, the fee {} is paid", receipt.receipt.fee);
+        return Err(execution_failure(failure, &[], called, &paid));
+    }
+    Ok(receipt)
+}
+
+/// Fills in what the draft leaves out. What would fail is a failure here, of which `paid` says whether it cost
+/// anything.
+pub(crate) async fn prepare(
+    network: &Network,
+    signer: &Signer,
+    draft: &Draft,
+    called: Option<&Called<'_>>,
+    paid: &str,
+) -> Outcome<Prepared> {
+    let prepared = network
+        .client
+        .prepare(draft, &signer.key.public_key())
+        .await
+        .map_err(|error| explain_refusal(error, network, signer))?;
+    let simulation = &prepared.simulation;
+    if let Some(failure) = &simulation.receipt.failure {
+        let shown = execution_failure(failure, &simulation.diagnostics, called, paid);
+        return Err(explain_funds(network, signer, draft, failure, shown).await);
+    }
+    Ok(prepared)
+}
+
+/// A refusal for lack of funds, said in terms of the account.
+fn explain_refusal(error: ClientError, network: &Network, signer: &Signer) -> Failure {
+    match error {
+        ClientError::Api(error) if error.code == ErrorCode::InsufficientFunds => {
+            too_little(network, signer, error.data.detail)
+        }
+        ClientError::CannotPay { balance, .. } => {
+            too_little(network, signer, format!("a balance of {balance}"))
+        }
+        other => other.into(),
+    }
+}
+
+/// `shown`, unless the simulation failed because the account cannot pay.
+async fn explain_funds(
+    network: &Network,
+    signer: &Signer,
+    draft: &Draft,
+    failure: &FailureView,
+    shown: Failure,
+) -> Failure {
+    let address = Address::of_account(&signer.key.public_key());
+    // Without a limit given, the gas limit is what the balance pays for.
+    let starved = draft.gas_limit.is_none()
+        && matches!(failure.name.as_str(), "gasLimitOutOfRange" | "outOfGas");
+    let poor = matches!(
+        failure.name.as_str(),
+        "insufficientFunds" | "insufficientBalance"
+    );
+    if !starved && !poor {
+        return shown;
+    }
+    let (Ok(account), Ok(info)) = (
+        network.client.account(address, None).await,
+        network.client.info().await,
+    ) else {
+        return shown;
+    };
+    // Rich enough for a whole block, the account is not what failed.
+    let values: Amount = draft.actions.iter().map(Action::value).sum();
+    let price = info.parameters.gas_price_min.0;
+    let whole_block = price.saturating_mul(info.parameters.block_gas_max.into());
+    if starved && account.balance.0 >= whole_block.saturating_add(values) {
+        return shown;
+    }
+    too_little(network, signer, format!("a balance of {}", account.balance))
+}
+
+fn too_little(network: &Network, signer: &Signer, found: String) -> Failure {
+    let next = match network.client.kind() {
+        ChainKind::Dev => format!("kumiki account fund {}", signer.name),
+        ChainKind::Live => format!("kumiki account show {}", signer.name),
+    };
+    Failure::new(
+        Exit::Refused,
+        "insufficientFunds",
+        format!(
+            "account '{}' has too little; nothing was sent, nothing is paid",
+            signer.name
+        ),
+    )
+    .at(format!(
+        "{}, chain {}",
+        network.client.url(),
+        network.client.chain_id()
+    ))
+    .expected("enough for the fee and the value sent along")
+    .found(found)
+    .next(next)
+}
