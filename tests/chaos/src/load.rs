@@ -101,7 +101,7 @@ struct Sender {
 
 impl Sender {
     async fn run(mut self, stop: watch::Receiver<bool>) {
-        let mut nonce = 0;
+        let mut nonce = self.first_nonce().await;
         while !*stop.borrow() {
             let (_, client) = self.any_client().await;
             let count = Nonce::try_from(PIPELINE).unwrap_or(1);
@@ -116,6 +116,16 @@ impl Sender {
                 self.until_final(transaction).await;
             }
             nonce += count;
+        }
+    }
+
+    async fn first_nonce(&mut self) -> Nonce {
+        loop {
+            let (_, client) = self.any_client().await;
+            if let Ok(next) = client.next_nonce(self.account.address).await {
+                return next.nonce;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

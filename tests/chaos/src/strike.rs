@@ -105,41 +105,71 @@ impl Strike {
     }
 }
 
-/// Reads where the process of a trace was killed: the first line that is not finished in the call, of a thread that
-/// was killed.
+/// Reads where the process of a trace was killed: at the first call that did not return.
 fn hit(trace: &str, call: &str) -> Option<Hit> {
+    let lines: Vec<(&str, &str)> = trace
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(thread, rest)| (thread, rest.trim()))
+        .collect();
+    if !lines
+        .iter()
+        .any(|(_, rest)| rest.contains("killed by SIGKILL"))
+    {
+        return None;
+    }
+    let no_return = |rest: &str| rest.ends_with("= ?") || rest.starts_with("+++ killed");
     let opening = format!("{call}(");
-    // A thread shows `call(…) = ?` or `call(… <unfinished ...>` where it was killed before the call.
-    let (thread, line) = trace.lines().find_map(|line| {
-        let (thread, rest) = line.split_once(' ')?;
-        let rest = rest.trim_start();
-        let killed = format!("{thread} +++ killed by SIGKILL +++");
-        let open = rest.contains("= ?") || rest.contains("<unfinished");
-        let last =
-            !trace.contains(&format!("{thread} <... {call} resumed>) = ")) || rest.contains("= ?");
-        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let was_killed = trace.lines().any(|other| squeezed(other) == killed);
-        (rest.starts_with(&opening) && open && last && was_killed).then_some((thread, rest))
+    let (at, (_, line)) = lines.iter().enumerate().find(|(at, (thread, rest))| {
+        // Where other threads are shown between, the end of a call is the thread's next line.
+        let next = lines.iter().skip(at + 1).find(|(other, _)| other == thread);
+        rest.starts_with(&opening)
+            && (no_return(rest)
+                || rest.ends_with("<unfinished ...>")
+                    && next.is_some_and(|(_, end)| no_return(end)))
     })?;
-    let (_, rest) = line.split_once('<')?;
-    let (file, _) = rest.split_once('>')?;
-    let at = trace.find(&format!("{thread} "))?;
-    let _ = at;
-    let before = trace.lines().take_while(|one| !one.ends_with(line));
-    let written = before.filter(|one| one.contains("pwrite") && one.contains(&format!("<{file}>")));
+    let (file, _) = line.split_once('<')?.1.split_once('>')?;
+    let within = format!("<{file}>");
+    let written = lines
+        .iter()
+        .take(at)
+        .rev()
+        .find(|(_, before)| before.starts_with("pwrite") && before.contains(&within));
     Some(Hit {
         file: file.into(),
-        line: line.to_owned(),
-        written_at: written.last().and_then(offset),
+        line: (*line).to_owned(),
+        written_at: written.and_then(|(_, before)| offset(before)),
     })
 }
 
 /// The offset of a write: `pwrite64(fd, "…", size, offset)`, `pwritev2(fd, […], count, offset, flags)`.
 fn offset(line: &str) -> Option<u64> {
-    let arguments = line.rsplit_once("], ").or_else(|| line.rsplit_once("\", "));
-    let arguments = arguments.or_else(|| line.rsplit_once("\"..., "));
-    let (_, rest) = arguments?;
-    let mut numbers = rest.split(|letter: char| !letter.is_ascii_digit());
-    let mut numbers = numbers.by_ref().filter(|text| !text.is_empty());
+    let end = line.rfind("], ").or_else(|| line.rfind('"'))?;
+    let numbers = line
+        .get(end..)?
+        .split(|letter: char| !letter.is_ascii_digit());
+    let mut numbers = numbers.filter(|text| !text.is_empty());
     numbers.nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_shows_the_call_that_did_not_return() {
+        let trace = "7 pwrite64(4</d/a>, \"a\\\"]\"..., 3, 42) = 3\n\
+                     8 pwritev2(4</d/b>, [{iov_base=\"x\"..., iov_len=3}], 1, 4141, RWF_DSYNC|0x80 <unfinished ...>\n\
+                     9 fdatasync(5</d/c>) = 0\n\
+                     7 fdatasync(4</d/a> <unfinished ...>\n\
+                     8 <... pwritev2 resumed>) = 3\n\
+                     7 <... fdatasync resumed>)           = ?\n\
+                     7 +++ killed by SIGKILL +++\n";
+        let hit = |call| hit(trace, call).map(|hit| (hit.file, hit.written_at));
+        assert_eq!(hit("fdatasync"), Some(("/d/a".into(), Some(42))));
+        assert_eq!(hit("pwritev2"), None);
+        let alive = trace.replace("7 +++ killed by SIGKILL +++\n", "");
+        assert!(super::hit(&alive, "fdatasync").is_none());
+        assert_eq!(offset(trace.lines().nth(1).unwrap()), Some(4141));
+    }
 }
