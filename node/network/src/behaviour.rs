@@ -14,11 +14,9 @@ use crate::gate::Gate;
 use crate::gossip::{self, Gossip};
 use crate::{NetworkConfig, NetworkError};
 
-/// Time between two pings of a peer.
+/// Time between two pings of a peer. Both sides ping, so a peer that is there is heard as often, at least.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
-/// With [`PING_INTERVAL`], how soon a connection is known to be dead. TCP alone notices after minutes, and once a cut is
-/// healed it waits about as long as the cut lasted before it sends again.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two times that peers say who they are.
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(300);
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -137,7 +137,7 @@ async fn strike(net: &Arc<Net>, point: &Point, node: usize, trace: &Path) -> Res
     let pid = std::fs::read_to_string(folder.join("pid")).map_err(|error| error.to_string())?;
     let files = (point.files)(&folder.join("data"));
     let aimed = Strike::aim(pid.trim(), point.call, &files, trace)?;
-    let hit = tokio::task::spawn_blocking(|| aimed.wait());
+    let hit = tokio::task::spawn_blocking(move || aimed.wait());
     let hit = hit.await.map_err(|error| error.to_string())??;
     if !files.contains(&hit.file) {
         return Err(format!("{} is none of {files:?}", hit.file.display()));

@@ -14,8 +14,8 @@ use crate::address_book::ADDRESSES_MAX;
 use crate::behaviour::BehaviourEvent;
 use crate::identity::peer_key_of;
 
-/// A connection is closed after so many pings without answer, while nothing else was heard either.
-const LOST_PINGS_MAX: u32 = 1;
+/// A connection is closed after so many pings without answer.
+const LOST_PINGS_MAX: u32 = 2;
 /// A shorter connection counts as one that failed.
 const LASTED: Duration = Duration::from_secs(10);
 /// Relays through which an unreachable node listens.
