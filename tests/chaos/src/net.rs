@@ -32,7 +32,10 @@ impl Net {
         let folder = home.path().join("kumiki/localnet");
         let nodes = Nodes::new(Vec::new(), folder);
         let mut net = Self { home, nodes };
-        let base = free_ports(2 * (validators + full_nodes), net.home.port).to_string();
+        // Two for each node, one for the relay, and one for each way between two nodes.
+        let count = validators + full_nodes;
+        let ports = 2 * count + 1 + count * count;
+        let base = free_ports(ports, net.home.port).to_string();
         let (validators, full_nodes) = (validators.to_string(), full_nodes.to_string());
         let mut arguments = vec!["up", "-n", &validators, "--full-nodes", &full_nodes];
         arguments.extend(["--base-port", &base]);

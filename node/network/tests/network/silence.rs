@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use commonware_p2p::Manager as _;
+use commonware_p2p::{Manager as _, Recipients, Sender as _};
 use commonware_utils::ordered::Set;
 use libp2p::multiaddr::Protocol;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::node::{Node, passive, until};
+use crate::node::{Node, VOTE_BYTES_MAX, channel, passive, until};
+
+/// With a window of 256 KiB each, they fill all that the system holds for a connection: not even a goodbye fits.
+const CHANNELS: usize = 48;
 
 /// Passes connections on to `port`. Once `frozen`, the first one carries nothing more and stays open.
 async fn pass(
@@ -36,7 +39,13 @@ async fn pass(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_validator_is_dialled_again_when_its_connection_is_dead_and_full() {
-    let (mut a, b) = (Node::start(passive(1)), Node::start(passive(2)));
+    let channels = || {
+        (0..CHANNELS)
+            .map(|number| channel(&number.to_string()))
+            .collect()
+    };
+    let mut a = Node::with_channels(passive(1), channels());
+    let b = Node::with_channels(passive(2), channels());
     let port = b.address().await.iter().find_map(|part| match part {
         Protocol::Tcp(port) => Some(port),
         _ => None,
@@ -52,10 +61,12 @@ async fn a_validator_is_dialled_again_when_its_connection_is_dead_and_full() {
     a.network.dial(address.parse().unwrap()).unwrap();
     a.met(&b).await;
     freeze.send_replace(true);
-    let filler = "x".repeat(60_000);
+    let filler = vec![0; VOTE_BYTES_MAX as usize];
     until("it is dialled again", async || {
-        // More than all buffers on the way hold, so that not even a goodbye gets into them.
-        let _full = a.send(&b.key(), &filler);
+        for channel in &mut a.channels {
+            let to = Recipients::One(b.key());
+            channel.sender.send(to, filler.clone(), false);
+        }
         taken.load(Ordering::Relaxed) >= 2
     })
     .await;
