@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::{process, workspace};
 
+mod fault_tools;
 mod tally;
 
 use tally::Tally;
@@ -62,6 +63,7 @@ impl Selection {
 /// When something does not build, or a test fails.
 pub(crate) fn run(selection: &Selection) -> Result<(), String> {
     install_wasm_target()?;
+    fault_tools::install()?;
     if let Err(message) = build(selection) {
         eprintln!("error: the build failed, so no test ran");
         println!("0 passed, 1 failed");

@@ -9,6 +9,9 @@ use libp2p::{Multiaddr, PeerId};
 pub(crate) const PEERS_MAX: usize = 1_000;
 /// Addresses of one peer that are remembered.
 pub(crate) const ADDRESSES_MAX: usize = 8;
+/// Longest wait before a validator is tried again: as long as some cannot hear each other, nothing is decided, and once
+/// they can, it shall take seconds.
+const VALIDATOR_DELAY_MAX: Duration = Duration::from_secs(2);
 /// A peer that was never reached is forgotten after so many attempts.
 const ATTEMPTS_MAX: u32 = 8;
 
@@ -81,17 +84,21 @@ impl AddressBook {
         }
     }
 
-    /// Notes that dialling `peer` failed at `addresses`, and sets the next attempt. A peer that was never reached is
-    /// forgotten in time, unless `keep`.
+    /// Notes that dialling `peer` failed at `addresses`, and sets the next attempt. A `validator` is tried again soon; any
+    /// other peer that was never reached is forgotten in time.
     pub(crate) fn failed(
         &mut self,
         peer: PeerId,
         addresses: &[Multiaddr],
-        keep: bool,
+        validator: bool,
         now: Instant,
     ) {
         let wait_min = self.delay_min;
-        let wait_max = self.delay_max;
+        let wait_max = if validator {
+            self.delay_max.min(VALIDATOR_DELAY_MAX)
+        } else {
+            self.delay_max
+        };
         let Some(entry) = self.entries.get_mut(&peer) else {
             return;
         };
@@ -101,7 +108,7 @@ impl AddressBook {
         if entry.addresses.len() > addresses.len() {
             entry.addresses.retain(|one| !addresses.contains(one));
         }
-        if entry.met.is_none() && entry.failures >= ATTEMPTS_MAX && !keep {
+        if entry.met.is_none() && entry.failures >= ATTEMPTS_MAX && !validator {
             self.entries.remove(&peer);
         }
     }
@@ -225,6 +232,19 @@ mod tests {
         assert_eq!(book.addresses(&peer), [address(2), address(1)]);
         book.failed(peer, &[address(1)], false, now);
         assert_eq!(book.addresses(&peer), [address(2)]);
+    }
+
+    #[test]
+    fn a_validator_is_tried_again_within_seconds() {
+        let mut book = book();
+        let now = Instant::now();
+        let validator = PeerId::random();
+        book.learn(validator, vec![address(1)], now);
+        for _ in 0..40 {
+            book.failed(validator, &[address(1)], true, now);
+        }
+        assert!(!book.is_due(&validator, now + SECOND));
+        assert!(book.is_due(&validator, now + VALIDATOR_DELAY_MAX));
     }
 
     #[test]

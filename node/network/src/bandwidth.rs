@@ -22,6 +22,10 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// The burst of a cap is what it passes in this part of a second.
 const BURST_PART: u64 = 20;
 
+/// A connection says goodbye for at most so long. Where nothing goes through, TCP would hold that back for minutes, and the
+/// peer would count as connected all the while.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Bytes of one peer or of all.
 #[derive(Debug, Default)]
 pub(crate) struct ByteCount {
@@ -202,11 +206,18 @@ pub(crate) struct MeteredMuxer<M> {
     inner: M,
     node: Option<Arc<Bandwidth>>,
     peer: Arc<ByteCount>,
+    /// There once it is being closed.
+    goodbye: Option<Pin<Box<Sleep>>>,
 }
 
 impl<M> MeteredMuxer<M> {
     pub(crate) fn new(inner: M, node: Option<Arc<Bandwidth>>, peer: Arc<ByteCount>) -> Self {
-        Self { inner, node, peer }
+        Self {
+            inner,
+            node,
+            peer,
+            goodbye: None,
+        }
     }
 
     fn metered<S>(&self, stream: S) -> Metered<S> {
@@ -240,7 +251,15 @@ where
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Pin::new(&mut self.get_mut().inner).poll_close(cx)
+        let this = self.get_mut();
+        let closed = Pin::new(&mut this.inner).poll_close(cx);
+        if closed.is_ready() {
+            return closed;
+        }
+        let goodbye = this
+            .goodbye
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(GOODBYE)));
+        goodbye.as_mut().poll(cx).map(Ok)
     }
 
     fn poll(

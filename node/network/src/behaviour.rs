@@ -14,8 +14,8 @@ use crate::gate::Gate;
 use crate::gossip::{self, Gossip};
 use crate::{NetworkConfig, NetworkError};
 
-/// Time between two pings of a peer.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// Time between two pings of a peer. Both sides ping, so a peer that is there is heard as often, at least.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two times that peers say who they are.
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(300);

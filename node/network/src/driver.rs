@@ -211,6 +211,7 @@ impl Driver {
     fn on_tick(&mut self, now: Instant) {
         self.expire_bans(now);
         self.refuse_silent(now);
+        self.leave_unheard();
         self.open_streams(now);
         self.exempt_validators();
         self.dial_tracked(now);

@@ -6,7 +6,7 @@ use kumiki_client::Client;
 use kumiki_protocol::{Address, Amount, Height, TransactionHash, VALIDATORS_CONTRACT, sha3_256};
 use kumiki_rpc_api::{ActionView, BlockView, EventView, ReceiptStatus};
 
-use crate::{Acknowledged, Net};
+use crate::{Acknowledged, Nodes};
 
 /// A promise that was broken, in words.
 pub type Promise = String;
@@ -18,8 +18,8 @@ pub type Opening = BTreeMap<Address, Amount>;
 ///
 /// # Errors
 /// When the first node does not answer.
-pub async fn opening(net: &Net) -> Result<Opening, String> {
-    let client = net.client_soon(0).await?;
+pub async fn opening(nodes: &Nodes) -> Result<Opening, String> {
+    let client = nodes.client_soon(0).await?;
     let mut balances = BTreeMap::new();
     for account in kumiki_wallet::dev_account::all() {
         let view = client.account(account.address, None).await;
@@ -38,13 +38,13 @@ pub async fn opening(net: &Net) -> Result<Opening, String> {
 /// # Errors
 /// When a node does not answer.
 pub async fn check(
-    net: &Net,
+    nodes: &Nodes,
     opening: Opening,
     told: &Acknowledged,
 ) -> Result<Vec<Promise>, String> {
     let mut clients = Vec::new();
-    for node in 0..net.rpc.len() {
-        clients.push(net.client_soon(node).await?);
+    for node in 0..nodes.rpc.len() {
+        clients.push(nodes.client_soon(node).await?);
     }
     let mut broken = told.broken.clone();
     let mut height = Height::MAX;
@@ -70,7 +70,7 @@ pub async fn check(
     }
     for (node, client) in clients.iter().enumerate() {
         model.compare(client, height, node, &mut broken).await?;
-        if net.log(node).contains("voted twice") {
+        if nodes.log(node).contains("voted twice") {
             broken.push(format!("node {node} saw a validator vote twice"));
         }
     }

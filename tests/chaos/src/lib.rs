@@ -5,13 +5,23 @@
 //! every block of every node.
 
 mod check;
+mod cluster;
 mod load;
 mod net;
+mod nodes;
 mod run;
+mod strike;
+mod tool;
 mod turnover;
+mod wires;
+mod world;
 
 pub use check::{Opening, Promise, check, opening};
+pub use cluster::Cluster;
 pub use load::{Acknowledged, Load};
 pub use net::Net;
+pub use nodes::Nodes;
 pub use run::{Faults, Plan, Report, run};
+pub use strike::{Hit, Strike};
 pub use turnover::{TurnoverPlan, TurnoverReport, turnover};
+pub use world::{World, enter};

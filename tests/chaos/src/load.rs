@@ -12,7 +12,7 @@ use kumiki_rpc_api::TransactionState;
 use kumiki_wallet::dev_account::{self, DevAccount};
 use tokio::sync::watch;
 
-use crate::Net;
+use crate::Nodes;
 
 /// Transactions that one account has under way.
 const PIPELINE: usize = 8;
@@ -41,12 +41,12 @@ pub struct Load {
 impl Load {
     /// Starts the clients.
     #[must_use]
-    pub fn start(net: &Arc<Net>, seed: u64) -> Self {
+    pub fn start(nodes: &Nodes, seed: u64) -> Self {
         let (stop, stopped) = watch::channel(false);
         let told: Arc<Mutex<Acknowledged>> = Arc::default();
         let clients = (1_u64..).zip(dev_account::all()).map(|(number, account)| {
             let sender = Sender {
-                net: Arc::clone(net),
+                nodes: nodes.clone(),
                 account,
                 random: Random(seed ^ (number << 32)),
                 told: Arc::clone(&told),
@@ -91,7 +91,7 @@ impl Random {
 }
 
 struct Sender {
-    net: Arc<Net>,
+    nodes: Nodes,
     account: DevAccount,
     random: Random,
     told: Arc<Mutex<Acknowledged>>,
@@ -126,14 +126,15 @@ impl Sender {
             if let Ok(next) = client.next_nonce(self.account.address).await {
                 return next.nonce;
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// Some node that answers.
     async fn any_client(&mut self) -> (usize, Client) {
         loop {
-            let node = self.random.below(self.net.rpc.len());
-            if let Some(client) = self.net.client(node).await {
+            let node = self.random.below(self.nodes.rpc.len());
+            if let Some(client) = self.nodes.client(node).await {
                 return (node, client);
             }
             tokio::time::sleep(PAUSE).await;

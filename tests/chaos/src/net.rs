@@ -1,18 +1,25 @@
 //! Drive one local network with the `kumiki` program.
 
 use std::process::{Command, Output};
-use std::time::Duration;
 
-use kumiki_client::Client;
 use kumiki_integration::program::{Home, kumiki};
 use serde_json::Value;
+
+use crate::Nodes;
 
 /// A local network in a folder of its own. Dropping it stops and deletes it.
 #[derive(Debug)]
 pub struct Net {
     home: Home,
-    /// RPC address of each node.
-    pub rpc: Vec<String>,
+    nodes: Nodes,
+}
+
+impl std::ops::Deref for Net {
+    type Target = Nodes;
+
+    fn deref(&self) -> &Nodes {
+        &self.nodes
+    }
 }
 
 impl Net {
@@ -21,11 +28,14 @@ impl Net {
     /// # Errors
     /// What the program says.
     pub fn start(validators: usize, full_nodes: usize, more: &[&str]) -> Result<Self, String> {
-        let mut net = Self {
-            home: Home::new(),
-            rpc: Vec::new(),
-        };
-        let base = free_ports(2 * (validators + full_nodes), net.home.port).to_string();
+        let home = Home::new();
+        let folder = home.path().join("kumiki/localnet");
+        let nodes = Nodes::new(Vec::new(), folder);
+        let mut net = Self { home, nodes };
+        // Two for each node, one for the relay, and one for each way between two nodes.
+        let count = validators + full_nodes;
+        let ports = 2 * count + 1 + count * count;
+        let base = free_ports(ports, net.home.port).to_string();
         let (validators, full_nodes) = (validators.to_string(), full_nodes.to_string());
         let mut arguments = vec!["up", "-n", &validators, "--full-nodes", &full_nodes];
         arguments.extend(["--base-port", &base]);
@@ -33,7 +43,7 @@ impl Net {
         let answer = net.localnet(&arguments)?;
         let nodes = answer["nodes"].as_array().cloned().unwrap_or_default();
         let rpc = nodes.iter().filter_map(|node| node["rpc"].as_str());
-        net.rpc = rpc.map(str::to_owned).collect();
+        net.nodes.rpc = rpc.map(str::to_owned).collect();
         Ok(net)
     }
 
@@ -61,57 +71,10 @@ impl Net {
         Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    /// A client of a node, if it answers.
-    pub async fn client(&self, node: usize) -> Option<Client> {
-        Client::connect(self.rpc.get(node)?, None).await.ok()
-    }
-
-    /// A client of a node that is there soon.
-    ///
-    /// # Errors
-    /// When it is not there within a minute.
-    pub async fn client_soon(&self, node: usize) -> Result<Client, String> {
-        for _ in 0..600 {
-            if let Some(client) = self.client(node).await {
-                return Ok(client);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Err(format!(
-            "node {node} does not answer; {}",
-            self.log_end(node)
-        ))
-    }
-
     /// A folder for files that a run makes.
     #[must_use]
     pub fn scratch(&self) -> &std::path::Path {
         self.home.path()
-    }
-
-    /// A node's folder.
-    #[must_use]
-    pub fn folder(&self, node: usize) -> std::path::PathBuf {
-        let network = self.home.path().join("kumiki/localnet");
-        network.join(format!("node-{node}"))
-    }
-
-    /// The end of what a node logged.
-    #[must_use]
-    pub fn log_end(&self, node: usize) -> String {
-        let log = self.log(node);
-        let lines: Vec<&str> = log.lines().collect();
-        let end = lines.get(lines.len().saturating_sub(12)..);
-        format!("its log ends with\n{}", end.unwrap_or_default().join("\n"))
-    }
-
-    /// What a node logged, all of it.
-    #[must_use]
-    pub fn log(&self, node: usize) -> String {
-        std::fs::read(self.folder(node).join("log")).map_or_else(
-            |error| error.to_string(),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        )
     }
 }
 

@@ -1,4 +1,4 @@
-//! Penalise and ban peers.
+//! Penalise and ban peers, and leave those that are not heard any more.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,9 @@ use libp2p::PeerId;
 use super::Driver;
 use crate::identity::peer_key_of;
 use crate::score::Offence;
+
+/// Three pings and some more: a peer of which nothing is heard for so many ticks (10 s) cannot be reached.
+const UNHEARD_TICKS_MAX: u32 = 50;
 
 impl Driver {
     /// Counts `offence` against `peer`, and bans it when it was one too many.
@@ -88,6 +91,25 @@ impl Driver {
             .collect();
         for peer in silent {
             self.penalise(peer, Offence::NoIdentity);
+            self.disconnect(peer);
+        }
+    }
+
+    /// Gives up connections on which nothing comes any more. TCP alone would notice after minutes, and pings that wait
+    /// for each other after half a minute; once the way is free again, TCP waits about as long as it was cut before it
+    /// sends the next time. Counted in ticks, since a node that was paused has not listened meanwhile.
+    pub(super) fn leave_unheard(&mut self) {
+        let unheard: Vec<PeerId> = self
+            .peers
+            .iter_mut()
+            // Only of who answers pings is known that there is always something to hear.
+            .filter_map(|(id, peer)| {
+                let ticks = peer.listen();
+                (peer.rtt.is_some() && ticks > UNHEARD_TICKS_MAX).then_some(*id)
+            })
+            .collect();
+        for peer in unheard {
+            tracing::debug!(%peer, "nothing is heard of a peer any more");
             self.disconnect(peer);
         }
     }

@@ -60,6 +60,10 @@ pub(super) struct Peer {
     pub(super) agent: String,
     pub(super) rtt: Option<Duration>,
     pub(super) bytes: Arc<ByteCount>,
+    /// Bytes it had sent at the last tick.
+    heard_bytes: u64,
+    /// Ticks since then without any more.
+    silent_ticks: u32,
     /// There once the peer has shown to be of this chain.
     pub(super) link: Option<Arc<Link>>,
     pub(super) lanes: Vec<Lane>,
@@ -91,6 +95,8 @@ impl Peer {
             agent: String::new(),
             rtt: None,
             bytes,
+            heard_bytes: 0,
+            silent_ticks: 0,
             link: None,
             lanes: lanes.collect(),
             gossip,
@@ -120,6 +126,18 @@ impl Peer {
     pub(super) fn addresses(&self) -> Vec<Multiaddr> {
         let connections = self.connections.iter();
         connections.map(|one| one.address.clone()).collect()
+    }
+
+    /// Counts one more tick, and says how many went by without a byte of the peer.
+    pub(super) fn listen(&mut self) -> u32 {
+        let heard = self.bytes.received();
+        self.silent_ticks = if heard == self.heard_bytes {
+            self.silent_ticks.saturating_add(1)
+        } else {
+            0
+        };
+        self.heard_bytes = heard;
+        self.silent_ticks
     }
 
     /// Which side opened the oldest connection.

@@ -14,4 +14,5 @@ mod hostile;
 mod node;
 mod peer_sets;
 mod resolver;
+mod silence;
 mod switches;

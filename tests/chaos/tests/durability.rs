@@ -1,0 +1,203 @@
+//! Kill a validator exactly where something becomes durable, with strace, and hold the network to its promises.
+//!
+//! A killed process leaves what it wrote to the kernel, synced or not. So where the kill is before a sync, what that
+//! sync would have made durable is taken away, as a power failure may.
+
+#![expect(clippy::unwrap_used, reason = "a failing test panics")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kumiki_chaos::{Hit, Load, Net, Strike, check, opening};
+
+/// Views after the newest whose votes are aimed at: more than there are until the kill.
+const VIEWS: u64 = 400;
+/// Looks at a node that goes on; a busy machine stretches them.
+const LOOKS: u32 = 1_200;
+
+/// A place where the process is killed.
+struct Point {
+    name: &'static str,
+    call: &'static str,
+    files: fn(&Path) -> Vec<PathBuf>,
+    /// What was written and not synced is lost.
+    loses: bool,
+    /// The block that was being committed is decided and on disk: the node gets to it alone.
+    goes_on_alone: bool,
+}
+
+const POINTS: [Point; 9] = [
+    Point {
+        name: "a vote, before it is in the journal",
+        call: "pwritev2",
+        files: votes,
+        loses: false,
+        goes_on_alone: false,
+    },
+    Point {
+        name: "a vote, in the journal and not synced",
+        call: "fdatasync",
+        files: votes,
+        loses: true,
+        goes_on_alone: false,
+    },
+    Point {
+        name: "a decided block, before it is in the archive",
+        call: "pwrite64",
+        files: |data| archive(data, "decided-blocks-values"),
+        loses: false,
+        goes_on_alone: false,
+    },
+    Point {
+        name: "a decided block, in the archive and not synced",
+        call: "fdatasync",
+        files: |data| archive(data, "decided-blocks-values"),
+        loses: true,
+        goes_on_alone: false,
+    },
+    Point {
+        name: "a certificate, before it is in the archive",
+        call: "pwrite64",
+        files: |data| archive(data, "decided-certificates-values"),
+        loses: false,
+        goes_on_alone: false,
+    },
+    Point {
+        name: "a certificate, in the archive and not synced",
+        call: "fdatasync",
+        files: |data| archive(data, "decided-certificates-values"),
+        loses: true,
+        goes_on_alone: false,
+    },
+    Point {
+        name: "a decided block, while it is committed",
+        call: "pwrite64",
+        files: chain,
+        loses: false,
+        goes_on_alone: true,
+    },
+    Point {
+        name: "a commit, written and not synced",
+        call: "fdatasync",
+        files: chain,
+        loses: false,
+        goes_on_alone: false,
+    },
+    Point {
+        name: "a committed block, before the engine has noted it",
+        call: "pwritev2",
+        files: |data| {
+            let notes = data.join("consensus/marshal-application-metadata");
+            vec![notes.join("6c656674"), notes.join("7269676874")]
+        },
+        loses: false,
+        goes_on_alone: false,
+    },
+];
+
+/// The journals of the newest view and of those after it: a file each, named by its number.
+fn votes(data: &Path) -> Vec<PathBuf> {
+    let folder = data.join("consensus/votes-0");
+    let names = std::fs::read_dir(&folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let newest = names.map(|name| u64::from_str_radix(&name, 16).unwrap());
+    let newest = newest.max().unwrap_or(0);
+    (newest..newest + VIEWS)
+        .map(|view| folder.join(format!("{view:016x}")))
+        .collect()
+}
+
+fn archive(data: &Path, name: &str) -> Vec<PathBuf> {
+    vec![data.join("consensus").join(name).join("0000000000000000")]
+}
+
+fn chain(data: &Path) -> Vec<PathBuf> {
+    vec![data.join("chain/chain.redb")]
+}
+
+/// Takes away what was written last and not synced. These files only grow.
+fn lose(hit: &Hit) {
+    if let Some(length) = hit.written_at {
+        let file = std::fs::OpenOptions::new().write(true).open(&hit.file);
+        file.unwrap().set_len(length).unwrap();
+    }
+}
+
+/// The height that the node's chain had at its last start.
+fn opened_at(net: &Net, node: usize) -> u64 {
+    let log = net.log(node);
+    let opened = log.lines().rfind(|line| line.contains("chain opened"));
+    let height = opened.and_then(|line| line.split_once("height="));
+    let height = height.and_then(|(_, rest)| rest.split_whitespace().next());
+    height.unwrap().parse().unwrap()
+}
+
+async fn strike(net: &Arc<Net>, point: &Point, node: usize, trace: &Path) -> Result<(), String> {
+    let folder = net.folder(node);
+    let pid = std::fs::read_to_string(folder.join("pid")).map_err(|error| error.to_string())?;
+    let files = (point.files)(&folder.join("data"));
+    let aimed = Strike::aim(pid.trim(), point.call, &files, trace)?;
+    let hit = tokio::task::spawn_blocking(move || aimed.wait());
+    let hit = hit.await.map_err(|error| error.to_string())??;
+    if !files.contains(&hit.file) {
+        return Err(format!("{} is none of {files:?}", hit.file.display()));
+    }
+    println!("{}: killed at {}", point.name, hit.line);
+    let name = node.to_string();
+    // Reaps it; it is dead already.
+    net.localnet(&["fault", "kill", &name])?;
+    if point.loses {
+        lose(&hit);
+    }
+    if point.goes_on_alone {
+        let others: Vec<String> = (0..4)
+            .filter(|other| *other != node)
+            .map(|one| one.to_string())
+            .collect();
+        net.localnet(&["fault", "partition", &name, &others.join(",")])?;
+        net.localnet(&["fault", "restart", &name])?;
+        let opened = opened_at(net, node);
+        let alone = net.higher_than(opened, node, LOOKS).await?;
+        println!("  opened at {opened}, and got to {alone} without the others");
+        net.localnet(&["fault", "heal"])?;
+    } else {
+        net.localnet(&["fault", "restart", &name])?;
+    }
+    // It goes on with the others: two blocks after the highest that any has now.
+    let mut highest = 0;
+    for other in 0..net.rpc.len() {
+        highest = highest.max(net.height(other).await.unwrap_or(0));
+    }
+    net.higher_than(highest + 1, node, LOOKS).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_killed_where_something_becomes_durable_loses_nothing() {
+    if let Some(skipped) = Strike::missing().unwrap() {
+        println!("{skipped}");
+        return;
+    }
+    let net = Arc::new(Net::start(4, 0, &[]).unwrap());
+    let opening = opening(&net).await.unwrap();
+    let load = Load::start(&net, 11);
+    let traces = tempfile::tempdir().unwrap();
+    for (number, point) in POINTS.iter().enumerate() {
+        let trace = traces.path().join(number.to_string());
+        let struck = strike(&net, point, number % 4, &trace).await;
+        struck
+            .map_err(|error| format!("{}: {error}", point.name))
+            .unwrap();
+    }
+    let told = load.finish().await;
+    let broken = check(&net, opening, &told).await.unwrap();
+    assert_eq!(broken, Vec::<String>::new());
+    assert!(told.transactions.len() > 100, "there was no load");
+    for node in 0..4 {
+        // Else a vote had left that is not in the journal.
+        assert!(
+            !net.log(node).contains("the folder is an old copy"),
+            "{}",
+            net.log_end(node)
+        );
+    }
+}
