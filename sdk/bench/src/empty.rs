@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use kumiki_client::Client;
 
+use crate::BenchError;
 use crate::report::Cost;
 use crate::usage::{Target, Usage};
-use crate::BenchError;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,7 +25,11 @@ pub struct Empty {
 impl std::fmt::Display for Empty {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (rate, nodes) = (self.per_second, self.cost.nodes);
-        write!(f, "{rate:.1} heights/s; each of {nodes} nodes: {}", self.cost)
+        write!(
+            f,
+            "{rate:.1} heights/s; each of {nodes} nodes: {}",
+            self.cost
+        )
     }
 }
 

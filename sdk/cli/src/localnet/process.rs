@@ -253,9 +253,7 @@ mod tests {
     fn a_killed_process_is_down_only_when_its_last_thread_has_ended() {
         let ending = |stat: &str| seen_of(stat, String::new()).map(|seen| seen.ending);
         let stat = |letter: &str, flags: u32, threads: u32| {
-            format!(
-                "7 (a) b) {letter} 1 7 7 0 -1 {flags} 0 0 0 0 1 2 0 0 20 0 {threads} 0 99 0 0"
-            )
+            format!("7 (a) b) {letter} 1 7 7 0 -1 {flags} 0 0 0 0 1 2 0 0 20 0 {threads} 0 99 0 0")
         };
         assert_eq!(ending(&stat("R", 0x40_0000, 9)), Some(false));
         assert_eq!(ending(&stat("R", 0x40_0004, 9)), Some(true));
