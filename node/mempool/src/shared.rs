@@ -419,6 +419,19 @@ impl SharedMempool {
         lock(&self.pooled).pool.get(hash).cloned()
     }
 
+    /// Which of `transactions` wait here byte for byte as they are there, so that this node has verified their
+    /// signatures. The id alone does not say so: it does not cover the signature.
+    #[must_use]
+    pub fn has_verified(&self, transactions: &[Transaction]) -> Vec<bool> {
+        // Hashing takes longer than the lookups, so it is done before the lock is taken.
+        let hashes: Vec<TransactionHash> = transactions.iter().map(Transaction::hash).collect();
+        let pooled = lock(&self.pooled);
+        let held = hashes.iter().map(|hash| pooled.pool.get(hash));
+        held.zip(transactions)
+            .map(|(held, wanted)| held.is_some_and(|held| **held == *wanted))
+            .collect()
+    }
+
     /// Why the transaction with this id left, if that was not long ago.
     #[must_use]
     pub fn removal(&self, hash: &TransactionHash) -> Option<Removal> {

@@ -293,17 +293,6 @@ impl ChainExecutor {
         Ok(accepted)
     }
 
-    fn execute_proposed(&self, block: &Block) -> Result<Outcome, Fatal> {
-        let transactions = block.transactions.clone();
-        let selection = self.selection();
-        self.execute(
-            &Outline::of(block),
-            transactions,
-            selection,
-            Signatures::Verify,
-        )
-    }
-
     fn fits(&self, transactions: &[Transaction]) -> bool {
         let parameters = &self.genesis.parameters;
         let bytes_max = usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX);

@@ -44,11 +44,14 @@ pub enum Selection {
 
 /// Whether the signatures are known to verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signatures {
+pub enum Signatures<'a> {
     /// Verify them here.
     Verify,
     /// Admission has verified each of these very transactions.
     Verified,
+    /// Admission has verified the transactions at the positions that are `true`, byte for byte as they are here. The
+    /// others are verified here, also those beyond the end.
+    VerifiedWhere(&'a [bool]),
 }
 
 /// What executing a block came to.
@@ -110,10 +113,11 @@ impl Executor {
         input: &BlockInput,
         transactions: Vec<Transaction>,
         selection: Selection,
-        signatures: Signatures,
+        signatures: Signatures<'_>,
     ) -> Result<ExecutedBlock, ExecutionFailure> {
         let bad_signatures = match signatures {
-            Signatures::Verify => find_bad_signatures(&transactions),
+            Signatures::Verify => find_bad_signatures(&transactions, &[]),
+            Signatures::VerifiedWhere(verified) => find_bad_signatures(&transactions, verified),
             Signatures::Verified => Vec::new(),
         };
         let rules = self.rules(input.height);
@@ -223,20 +227,24 @@ impl Progress {
     }
 }
 
-/// Positions of the transactions whose signature does not verify, rising.
-fn find_bad_signatures(transactions: &[Transaction]) -> Vec<usize> {
-    let messages: Vec<Vec<u8>> = transactions
+/// Positions of the transactions whose signature does not verify, rising; those of `verified` are not looked at.
+fn find_bad_signatures(transactions: &[Transaction], verified: &[bool]) -> Vec<usize> {
+    let unverified: Vec<(usize, &Transaction, Vec<u8>)> = transactions
         .iter()
-        .map(|transaction| transaction.body.sign_bytes())
+        .enumerate()
+        .filter(|(index, _)| verified.get(*index) != Some(&true))
+        .map(|(index, transaction)| (index, transaction, transaction.body.sign_bytes()))
         .collect();
-    let items: Vec<SignatureItem<'_>> = transactions
+    let items: Vec<SignatureItem<'_>> = unverified
         .iter()
-        .zip(&messages)
-        .map(|(transaction, message)| SignatureItem {
+        .map(|(_, transaction, message)| SignatureItem {
             key: &transaction.body.sender,
             message,
             signature: &transaction.signature,
         })
         .collect();
     BatchVerifier::find_invalid(&items)
+        .into_iter()
+        .filter_map(|found| unverified.get(found).map(|(index, ..)| *index))
+        .collect()
 }

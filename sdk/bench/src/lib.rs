@@ -5,13 +5,17 @@
 //! its times are the latencies reported. What counts is what the chain made final, as its metrics say.
 
 mod connection;
+mod empty;
 mod load;
 mod measured;
 mod metrics_page;
 mod probe;
 mod report;
 mod run;
+mod usage;
 
 pub use connection::ConnectionError;
-pub use report::{Latency, Report, Stage};
+pub use empty::{Empty, watch_empty};
+pub use report::{Cost, Latency, Report, Stage};
 pub use run::{BenchError, Load, Options, run};
+pub use usage::Target;

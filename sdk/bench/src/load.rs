@@ -61,17 +61,33 @@ pub(crate) fn sign_lane(
     lane
 }
 
+/// How a connection sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Transactions in a batch.
+    pub(crate) batch: usize,
+    /// Transactions per second at most.
+    pub(crate) per_second: usize,
+    /// How long an answer may take.
+    pub(crate) patience: Duration,
+}
+
 /// Sends a lane until it ends or `stop` is set; returns how many batches were refused in part.
 pub(crate) async fn send_lane(
     url: String,
     lane: Arc<Lane>,
-    batch: usize,
+    pace: Pace,
     stop: Arc<AtomicBool>,
-    patience: Duration,
 ) -> Result<u64, ConnectionError> {
-    let mut connection = Connection::open(&url, patience).await?;
+    let mut connection = Connection::open(&url, pace.patience).await?;
+    let batch = pace.batch.max(1);
+    let per_batch = Duration::from_secs(1).mul_f64(batch as f64 / pace.per_second.max(1) as f64);
+    let mut ticks = tokio::time::interval(per_batch.max(Duration::from_micros(1)));
+    // A node that was slow for a moment is offered what it missed.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     let mut refusals = 0;
-    for transactions in lane.chunks(batch.max(1)) {
+    for transactions in lane.chunks(batch) {
+        ticks.tick().await;
         let body = batch_body(transactions);
         loop {
             if stop.load(Ordering::Relaxed) {

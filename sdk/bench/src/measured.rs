@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::metrics_page::MetricsPage;
 use crate::report::{Latency, Report, Stage};
 use crate::run::{Load, Options};
+use crate::usage::Usage;
 
 /// What counts the transactions that are final.
 pub(crate) const FINAL_TRANSACTIONS: &str = "kumiki_node_transactions_total";
@@ -40,6 +41,8 @@ pub(crate) struct Measured {
     pub(crate) elapsed: Duration,
     pub(crate) before: MetricsPage,
     pub(crate) after: MetricsPage,
+    /// What the nodes used up meanwhile.
+    pub(crate) used: Usage,
     pub(crate) loaded: Latency,
     pub(crate) refusals: u64,
 }
@@ -62,14 +65,16 @@ impl Measured {
                 micros_per_transaction: growth(metric) * 1e6 / transactions.max(1.0),
             })
             .collect();
+        let blocks = growth("kumiki_node_blocks_total");
         Report {
+            cost: self.used.cost(blocks, transactions),
             load: match options.load {
                 Load::Native => "native transfers",
                 Load::Token { .. } => "token transfers",
             },
             seconds,
             transactions: transactions as u64,
-            blocks: growth("kumiki_node_blocks_total") as u64,
+            blocks: blocks as u64,
             per_second: transactions / seconds,
             idle,
             loaded: self.loaded,

@@ -16,8 +16,6 @@ use crate::metrics_page::MetricsPage;
 use crate::report::Latency;
 use crate::run::check_receipt;
 
-/// Transactions measured one after the other on the idle chain.
-const IDLE_COUNT: usize = 300;
 /// Time between two measured transactions beside the load.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// Looks at the chain's progress per time that it may make none.
@@ -81,10 +79,18 @@ pub(crate) struct Prober {
     action: Action,
     nonce: u64,
     patience: Patience,
+    /// One after the other is asked, so that the times are those of all.
+    clients: Vec<Client>,
 }
 
 impl Prober {
-    pub(crate) fn new(terms: &Terms, key: &SecretKey, action: Action, patience: Patience) -> Self {
+    pub(crate) fn new(
+        terms: &Terms,
+        key: &SecretKey,
+        action: Action,
+        patience: Patience,
+        clients: Vec<Client>,
+    ) -> Self {
         Self {
             key: key.clone(),
             // Beside the load it pays a little more, as somebody in a hurry does.
@@ -95,6 +101,7 @@ impl Prober {
             action,
             nonce: 0,
             patience,
+            clients,
         }
     }
 
@@ -104,8 +111,10 @@ impl Prober {
         transaction
     }
 
-    async fn measure(&mut self, client: &Client) -> Result<Duration, BenchError> {
+    async fn measure(&mut self) -> Result<Duration, BenchError> {
         let transaction = self.next();
+        self.clients.rotate_left(1);
+        let client = self.clients.first().ok_or(BenchError::NoNodes)?;
         let start = Instant::now();
         let receipt = self
             .patience
@@ -116,22 +125,29 @@ impl Prober {
         Ok(elapsed)
     }
 
-    pub(crate) async fn measure_idle(&mut self, client: &Client) -> Result<Latency, BenchError> {
-        let mut times = Vec::with_capacity(IDLE_COUNT);
-        for _ in 0..IDLE_COUNT {
-            times.push(self.measure(client).await?);
+    /// Measures `count` transactions, before each of which the chain is left alone for about `pause`.
+    pub(crate) async fn measure_idle(
+        &mut self,
+        count: usize,
+        pause: Duration,
+    ) -> Result<Latency, BenchError> {
+        let mut times = Vec::with_capacity(count);
+        for index in 0..count {
+            // Not always the same, so that heartbeats and transactions do not keep step: from half to one and a half.
+            let share = 50 + (index * 37) % 100;
+            tokio::time::sleep(pause.mul_f64(share as f64 / 100.0)).await;
+            times.push(self.measure().await?);
         }
         Ok(Latency::of(times))
     }
 
     pub(crate) async fn measure_until(
         mut self,
-        client: Client,
         stop: Arc<AtomicBool>,
     ) -> Result<Latency, BenchError> {
         let mut times = Vec::new();
         while !stop.load(Ordering::Relaxed) {
-            times.push(self.measure(&client).await?);
+            times.push(self.measure().await?);
             tokio::time::sleep(PROBE_PAUSE).await;
         }
         Ok(Latency::of(times))

@@ -27,6 +27,21 @@ pub struct Stage {
     pub micros_per_transaction: f64,
 }
 
+/// What the nodes used up, each in the middle.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Nodes that were looked at.
+    pub nodes: usize,
+    /// Milliseconds of processor time of a node per height; `None` where processes are not known.
+    pub cpu_ms_per_height: Option<f64>,
+    /// Microseconds of processor time of a node per final transaction.
+    pub cpu_us_per_transaction: Option<f64>,
+    /// Bytes that a node sent to peers per height; `None` for a node without peers.
+    pub bytes_per_height: Option<f64>,
+    /// Bytes that a node sent to peers per final transaction.
+    pub bytes_per_transaction: Option<f64>,
+}
+
 /// What a run measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -48,6 +63,8 @@ pub struct Report {
     pub refusals: u64,
     /// Where the time went.
     pub stages: Vec<Stage>,
+    /// What the nodes used up under load.
+    pub cost: Cost,
 }
 
 impl Latency {
@@ -78,6 +95,23 @@ impl fmt::Display for Latency {
     }
 }
 
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.cpu_ms_per_height, 2, "ms CPU per height"),
+            (self.cpu_us_per_transaction, 0, "µs CPU per transaction"),
+            (self.bytes_per_height, 0, "bytes sent per height"),
+            (self.bytes_per_transaction, 0, "bytes sent per transaction"),
+        ];
+        let known = parts.into_iter().filter_map(|(number, digits, unit)| {
+            number
+                .filter(|number| number.is_finite())
+                .map(|number| format!("{number:.digits$} {unit}"))
+        });
+        write!(f, "{}", known.collect::<Vec<_>>().join(", "))
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -87,6 +121,10 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "submit to final, idle:   {}", self.idle)?;
         writeln!(f, "submit to final, loaded: {}", self.loaded)?;
+        let cost = self.cost.to_string();
+        if !cost.is_empty() {
+            writeln!(f, "each of {} nodes: {cost}", self.cost.nodes)?;
+        }
         writeln!(f, "where the node's time goes:")?;
         for stage in &self.stages {
             writeln!(

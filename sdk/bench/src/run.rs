@@ -12,11 +12,15 @@ use kumiki_protocol::{
 
 use crate::ConnectionError;
 use crate::connection::Connection;
-use crate::load::{Lane, Terms, send_lane, sign_lane};
+use crate::load::{Lane, Pace, Terms, send_lane, sign_lane};
 use crate::measured::Measured;
 use crate::metrics_page::MetricsPage;
 use crate::probe::{Patience, Prober};
 use crate::report::Report;
+use crate::usage::{Target, Usage};
+
+#[cfg(test)]
+mod tests;
 
 /// How long a node may do nothing that this crate waits for: answer a request, or make any transaction final. Far
 /// above what an overloaded node takes for a block.
@@ -39,15 +43,15 @@ pub enum Load {
 /// How to load a node.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The node, as `http://HOST:PORT`.
-    pub url: String,
+    /// The nodes. The first is funded through and says what is final; each connection sends to another one.
+    pub nodes: Vec<Target>,
     /// An account that can pay for everything, and mint where tokens are sent.
     pub funder: SecretKey,
     /// What is sent.
     pub load: Load,
     /// How long.
     pub seconds: u64,
-    /// Transactions per second that are signed ahead; the load never exceeds this.
+    /// Transactions per second that are offered at most.
     pub rate_max: usize,
     /// Connections that send.
     pub connections: usize,
@@ -55,6 +59,10 @@ pub struct Options {
     pub senders: usize,
     /// Transactions per JSON-RPC batch.
     pub batch: usize,
+    /// Transactions measured one after the other on the idle chain.
+    pub idle_count: usize,
+    /// How long the chain is left alone before each of them, about.
+    pub idle_pause: Duration,
 }
 
 impl Options {
@@ -62,7 +70,7 @@ impl Options {
     #[must_use]
     pub fn standard(url: String, funder: SecretKey, load: Load) -> Self {
         Self {
-            url,
+            nodes: vec![Target { url, pid: None }],
             funder,
             load,
             seconds: 60,
@@ -70,7 +78,20 @@ impl Options {
             connections: 4,
             senders: 16,
             batch: 100,
+            idle_count: 300,
+            idle_pause: Duration::ZERO,
         }
+    }
+
+    /// The node that is funded through.
+    fn first_url(&self) -> &str {
+        self.nodes.first().map_or("", |node| &node.url)
+    }
+
+    /// The node of the connection `index`.
+    fn url_of(&self, index: usize) -> &str {
+        let index = index % self.nodes.len().max(1);
+        self.nodes.get(index).map_or("", |node| &node.url)
     }
 }
 
@@ -161,6 +182,9 @@ pub enum BenchError {
         /// How long nothing became final, in seconds.
         seconds: u64,
     },
+    /// There is no node to load.
+    #[error("there is no node to load")]
+    NoNodes,
     /// A task of the load panicked: a bug.
     #[error("a task of the load panicked")]
     Panicked,
@@ -193,8 +217,12 @@ async fn run_with(
     patience: Duration,
     mut progress: impl FnMut(&str),
 ) -> Result<Report, BenchError> {
-    let client = Client::connect(&options.url, None).await?;
-    let patience = Patience::new(&options.url, patience);
+    let mut clients = Vec::new();
+    for node in &options.nodes {
+        clients.push(Client::connect(&node.url, None).await?);
+    }
+    let client = Client::connect(options.first_url(), None).await?;
+    let patience = Patience::new(options.first_url(), patience);
     let keys = sender_keys(options, &client).await?;
     let steps = Steps::find_out(&options.load, &client).await?;
     progress("funding the senders");
@@ -203,12 +231,14 @@ async fn run_with(
     progress("measuring the idle chain");
     let receiver = address(keys.get(1).unwrap_or(&keys[0]));
     let action = steps.transfer(&receiver);
-    let mut prober = Prober::new(&terms, &keys[0], action, patience.clone());
-    let idle = prober.measure_idle(&client).await?;
+    let mut prober = Prober::new(&terms, &keys[0], action, patience.clone(), clients);
+    let idle = prober
+        .measure_idle(options.idle_count, options.idle_pause)
+        .await?;
     progress("signing the load");
     let lanes = sign(options, &steps, &terms, &keys[1..]).await?;
     progress("sending the load");
-    let measured = send(options, &client, lanes, prober, &patience).await?;
+    let measured = send(options, lanes, prober, &patience).await?;
     Ok(measured.report(options, idle))
 }
 
@@ -319,26 +349,34 @@ async fn sign(
 
 async fn send(
     options: &Options,
-    client: &Client,
     lanes: Vec<Arc<Lane>>,
     prober: Prober,
     patience: &Patience,
 ) -> Result<Measured, BenchError> {
-    let mut page = Connection::open(&options.url, patience.limit).await?;
+    let mut page = Connection::open(options.first_url(), patience.limit).await?;
     let stop = Arc::new(AtomicBool::new(false));
+    let lane_rate = options.rate_max.div_ceil(lanes.len().max(1)).max(1);
+    let pace = Pace {
+        batch: options.batch,
+        per_second: lane_rate,
+        patience: patience.limit,
+    };
+    let used_before = Usage::of(&options.nodes, patience.limit).await?;
     let before = MetricsPage::parse(&page.get("/metrics").await?);
     let start = Instant::now();
     let senders: Vec<_> = lanes
         .into_iter()
-        .map(|lane| {
-            let (url, stop) = (options.url.clone(), Arc::clone(&stop));
-            tokio::spawn(send_lane(url, lane, options.batch, stop, patience.limit))
+        .zip(0..)
+        .map(|(lane, index)| {
+            let (url, stop) = (options.url_of(index).to_owned(), Arc::clone(&stop));
+            tokio::spawn(send_lane(url, lane, pace, stop))
         })
         .collect();
-    let probing = tokio::spawn(prober.measure_until(client.clone(), Arc::clone(&stop)));
+    let probing = tokio::spawn(prober.measure_until(Arc::clone(&stop)));
     tokio::time::sleep(Duration::from_secs(options.seconds)).await;
     let after = MetricsPage::parse(&page.get("/metrics").await?);
     let elapsed = start.elapsed();
+    let used_after = Usage::of(&options.nodes, patience.limit).await?;
     stop.store(true, Ordering::Relaxed);
     let mut refusals = 0;
     for sender in senders {
@@ -349,39 +387,8 @@ async fn send(
         elapsed,
         before,
         after,
+        used: used_after.since(&used_before),
         loaded,
         refusals,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use kumiki_consensus::Sealing;
-    use kumiki_node::{Node, NodeConfig, dev_genesis};
-    use kumiki_wallet::dev_account;
-
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_transaction_that_never_becomes_final_ends_the_run_and_is_named() {
-        let alice = dev_account::find("alice").unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let genesis = dev_genesis(&[alice.address], 1 << 100, 1_700_000_000_000);
-        let mut config = NodeConfig::dev(dir.path().to_owned(), genesis, 0);
-        config = config.sealed(Sealing::Every(Duration::from_secs(24 * 3_600)));
-        let node = Node::start(config).await.unwrap();
-        let url = format!("http://{}", node.rpc_address());
-        let options = Options::standard(url, alice.key, Load::Native);
-        let patience = Duration::from_secs(1);
-        let run = run_with(&options, patience, |_doing| {});
-        let ended = tokio::time::timeout(Duration::from_secs(60), run).await;
-        match ended.expect("no end") {
-            Err(BenchError::Stalled { what, hash, .. }) => {
-                assert_eq!(what, "set-up transaction");
-                assert!(node.mempool().contains(&hash));
-            }
-            other => panic!("ended with {other:?}"),
-        }
-        node.stop().await.unwrap();
-    }
 }

@@ -6,10 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use kumiki_client::abi::ArgumentText;
 use kumiki_protocol::{Amount, Gas, Hash, Height, Nonce};
 
+pub(crate) mod bench;
 pub(crate) mod localnet;
 pub(crate) mod node;
 pub(crate) mod validator;
 
+use bench::BenchArguments;
 use localnet::LocalnetCommand;
 use node::NodeCommand;
 use validator::ValidatorCommand;
@@ -101,9 +103,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kumiki proof account alice\n  kumiki proof contract token\n  kumiki proof storage token 0x00"
     )]
     Proof(ProofArguments),
-    /// Drive a running node with signed transfers and report how fast it is.
+    /// Drive a running node, or a network made for it, with signed transfers and report how fast it is.
     #[command(
-        after_help = "Examples:\n  kumiki bench --seconds 10\n  kumiki bench --kind token --seconds 60 --json"
+        after_help = "Examples:\n  kumiki bench --seconds 10\n  kumiki bench --kind token --seconds 60 --json\n  kumiki bench --localnet 4 --seconds 60\n  kumiki bench --localnet 4 --offline 1 --kind native\n  kumiki bench --localnet 4 --delay-ms 25 --rate 200"
     )]
     Bench(BenchArguments),
     /// Run a node of a network, as a validator or a full node.
@@ -458,38 +460,6 @@ pub(crate) enum ProofSubject {
     Contract,
     /// An entry of a contract's storage.
     Storage,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum BenchKind {
-    /// Native transfers.
-    Native,
-    /// Calls of a token contract.
-    Token,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchArguments {
-    /// What to send.
-    #[arg(long, value_enum, default_value_t = BenchKind::Native)]
-    pub(crate) kind: BenchKind,
-    /// How long to send.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) seconds: u64,
-    /// Transactions per second that are signed ahead; the load never exceeds this.
-    #[arg(long, default_value_t = 20_000)]
-    pub(crate) rate: usize,
-    /// Accounts that send.
-    #[arg(long, default_value_t = 64)]
-    pub(crate) senders: usize,
-    /// For --kind token: the contract.
-    #[arg(long, default_value = "token")]
-    pub(crate) contract: String,
-    /// The account that funds the senders, and may mint for --kind token.
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) from: Option<String>,
-    #[command(flatten)]
-    pub(crate) node: NodeArguments,
 }
 
 #[derive(Debug, Args)]

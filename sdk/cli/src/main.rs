@@ -73,7 +73,8 @@ async fn interruptible(command: Command, output: Output) -> Outcome<()> {
         Command::Dev(_)
             | Command::Node(NodeCommand::Run(_))
             | Command::Localnet(LocalnetCommand::Relay(_))
-    ) {
+    ) || matches!(&command, Command::Bench(bench) if bench.network.localnet.is_some())
+    {
         return run(command, output).await;
     }
     // On a thread of its own: commands wait for passphrases and compilers without letting others run.

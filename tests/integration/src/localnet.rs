@@ -39,6 +39,7 @@ impl Machine {
         self.home.prepare(&mut command);
         command
             .args(arguments)
+            .env("TMPDIR", self.home.path())
             .current_dir(self.home.path())
             .stdin(Stdio::null());
         command

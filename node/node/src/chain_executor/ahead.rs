@@ -161,15 +161,21 @@ impl ChainExecutor {
         }
         self.ahead.truncate(known);
         for block in &blocks[known..] {
-            let outcome = self.execute(
-                &Outline::of(block),
-                block.transactions.clone(),
-                self.selection(),
-                Signatures::Verify,
-            )?;
+            let outcome = self.execute_proposed(block)?;
             self.ahead.push(Executed::new(Arc::clone(block), outcome));
         }
         Ok(())
+    }
+
+    /// Executes a block that another node may have made. What waits in this node's pool is verified already.
+    pub(crate) fn execute_proposed(&self, block: &Block) -> Result<Outcome, Fatal> {
+        let verified = self.mempool.has_verified(&block.transactions);
+        self.execute(
+            &Outline::of(block),
+            block.transactions.clone(),
+            self.selection(),
+            Signatures::VerifiedWhere(&verified),
+        )
     }
 
     /// A solo chain leaves out what it cannot execute; elsewhere a block is decided before anybody executes it.
@@ -186,7 +192,7 @@ impl ChainExecutor {
         outline: &Outline,
         transactions: Vec<Transaction>,
         selection: Selection,
-        signatures: Signatures,
+        signatures: Signatures<'_>,
     ) -> Result<Outcome, Fatal> {
         let start = Instant::now();
         let height = outline.height;

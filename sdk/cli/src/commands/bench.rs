@@ -1,11 +1,16 @@
 //! `kumiki bench`: drive a running node and report how fast it is.
 
-use kumiki_bench::{BenchError, Latency, Load, Options, Report};
+mod localnet;
+
+use std::time::Duration;
+
+use kumiki_bench::{BenchError, Cost, Latency, Load, Options, Report, Target};
 use kumiki_client::abi::Abi;
 use kumiki_protocol::sha3_256;
 use serde_json::{Value, json};
 
-use crate::arguments::{BenchArguments, BenchKind, SenderArguments};
+use crate::arguments::SenderArguments;
+use crate::arguments::bench::{BenchArguments, BenchKind};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Network;
 use crate::output::Output;
@@ -13,8 +18,13 @@ use crate::signer::Signer;
 
 const CONNECTIONS: usize = 4;
 const BATCH: usize = 50;
+/// Transactions measured one after the other on an idle dev chain.
+const IDLE_COUNT: usize = 300;
 
 pub(crate) async fn run(arguments: &BenchArguments, output: Output) -> Outcome<()> {
+    if let Some(validators) = arguments.network.localnet {
+        return localnet::run(validators, arguments, output).await;
+    }
     let network = Network::connect(&arguments.node).await?;
     let sender = SenderArguments {
         from: arguments.from.clone(),
@@ -25,12 +35,15 @@ pub(crate) async fn run(arguments: &BenchArguments, output: Output) -> Outcome<(
         nonce: None,
     };
     let signer = Signer::find(&sender, &network)?;
-    let load = match arguments.kind {
+    let load = match arguments.kind.unwrap_or(BenchKind::Native) {
         BenchKind::Native => Load::Native,
         BenchKind::Token => token_load(&network, &arguments.contract).await?,
     };
     let options = Options {
-        url: network.client.url().to_owned(),
+        nodes: vec![Target {
+            url: network.client.url().to_owned(),
+            pid: None,
+        }],
         funder: signer.key,
         load,
         seconds: arguments.seconds.max(1),
@@ -38,6 +51,8 @@ pub(crate) async fn run(arguments: &BenchArguments, output: Output) -> Outcome<(
         connections: CONNECTIONS,
         senders: arguments.senders.div_ceil(CONNECTIONS).max(1),
         batch: BATCH,
+        idle_count: IDLE_COUNT,
+        idle_pause: Duration::ZERO,
     };
     let report = kumiki_bench::run(&options, |text| output.message(text))
         .await
@@ -110,6 +125,18 @@ fn report_json(report: &Report) -> Value {
         "loaded": latency_json(&report.loaded),
         "refusals": report.refusals,
         "stages": stages,
+        "cost": cost_json(&report.cost),
+    })
+}
+
+/// What is not known is `null`.
+fn cost_json(cost: &Cost) -> Value {
+    json!({
+        "nodes": cost.nodes,
+        "cpuMsPerHeight": cost.cpu_ms_per_height,
+        "cpuMicrosPerTransaction": cost.cpu_us_per_transaction,
+        "sentBytesPerHeight": cost.bytes_per_height,
+        "sentBytesPerTransaction": cost.bytes_per_transaction,
     })
 }
 

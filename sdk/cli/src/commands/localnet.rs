@@ -4,6 +4,7 @@ mod fault;
 mod logs;
 mod make;
 mod status;
+pub(crate) mod temporary;
 mod up;
 
 use std::time::Duration;

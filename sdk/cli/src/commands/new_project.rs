@@ -103,7 +103,8 @@ pub(crate) fn render(template: &str, name: &str) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn write(template: &str, name: &str, folder: &Path) -> Outcome<()> {
+/// Writes the template's files into `folder`.
+pub(crate) fn write(template: &str, name: &str, folder: &Path) -> Outcome<()> {
     for (path, content) in render(template, name) {
         let path = folder.join(path);
         let parent = path.parent().unwrap_or(folder);

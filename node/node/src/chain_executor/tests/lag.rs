@@ -167,3 +167,45 @@ fn a_restart_goes_on_with_the_same_results() {
     assert!(check_on(&mut thread, &[], &third));
     thread.mempool.close();
 }
+
+/// `transaction` with a signature that does not verify. Its id is the same.
+fn forged(mut transaction: Transaction) -> Transaction {
+    transaction.signature.0[0] ^= 1;
+    transaction
+}
+
+#[test]
+fn a_bad_signature_in_a_decided_block_is_refused_though_the_right_one_waits_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = lagging_thread(dir.path(), 2);
+    let (held, held_too) = (transfer(&thread, 0, 1), transfer(&thread, 1, 1));
+    submit(&thread, held.clone());
+    submit(&thread, held_too.clone());
+    let never_seen = transfer(&thread, 2, 1);
+    let transactions = vec![
+        forged(held.clone()),
+        forged(never_seen.clone()),
+        held,
+        held_too,
+        never_seen,
+    ];
+    let known = thread.mempool.has_verified(&transactions);
+    assert_eq!(known, [false, false, true, true, false]);
+    assert_eq!(transactions[0].hash(), transactions[2].hash());
+    let mut block = Block::clone(&build_on(&mut thread, &[]).unwrap());
+    block.header.transactions_count = 5;
+    block.header.transactions_root = Block::transactions_root(&transactions);
+    block.transactions = transactions;
+    commit(&mut thread, &Arc::new(block));
+    let receipts = thread.storage.receipts(1).unwrap().unwrap();
+    let bad = receipts
+        .iter()
+        .map(|one| one.status == kumiki_protocol::Status::Rejected(Rejection::BadSignature));
+    assert_eq!(bad.collect::<Vec<_>>(), [true, true, false, false, false]);
+    let unpaid = receipts.iter().map(|one| one.fee == 0);
+    assert_eq!(
+        unpaid.collect::<Vec<_>>(),
+        [true, true, false, false, false]
+    );
+    thread.mempool.close();
+}

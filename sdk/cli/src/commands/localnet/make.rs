@@ -19,19 +19,42 @@ use crate::node_config::{FILE, template};
 const VALIDATORS: u16 = 4;
 const BLOCK_TIME_MS: u64 = 100;
 /// Short, so that the first block comes soon and a dead leader is skipped soon.
-const HEARTBEAT_MS: u64 = 500;
+pub(crate) const HEARTBEAT_MS: u64 = 500;
 /// Small: many nodes share the machine, and what they keep is young.
 const CACHE_MIB: i64 = 32;
 /// Below the ports that systems give out for outgoing connections.
 const SEARCHED_PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-/// Makes the network that the arguments describe in `folder`; nothing runs yet.
-pub(super) fn network(folder: &Path, arguments: &LocalnetUpArguments) -> Outcome<Localnet> {
-    let mut layout = Layout {
-        validators: arguments.nodes.unwrap_or(VALIDATORS),
-        full_nodes: arguments.full_nodes.unwrap_or(0),
-        base_port: arguments.base_port,
-    };
+/// A network to make.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// With port 0, free ports are looked for.
+    pub(crate) layout: Layout,
+    pub(crate) block_time_ms: u64,
+    pub(crate) heartbeat_ms: u64,
+    /// Whether connections go through the relay, which can disturb them.
+    pub(crate) relayed: bool,
+}
+
+impl Plan {
+    pub(super) fn of(arguments: &LocalnetUpArguments) -> Self {
+        let block_time_ms = arguments.block_time.unwrap_or(BLOCK_TIME_MS);
+        Self {
+            layout: Layout {
+                validators: arguments.nodes.unwrap_or(VALIDATORS),
+                full_nodes: arguments.full_nodes.unwrap_or(0),
+                base_port: arguments.base_port,
+            },
+            block_time_ms,
+            heartbeat_ms: HEARTBEAT_MS.max(block_time_ms),
+            relayed: true,
+        }
+    }
+}
+
+/// Makes the network that `plan` describes in `folder`; nothing runs yet.
+pub(super) fn network(folder: &Path, plan: Plan) -> Outcome<Localnet> {
+    let mut layout = plan.layout;
     if layout.base_port == 0 {
         layout.base_port = free_ports(layout.ports())?;
     }
@@ -54,10 +77,9 @@ pub(super) fn network(folder: &Path, arguments: &LocalnetUpArguments) -> Outcome
         .collect::<Outcome<Vec<SecretKey>>>()?;
     let genesis = genesis(&keys, layout, arguments.epoch_blocks);
     let genesis_text = genesis_file::text(&genesis)?;
-    let block_time = arguments.block_time.unwrap_or(BLOCK_TIME_MS);
     for node in network.nodes() {
         let home = network.home_of(node);
-        let config = config(&network, node, &keys, block_time);
+        let config = config(&network, node, &keys, plan);
         for (name, text) in [("genesis.json", &genesis_text), (FILE, &config)] {
             let path = home.join(name);
             fs::write(&path, text).map_err(|error| Failure::io(&path, &error))?;
@@ -84,13 +106,16 @@ fn genesis(keys: &[SecretKey], layout: Layout, epoch_blocks: Option<u32>) -> Gen
     genesis
 }
 
-fn config(network: &Localnet, node: usize, keys: &[SecretKey], block_time_ms: u64) -> String {
+fn config(network: &Localnet, node: usize, keys: &[SecretKey], plan: Plan) -> String {
     let layout = network.layout;
     let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     let texts = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
     let others = (0..).zip(keys).filter(|(other, _)| *other != node);
     let bootstrap = others.map(|(other, key)| {
-        let port = layout.link_port(node, other);
+        let port = match plan.relayed {
+            true => layout.link_port(node, other),
+            false => layout.p2p_port(other),
+        };
         format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", peer_id(key))
     });
     let listen = format!("/ip4/127.0.0.1/tcp/{}", layout.p2p_port(node));
@@ -111,12 +136,8 @@ fn config(network: &Localnet, node: usize, keys: &[SecretKey], block_time_ms: u6
         // Nodes must not find ways around the relay.
         ("p2p", "discovery", Value::Boolean(false)),
         ("limits", "one_machine", Value::Boolean(true)),
-        ("ordering", "block_time_ms", number(block_time_ms)),
-        (
-            "ordering",
-            "heartbeat_ms",
-            number(HEARTBEAT_MS.max(block_time_ms)),
-        ),
+        ("ordering", "block_time_ms", number(plan.block_time_ms)),
+        ("ordering", "heartbeat_ms", number(plan.heartbeat_ms)),
         ("storage", "cache_mib", Value::Integer(CACHE_MIB)),
     ])
 }

@@ -7,7 +7,8 @@ use kumiki_client::Client;
 use kumiki_rpc_api::NodeStatus;
 use serde_json::{Value, json};
 
-use super::{make, stop_all};
+use super::make::{self, Plan};
+use super::stop_all;
 use crate::arguments::localnet::LocalnetUpArguments;
 use crate::commands::node::ask::role_name;
 use crate::failure::{Exit, Failure, Outcome};
@@ -45,26 +46,27 @@ pub(super) async fn run(arguments: &LocalnetUpArguments, output: Output) -> Outc
         }
         None => {
             std::fs::create_dir_all(&folder).map_err(|error| Failure::io(&folder, &error))?;
-            make::network(&folder, arguments)?
+            make::network(&folder, Plan::of(arguments))?
         }
     };
+    let ready = bring_up(&network).await?;
+    show(&network, &ready, begun.elapsed(), output);
+    Ok(())
+}
+
+/// Starts what is down and waits until all is ready. Where that fails, what was started is stopped again.
+pub(super) async fn bring_up(network: &Localnet) -> Outcome<Vec<NodeStatus>> {
     let mut started = Vec::new();
-    let ready = match start(&network, &mut started).await {
-        Ok(()) => wait_ready(&network, &mut started).await,
+    let ready = match start(network, &mut started).await {
+        Ok(()) => wait_ready(network, &mut started).await,
         Err(failure) => Err(failure),
     };
-    match ready {
-        Ok(ready) => {
-            show(&network, &ready, begun.elapsed(), output);
-            Ok(())
-        }
-        Err(failure) => {
-            let processes: Vec<Process> = started.iter().map(|one| one.process.clone()).collect();
-            stop_all(&processes).await?;
-            reap(&mut started);
-            Err(failure)
-        }
+    if ready.is_err() {
+        let processes: Vec<Process> = started.iter().map(|one| one.process.clone()).collect();
+        stop_all(&processes).await?;
+        reap(&mut started);
     }
+    ready
 }
 
 /// Leaves nothing behind of processes that have ended.
