@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{BATCH, CONNECTIONS, check_method, cost_json, failed, latency_json, report_json};
 use crate::arguments::bench::{BenchArguments, BenchKind};
 use crate::commands::localnet::temporary::{RunningNetwork, Temporary};
-use crate::commands::new;
+use crate::commands::new_project;
 use crate::contract_build::{Builder, Built};
 use crate::deploy::DeployRequest;
 use crate::failure::{Exit, Failure, Outcome};
@@ -178,7 +178,7 @@ impl Token {
             Some(project) => project,
             None => {
                 let made = folder.path().join("token");
-                new::write("token", "token", &made)?;
+                new_project::write("token", "token", &made)?;
                 Project::find(&made)?
             }
         };

@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) layout: Layout,
     pub(crate) block_time_ms: u64,
     pub(crate) heartbeat_ms: u64,
+    /// Blocks of an epoch; without it, as on a dev chain.
+    pub(crate) epoch_blocks: Option<u32>,
     /// Whether connections go through the relay, which can disturb them.
     pub(crate) relayed: bool,
 }
@@ -47,6 +49,7 @@ impl Plan {
             },
             block_time_ms,
             heartbeat_ms: HEARTBEAT_MS.max(block_time_ms),
+            epoch_blocks: arguments.epoch_blocks,
             relayed: true,
         }
     }
@@ -75,7 +78,7 @@ pub(super) fn network(folder: &Path, plan: Plan) -> Outcome<Localnet> {
         .nodes()
         .map(|node| Ok(create_node_key(&network.home_of(node).join("node.key"))?))
         .collect::<Outcome<Vec<SecretKey>>>()?;
-    let genesis = genesis(&keys, layout, arguments.epoch_blocks);
+    let genesis = genesis(&keys, layout, plan.epoch_blocks);
     let genesis_text = genesis_file::text(&genesis)?;
     for node in network.nodes() {
         let home = network.home_of(node);

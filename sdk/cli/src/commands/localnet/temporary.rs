@@ -51,6 +51,7 @@ impl RunningNetwork {
                 true => 0,
                 false => HEARTBEAT_MS.max(how.block_time_ms),
             },
+            epoch_blocks: None,
             // The relay takes processor time, which is to be had where it changes nothing.
             relayed: how.delay_ms > 0,
         };
@@ -70,7 +71,7 @@ impl RunningNetwork {
         let (from, to) = (delay_ms / 2, delay_ms.div_ceil(2));
         let nodes = self.network.nodes();
         // With an odd number, half of the nodes have the larger half.
-        let of = |node: usize| if node % 2 == 0 { to } else { from };
+        let of = |node: usize| if node.is_multiple_of(2) { to } else { from };
         let faults = Faults {
             delay_ms: nodes.map(|node| (node, of(node))).collect(),
             ..Faults::default()
