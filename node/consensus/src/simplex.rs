@@ -31,6 +31,7 @@ mod announce;
 mod application;
 mod archives;
 mod block;
+mod by_epoch;
 mod guard;
 mod parts;
 mod progress;

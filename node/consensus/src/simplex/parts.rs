@@ -11,7 +11,6 @@ use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::{self, Floor};
 use commonware_consensus::types::{Epoch, FixedEpocher, Height as EngineHeight, Round, View};
 use commonware_cryptography::certificate::Scheme as _;
-use commonware_p2p::utils::mux::MuxHandle;
 use commonware_p2p::{Blocker, Manager, Receiver, Sender, TrackedPeers};
 use commonware_parallel::Sequential;
 use commonware_runtime::Handle;
@@ -25,10 +24,11 @@ use super::announce::{self, Listener, News};
 use super::application::{Deliveries, Proposer};
 use super::archives::open_marshal;
 use super::block::{Digest, OrderedBlock, digest_of};
+use super::by_epoch::ByEpoch;
 use super::guard::{Answers, Guard, Heard, newest_own_vote};
 use super::progress::Progress;
 use super::scheme::{self, PeerKey, Scheme, Schemes, participants};
-use super::tasks::{by_epoch, carry_blocks, deliver, spread_news};
+use super::tasks::{carry_blocks, deliver, spread_news};
 use super::witness::Witness;
 use super::{
     BUFFER_BYTES, Beginning, Channels, Environment, MAILBOX, PAGE_BYTES, PAGES_CACHED, Peers,
@@ -58,9 +58,7 @@ where
     /// Where the others are asked for this node's votes; taken once that is done.
     questions: Option<S>,
     witness: Witness<A>,
-    votes: MuxHandle<S>,
-    certificates: MuxHandle<S>,
-    views: MuxHandle<S>,
+    channels: ByEpoch<S>,
     /// The height that the chain has stored last.
     stored: watch::Receiver<Height>,
     pages: CacheRef,
@@ -137,9 +135,8 @@ where
         let proposer = Proposer::new(Arc::clone(&application), config.pace);
         let voting = Inline::new(env.child("voting"), proposer, marshal.clone(), epochs);
         let witness = Witness::new(Arc::clone(&application), schemes.clone(), genesis_hash);
-        let votes = by_epoch(env, "votes", channels.votes, &mut tasks);
-        let certificates = by_epoch(env, "certificates", channels.certificates, &mut tasks);
-        let views = by_epoch(env, "views", channels.views, &mut tasks);
+        let of_engine = [channels.votes, channels.certificates, channels.views];
+        let channels = ByEpoch::start(env, of_engine, &mut tasks);
         Self {
             config,
             genesis_hash,
@@ -153,9 +150,7 @@ where
             answers,
             questions: Some(questions),
             witness,
-            votes,
-            certificates,
-            views,
+            channels,
             stored,
             pages,
             tasks,
@@ -194,6 +189,7 @@ where
     /// Starts voting in an epoch, where this node has a seat, and verifying its certificates anyway. The task ends
     /// when the engine does; it ends the engine when it is dropped. `None`: the chain has stopped.
     async fn enter(&mut self, env: &E, epoch: u64) -> Option<AbortOnDrop> {
+        let channels = self.channels.enter(epoch).await?;
         let first = self.config.genesis.parameters.first_height(epoch);
         let validators = self.application.validators(first.max(1))?;
         let participants = participants(&validators)?;
@@ -245,10 +241,8 @@ where
                 forward: ForwardPolicy::SilentLeader,
             },
         );
-        let votes = self.votes.register(epoch).await.ok()?;
-        let certificates = self.certificates.register(epoch).await.ok()?;
-        let views = self.views.register(epoch).await.ok()?;
-        Some(AbortOnDrop(engine.start(votes, certificates, views)))
+        let engine = engine.start(channels.votes, channels.certificates, channels.views);
+        Some(AbortOnDrop(engine))
     }
 
     /// Before the first vote of this process: makes sure that no vote is cast twice. Gives back where to start from.

@@ -1,5 +1,5 @@
-//! The tasks that run beside the engines of all epochs: those that carry blocks and news, divide a channel by epochs,
-//! and hand decided blocks to the chain.
+//! The tasks that run beside the engines of all epochs: those that carry blocks and news, and hand decided blocks to
+//! the chain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use commonware_consensus::marshal::core::Mailbox;
 use commonware_consensus::marshal::resolver::p2p as backfill;
 use commonware_consensus::marshal::standard::Standard;
 use commonware_consensus::types::Height as EngineHeight;
-use commonware_p2p::utils::mux::{MuxHandle, Muxer};
 use commonware_p2p::{Blocker, Manager, Receiver, Sender};
 use commonware_parallel::Sequential;
 use commonware_runtime::Handle;
@@ -98,27 +97,6 @@ where
         env.child("listen")
             .spawn(move |env| listener.listen(env, receiver)),
     ]
-}
-
-/// Divides a channel by epochs.
-pub(super) fn by_epoch<E, S, R>(
-    env: &E,
-    name: &'static str,
-    (sender, receiver): Channel<S, R>,
-    tasks: &mut Vec<Handle<()>>,
-) -> MuxHandle<S>
-where
-    E: Environment,
-    S: Sender<PublicKey = PeerKey>,
-    R: Receiver<PublicKey = PeerKey>,
-{
-    let (mux, handle) = Muxer::new(env.child(name), sender, receiver);
-    let running = mux.start();
-    tasks.push(env.child("mux").spawn(move |_env| async move {
-        // A channel that ended has said so where it ended.
-        drop(running.await);
-    }));
-    handle
 }
 
 /// Hands decided blocks to the chain, one after the other, and acknowledges those that it has stored.
