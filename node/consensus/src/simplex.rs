@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 pub use application::Pace;
 pub use block::{Digest, OrderedBlock, digest_of};
-pub use scheme::{PeerKey, Scheme, participants, peer_key, public_key};
+pub use scheme::{PeerKey, Scheme, participants, peer_key, public_key, scheme};
 
 use crate::{Application, Ended};
 use parts::Parts;

@@ -45,7 +45,7 @@ pub fn participants(validators: &ValidatorSet) -> Option<Set<PeerKey>> {
 }
 
 /// The scheme of one epoch: it signs where `key` has a seat, and verifies anyway.
-pub(crate) fn scheme(genesis_hash: &Hash, participants: Set<PeerKey>, key: &SecretKey) -> Scheme {
+pub fn scheme(genesis_hash: &Hash, participants: Set<PeerKey>, key: &SecretKey) -> Scheme {
     let namespace = Vote::namespace(genesis_hash);
     let signer = ed25519::PrivateKey::decode(Copying(&key.to_seed()))
         .ok()
