@@ -76,11 +76,15 @@ pub trait Application: Send + Sync + 'static {
     /// The newest block that [`Self::commit`] has stored.
     fn tip(&self) -> Tip;
 
-    /// The validators that sign the block at `height`; `None` where the chain does not know them yet.
+    /// The validators that sign the block at `height`; `None` where the chain does not know them yet, or any more.
     fn validators(&self, height: Height) -> Option<Arc<ValidatorSet>>;
 
-    /// Decided blocks from `from` on, at most `count_max`, for peers that lag behind.
-    fn blocks(&self, from: Height, count_max: usize) -> Pending<Vec<Decided>>;
+    /// The decided block at `height`, where the chain has stored it; genesis is one. Read from the disk at once, which
+    /// takes no longer than reading it from an engine's own files.
+    fn decided(&self, height: Height) -> Option<Decided>;
+
+    /// The height of the block with this hash, where the chain has stored it. Read from the disk at once.
+    fn height_of(&self, hash: &Hash) -> Option<Height>;
 
     /// Takes the proof that a validator voted twice, which has been verified. Each validator is reported once.
     fn misbehaved(&self, evidence: Evidence);

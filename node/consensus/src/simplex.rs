@@ -5,9 +5,9 @@
 //! block to everybody. They run in the environment that is given to [`run`] (clock, randomness, tasks, disk) and over
 //! the channels that are given to it, so the same code runs in production and in the simulator.
 //!
-//! What is durable when: a vote is in the engine's journal before it is sent; a decided block is in the archive
-//! before it is delivered; the chain has executed and stored it before it is acknowledged. What was delivered and not
-//! acknowledged is delivered again after a restart.
+//! What is durable when: a vote is in the engine's journal before it is sent, and the block it is for in a cache; the
+//! chain has executed and stored a decided block and its certificate before they are acknowledged. What was delivered
+//! and not acknowledged is delivered again after a restart.
 
 use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
 use std::sync::Arc;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use kumiki_consensus::{Application, BuildRequest, CheckRequest, Decided, Pending, Tip};
 use kumiki_mempool::SharedMempool;
-use kumiki_protocol::{Block, Evidence, Height, ValidatorSet};
+use kumiki_protocol::{Block, Evidence, Hash, Height, Parameters, ValidatorSet};
+use kumiki_storage::{Storage, StorageError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::validators::KnownValidators;
@@ -15,7 +16,6 @@ pub(crate) enum Task {
     Build(BuildRequest, oneshot::Sender<Option<Arc<Block>>>),
     Check(CheckRequest, oneshot::Sender<bool>),
     Commit(Decided, oneshot::Sender<()>),
-    Blocks(Height, usize, oneshot::Sender<Vec<Decided>>),
 }
 
 /// The node's chain behind the ordering seam.
@@ -23,6 +23,8 @@ pub(crate) enum Task {
 pub struct Chain {
     /// Unbounded, but an engine has at most a few questions open at a time.
     tasks: mpsc::UnboundedSender<Task>,
+    storage: Arc<Storage>,
+    parameters: Parameters,
     mempool: Arc<SharedMempool>,
     validators: watch::Receiver<KnownValidators>,
     heads: watch::Receiver<kumiki_storage::Tip>,
@@ -45,6 +47,8 @@ impl Chain {
     /// The chain whose newest block is in `heads`, and what an [`crate::ChainExecutor`] must do for it. It is at its
     /// end once the chain is dropped.
     pub(crate) fn new(
+        storage: Arc<Storage>,
+        parameters: Parameters,
         mempool: Arc<SharedMempool>,
         validators: watch::Receiver<KnownValidators>,
         heads: watch::Receiver<kumiki_storage::Tip>,
@@ -53,6 +57,8 @@ impl Chain {
         let (evidence, seen) = mpsc::unbounded_channel();
         let chain = Self {
             tasks,
+            storage,
+            parameters,
             mempool,
             validators,
             heads,
@@ -67,6 +73,14 @@ impl Chain {
         drop(self.tasks.send(task(reply)));
         answer
     }
+}
+
+/// What the store has. That it fails, the next commit finds too, and stops the node.
+fn read<T>(found: Result<Option<T>, StorageError>) -> Option<T> {
+    found
+        .inspect_err(|error| tracing::error!(%error, "the store cannot be read"))
+        .ok()
+        .flatten()
 }
 
 impl Application for Chain {
@@ -90,13 +104,22 @@ impl Application for Chain {
         }
     }
 
-    /// Those of the tip's epoch, of the one before it or, once it is fixed, of the one after it.
     fn validators(&self, height: Height) -> Option<Arc<ValidatorSet>> {
-        self.validators.borrow().at(height)
+        let newest = self.validators.borrow().at(height);
+        newest.or_else(|| {
+            let epoch = self.parameters.epoch_of(height);
+            read(self.storage.validators_of(epoch)).map(Arc::new)
+        })
     }
 
-    fn blocks(&self, from: Height, count_max: usize) -> Pending<Vec<Decided>> {
-        self.ask(|reply| Task::Blocks(from, count_max, reply))
+    fn decided(&self, height: Height) -> Option<Decided> {
+        let block = Arc::new(read(self.storage.block(height))?);
+        let certificate = read(self.storage.certificate(height));
+        Some(Decided { block, certificate })
+    }
+
+    fn height_of(&self, hash: &Hash) -> Option<Height> {
+        read(self.storage.height_of(hash))
     }
 
     fn misbehaved(&self, evidence: Evidence) {

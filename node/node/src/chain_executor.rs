@@ -107,6 +107,8 @@ impl ChainExecutor {
     #[must_use]
     pub fn chain(&self) -> (Chain, TaskQueue, EvidenceQueue) {
         Chain::new(
+            Arc::clone(&self.storage),
+            self.genesis.parameters,
             Arc::clone(&self.mempool),
             self.validators.subscribe(),
             self.heads.subscribe(),
@@ -142,7 +144,6 @@ impl ChainExecutor {
             Task::Build(request, reply) => drop(reply.send(self.build(&request)?)),
             Task::Check(request, reply) => drop(reply.send(self.check(&request)?)),
             Task::Commit(decided, reply) => drop(reply.send(self.commit(&decided)?)),
-            Task::Blocks(from, count, reply) => drop(reply.send(self.blocks(from, count)?)),
         }
         Ok(())
     }
@@ -411,25 +412,6 @@ impl ChainExecutor {
             "block committed"
         );
         Ok(())
-    }
-
-    fn blocks(&self, from: Height, count_max: usize) -> Result<Vec<Decided>, Fatal> {
-        let failed = |source| Fatal::Storage {
-            height: from,
-            source,
-        };
-        let mut decided = Vec::new();
-        // Genesis has no certificate; every peer has it anyway.
-        for height in (from.max(1)..=self.tip.height).take(count_max) {
-            let Some(block) = self.storage.block(height).map_err(failed)? else {
-                break;
-            };
-            decided.push(Decided {
-                block: Arc::new(block),
-                certificate: self.storage.certificate(height).map_err(failed)?,
-            });
-        }
-        Ok(decided)
     }
 }
 

@@ -20,10 +20,18 @@ struct Point {
     name: &'static str,
     call: &'static str,
     files: fn(&Path) -> Vec<PathBuf>,
-    /// What was written and not synced is lost.
-    loses: bool,
+    loses: Loss,
     /// The block that was being committed is decided and on disk: the node gets to it alone.
     goes_on_alone: bool,
+}
+
+/// What a power failure takes with it.
+enum Loss {
+    Nothing,
+    /// What was written last and not synced.
+    Write,
+    /// The end of files that are never synced: the chain has what is in them.
+    Archives,
 }
 
 const POINTS: [Point; 9] = [
@@ -31,56 +39,56 @@ const POINTS: [Point; 9] = [
         name: "a vote, before it is in the journal",
         call: "pwritev2",
         files: votes,
-        loses: false,
+        loses: Loss::Nothing,
         goes_on_alone: false,
     },
     Point {
         name: "a vote, in the journal and not synced",
         call: "fdatasync",
         files: votes,
-        loses: true,
+        loses: Loss::Write,
         goes_on_alone: false,
     },
     Point {
-        name: "a decided block, before it is in the archive",
+        name: "a proposed block, before it is in the cache",
         call: "pwrite64",
-        files: |data| archive(data, "decided-blocks-values"),
-        loses: false,
+        files: |data| file(data, "marshal-cache-cache-0-verified-value"),
+        loses: Loss::Nothing,
         goes_on_alone: false,
     },
     Point {
-        name: "a decided block, in the archive and not synced",
+        name: "a proposed block, in the cache and not synced",
         call: "fdatasync",
-        files: |data| archive(data, "decided-blocks-values"),
-        loses: true,
+        files: |data| file(data, "marshal-cache-cache-0-verified-value"),
+        loses: Loss::Write,
         goes_on_alone: false,
     },
     Point {
-        name: "a certificate, before it is in the archive",
+        name: "a certificate, before it is in the cache",
         call: "pwrite64",
-        files: |data| archive(data, "decided-certificates-values"),
-        loses: false,
+        files: |data| file(data, "marshal-cache-cache-0-finalizations-value"),
+        loses: Loss::Nothing,
         goes_on_alone: false,
     },
     Point {
-        name: "a certificate, in the archive and not synced",
+        name: "a certificate, in the cache and not synced",
         call: "fdatasync",
-        files: |data| archive(data, "decided-certificates-values"),
-        loses: true,
+        files: |data| file(data, "marshal-cache-cache-0-finalizations-value"),
+        loses: Loss::Write,
         goes_on_alone: false,
     },
     Point {
         name: "a decided block, while it is committed",
         call: "pwrite64",
         files: chain,
-        loses: false,
+        loses: Loss::Nothing,
         goes_on_alone: true,
     },
     Point {
         name: "a commit, written and not synced",
         call: "fdatasync",
         files: chain,
-        loses: false,
+        loses: Loss::Archives,
         goes_on_alone: false,
     },
     Point {
@@ -90,7 +98,7 @@ const POINTS: [Point; 9] = [
             let notes = data.join("consensus/marshal-application-metadata");
             vec![notes.join("6c656674"), notes.join("7269676874")]
         },
-        loses: false,
+        loses: Loss::Nothing,
         goes_on_alone: false,
     },
 ];
@@ -107,7 +115,7 @@ fn votes(data: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn archive(data: &Path, name: &str) -> Vec<PathBuf> {
+fn file(data: &Path, name: &str) -> Vec<PathBuf> {
     vec![data.join("consensus").join(name).join("0000000000000000")]
 }
 
@@ -120,6 +128,23 @@ fn lose(hit: &Hit) {
     if let Some(length) = hit.written_at {
         let file = std::fs::OpenOptions::new().write(true).open(&hit.file);
         file.unwrap().set_len(length).unwrap();
+    }
+}
+
+/// Takes away the second half of each archive, whose files also only grow.
+fn lose_archives(data: &Path) {
+    for name in [
+        "blocks-keys",
+        "blocks-values",
+        "certificates-keys",
+        "certificates-values",
+    ] {
+        for path in file(data, &format!("newest-{name}")) {
+            let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+            let length = file.metadata().unwrap().len();
+            assert!(length > 0, "there is nothing to lose");
+            file.set_len(length / 2).unwrap();
+        }
     }
 }
 
@@ -146,8 +171,10 @@ async fn strike(net: &Arc<Net>, point: &Point, node: usize, trace: &Path) -> Res
     let name = node.to_string();
     // Reaps it; it is dead already.
     net.localnet(&["fault", "kill", &name])?;
-    if point.loses {
-        lose(&hit);
+    match point.loses {
+        Loss::Nothing => {}
+        Loss::Write => lose(&hit),
+        Loss::Archives => lose_archives(&folder.join("data")),
     }
     if point.goes_on_alone {
         let others: Vec<String> = (0..4)

@@ -91,8 +91,19 @@ impl Application for Empty {
         Some(Arc::clone(&self.validators))
     }
 
-    fn blocks(&self, _from: Height, _count_max: usize) -> Pending<Vec<Decided>> {
-        answered(Vec::new())
+    fn decided(&self, height: Height) -> Option<Decided> {
+        let genesis = Block {
+            header: self.first.clone(),
+            transactions: Vec::new(),
+        };
+        (height == 0).then(|| Decided {
+            block: Arc::new(genesis),
+            certificate: None,
+        })
+    }
+
+    fn height_of(&self, _hash: &Hash) -> Option<Height> {
+        None
     }
 
     fn misbehaved(&self, _evidence: Evidence) {}

@@ -6,69 +6,87 @@ use std::sync::Arc;
 use commonware_consensus::marshal::core::{Actor, Mailbox};
 use commonware_consensus::marshal::standard::Standard;
 use commonware_consensus::marshal::{self, Start};
-use commonware_consensus::types::FixedEpocher;
+use commonware_consensus::types::{FixedEpocher, Height as EngineHeight};
 use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_storage::archive::prunable;
 use commonware_storage::translator::EightCap;
-use kumiki_protocol::limits;
+use kumiki_protocol::{Height, limits};
 
-use super::block::{Digest, OrderedBlock};
+use super::block::OrderedBlock;
 use super::scheme::{Scheme, Schemes, finalization};
 use super::{
     BUFFER_BYTES, Beginning, Environment, MAILBOX, SimplexConfig, VIEWS_KEPT, block_bytes_max,
 };
+use crate::Application;
 
 /// Delivered blocks that may wait for the chain. More would only wait there.
 const PENDING_BLOCKS: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
 /// Heights fetched at a time by a node that lags.
 const REPAIR_HEIGHTS: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
 /// Blocks or certificates per file of an archive.
-const ITEMS_PER_SECTION: NonZeroU64 = NonZeroU64::new(4_096).expect("not zero");
+const ITEMS_PER_SECTION: NonZeroU64 = NonZeroU64::new(1_024).expect("not zero");
+/// Views per file of what is cached until it is decided.
+const VIEWS_PER_SECTION: NonZeroU64 = NonZeroU64::new(4_096).expect("not zero");
+/// Heights below the newest that an archive keeps. What is older, the chain has.
+const NEAR_HEIGHTS: Height = 4_096;
 
-type MarshalActor<E> = Actor<
+mod backed;
+
+use backed::{Archive, Backed, Finalization};
+
+type MarshalActor<E, A> = Actor<
     E,
     Standard<OrderedBlock>,
     Schemes,
-    prunable::Archive<
-        EightCap,
-        E,
-        Digest,
-        commonware_consensus::simplex::types::Finalization<Scheme, Digest>,
-    >,
-    prunable::Archive<EightCap, E, Digest, Arc<OrderedBlock>>,
+    Backed<Archive<E, Finalization>, A>,
+    Backed<Archive<E, Arc<OrderedBlock>>, A>,
     FixedEpocher,
     Sequential,
 >;
 
-pub(crate) async fn open_marshal<E: Environment>(
+/// Has the archives forget what is old, now and then.
+pub(super) fn forget_old(marshal: &Mailbox<Scheme, Standard<OrderedBlock>>, stored: Height) {
+    if stored.is_multiple_of(ITEMS_PER_SECTION.get()) {
+        marshal.prune(EngineHeight::new(stored.saturating_sub(NEAR_HEIGHTS)));
+    }
+}
+
+pub(crate) async fn open_marshal<E: Environment, A: Application>(
     env: &E,
     config: &SimplexConfig,
+    chain: &Arc<A>,
     schemes: Schemes,
     epochs: FixedEpocher,
     pages: &CacheRef,
-) -> (MarshalActor<E>, Mailbox<Scheme, Standard<OrderedBlock>>) {
+) -> (MarshalActor<E, A>, Mailbox<Scheme, Standard<OrderedBlock>>) {
     let block_bytes_max = block_bytes_max(&config.genesis);
     let certificates = prunable::Archive::init(
         env.child("certificate_archive"),
         archive(
-            &format!("{}decided-certificates", config.partition_prefix),
+            &format!("{}newest-certificates", config.partition_prefix),
             pages,
             limits::VALIDATORS_MAX,
         ),
     )
     .await
     .expect("the archive of certificates opens");
+    let certificates = Backed::certificates(certificates, Arc::clone(chain))
+        .await
+        .expect("certificates can be put into their archive");
     let blocks = prunable::Archive::init(
         env.child("block_archive"),
         archive(
-            &format!("{}decided-blocks", config.partition_prefix),
+            &format!("{}newest-blocks", config.partition_prefix),
             pages,
             block_bytes_max,
         ),
     )
     .await
     .expect("the archive of blocks opens");
+    let blocks = Backed::blocks(blocks, Arc::clone(chain))
+        .await
+        .expect("blocks can be put into their archive");
     let start = match &config.beginning {
         Beginning::Genesis(block) => Start::Genesis(OrderedBlock::digested(Arc::clone(block))),
         Beginning::Fetched {
@@ -90,7 +108,7 @@ pub(crate) async fn open_marshal<E: Environment>(
             partition_prefix: format!("{}marshal", config.partition_prefix),
             mailbox_size: MAILBOX,
             view_retention: VIEWS_KEPT,
-            prunable_items_per_section: ITEMS_PER_SECTION,
+            prunable_items_per_section: VIEWS_PER_SECTION,
             page_cache: pages.clone(),
             replay_buffer: BUFFER_BYTES,
             key_write_buffer: BUFFER_BYTES,

@@ -101,8 +101,15 @@ where
         let pages = CacheRef::new(PAGE_BYTES, PAGES_CACHED);
         let genesis_hash = config.genesis.hash();
         know_base(&config, &schemes);
-        let (actor, marshal) =
-            open_marshal(env, &config, schemes.clone(), epochs.clone(), &pages).await;
+        let (actor, marshal) = open_marshal(
+            env,
+            &config,
+            &application,
+            schemes.clone(),
+            epochs.clone(),
+            &pages,
+        )
+        .await;
         let (sender, delivered) = mpsc::unbounded_channel();
         let progress = Progress::new(application.tip().height, config.keeps_up.clone());
         let deliveries = Deliveries {
@@ -303,9 +310,8 @@ where
             _ => {}
         }
         let boundary = first.saturating_sub(1);
-        let blocks = self.application.blocks(boundary, 1).await.ok()?;
-        let block = blocks.first()?;
-        Some(Floor::Genesis(digest_of(&block.block.hash())))
+        let decided = self.application.decided(boundary)?;
+        Some(Floor::Genesis(digest_of(&decided.block.hash())))
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::announce::{self, Listener};
 use super::application::Delivery;
+use super::archives::forget_old;
 use super::block::{Digest, OrderedBlock};
 use super::progress::Progress;
 use super::scheme::{self, PeerKey, Scheme};
@@ -118,6 +119,7 @@ pub(super) async fn deliver<A: Application>(
             return;
         }
         delivery.acknowledgement.acknowledge();
+        forget_old(&marshal, height);
         progress.stored(height);
         stored.send_if_modified(|known| {
             let newer = height > *known;

@@ -107,8 +107,16 @@ impl Application for MemoryChain {
         self.genesis.validator_set().map(Arc::new)
     }
 
-    fn blocks(&self, _from: Height, _count_max: usize) -> Pending<Vec<Decided>> {
-        self.answer(self.decided.lock().unwrap().clone())
+    fn decided(&self, height: Height) -> Option<Decided> {
+        let decided = self.decided.lock().unwrap();
+        let mut all = decided.iter();
+        all.find(|one| one.block.header.height == height).cloned()
+    }
+
+    fn height_of(&self, hash: &Hash) -> Option<Height> {
+        let decided = self.decided.lock().unwrap();
+        let found = decided.iter().find(|one| one.block.hash() == *hash);
+        found.map(|one| one.block.header.height)
     }
 
     fn misbehaved(&self, _evidence: kumiki_protocol::Evidence) {}

@@ -203,7 +203,13 @@ fn a_block_made_elsewhere_is_checked_committed_and_served() {
     thread.commit(&decided).unwrap();
     assert_eq!(thread.tip.height, 1);
     assert_eq!(*thread.heads.borrow(), thread.storage.tip().unwrap());
-    assert_eq!(thread.blocks(0, 10).unwrap(), [decided]);
+    let (chain, ..) = thread.chain();
+    let hash = decided.block.hash();
+    assert_eq!(chain.decided(0).unwrap().certificate, None);
+    assert_eq!(chain.decided(1), Some(decided));
+    assert_eq!(chain.decided(2), None);
+    assert_eq!(chain.height_of(&hash), Some(1));
+    assert_eq!(chain.height_of(&Hash::ZERO), None);
 }
 
 #[test]
