@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kumiki_consensus::Application as _;
 use kumiki_executor::{Selection, genesis_changes};
 use kumiki_mempool::{ChainRules, MempoolLimits, Removal};
 use kumiki_protocol::{Certificate, Proposal, Rejection};
