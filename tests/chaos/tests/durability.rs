@@ -21,8 +21,6 @@ struct Point {
     call: &'static str,
     files: fn(&Path) -> Vec<PathBuf>,
     loses: Loss,
-    /// The block that was being committed is decided and on disk: the node gets to it alone.
-    goes_on_alone: bool,
 }
 
 /// What a power failure takes with it.
@@ -40,56 +38,48 @@ const POINTS: [Point; 9] = [
         call: "pwritev2",
         files: votes,
         loses: Loss::Nothing,
-        goes_on_alone: false,
     },
     Point {
         name: "a vote, in the journal and not synced",
         call: "fdatasync",
         files: votes,
         loses: Loss::Write,
-        goes_on_alone: false,
     },
     Point {
         name: "a proposed block, before it is in the cache",
         call: "pwrite64",
         files: |data| file(data, "marshal-cache-cache-0-verified-value"),
         loses: Loss::Nothing,
-        goes_on_alone: false,
     },
     Point {
         name: "a proposed block, in the cache and not synced",
         call: "fdatasync",
         files: |data| file(data, "marshal-cache-cache-0-verified-value"),
         loses: Loss::Write,
-        goes_on_alone: false,
     },
     Point {
         name: "a certificate, before it is in the cache",
         call: "pwrite64",
         files: |data| file(data, "marshal-cache-cache-0-finalizations-value"),
         loses: Loss::Nothing,
-        goes_on_alone: false,
     },
     Point {
         name: "a certificate, in the cache and not synced",
         call: "fdatasync",
         files: |data| file(data, "marshal-cache-cache-0-finalizations-value"),
         loses: Loss::Write,
-        goes_on_alone: false,
     },
     Point {
         name: "a decided block, while it is committed",
         call: "pwrite64",
         files: chain,
         loses: Loss::Nothing,
-        goes_on_alone: true,
     },
     Point {
         name: "a commit, written and not synced",
         call: "fdatasync",
         files: chain,
         loses: Loss::Archives,
-        goes_on_alone: false,
     },
     Point {
         name: "a committed block, before the engine has noted it",
@@ -99,7 +89,6 @@ const POINTS: [Point; 9] = [
             vec![notes.join("6c656674"), notes.join("7269676874")]
         },
         loses: Loss::Nothing,
-        goes_on_alone: false,
     },
 ];
 
@@ -148,15 +137,6 @@ fn lose_archives(data: &Path) {
     }
 }
 
-/// The height that the node's chain had at its last start.
-fn opened_at(net: &Net, node: usize) -> u64 {
-    let log = net.log(node);
-    let opened = log.lines().rfind(|line| line.contains("chain opened"));
-    let height = opened.and_then(|line| line.split_once("height="));
-    let height = height.and_then(|(_, rest)| rest.split_whitespace().next());
-    height.unwrap().parse().unwrap()
-}
-
 async fn strike(net: &Arc<Net>, point: &Point, node: usize, trace: &Path) -> Result<(), String> {
     let folder = net.folder(node);
     let pid = std::fs::read_to_string(folder.join("pid")).map_err(|error| error.to_string())?;
@@ -176,26 +156,32 @@ async fn strike(net: &Arc<Net>, point: &Point, node: usize, trace: &Path) -> Res
         Loss::Write => lose(&hit),
         Loss::Archives => lose_archives(&folder.join("data")),
     }
-    if point.goes_on_alone {
-        let others: Vec<String> = (0..4)
-            .filter(|other| *other != node)
-            .map(|one| one.to_string())
-            .collect();
-        net.localnet(&["fault", "partition", &name, &others.join(",")])?;
-        net.localnet(&["fault", "restart", &name])?;
-        let opened = opened_at(net, node);
-        let alone = net.higher_than(opened, node, LOOKS).await?;
-        println!("  opened at {opened}, and got to {alone} without the others");
-        net.localnet(&["fault", "heal"])?;
-    } else {
-        net.localnet(&["fault", "restart", &name])?;
-    }
+    net.localnet(&["fault", "restart", &name])?;
     // It goes on with the others: two blocks after the highest that any has now.
-    let mut highest = 0;
-    for other in 0..net.rpc.len() {
-        highest = highest.max(net.height(other).await.unwrap_or(0));
-    }
+    let highest = highest(net).await;
     net.higher_than(highest + 1, node, LOOKS).await.map(drop)
+}
+
+async fn highest(net: &Net) -> u64 {
+    let mut highest = 0;
+    for node in 0..net.rpc.len() {
+        highest = highest.max(net.height(node).await.unwrap_or(0));
+    }
+    highest
+}
+
+/// Kills all at once under load and takes the end of what was not synced, so that nobody has what the others lost.
+async fn black_out(net: &Net) -> Result<(), String> {
+    let before = highest(net).await;
+    net.localnet(&["fault", "kill", "0", "1", "2", "3"])?;
+    for node in 0..4 {
+        lose_archives(&net.folder(node).join("data"));
+    }
+    net.localnet(&["fault", "restart", "0", "1", "2", "3"])?;
+    for node in 0..4 {
+        net.higher_than(before + 2, node, LOOKS).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -214,6 +200,9 @@ async fn a_validator_killed_where_something_becomes_durable_loses_nothing() {
         struck
             .map_err(|error| format!("{}: {error}", point.name))
             .unwrap();
+    }
+    for _ in 0..3 {
+        black_out(&net).await.unwrap();
     }
     let told = load.finish().await;
     let broken = check(&net, opening, &told).await.unwrap();

@@ -2,9 +2,9 @@
 //!
 //! The engine puts each decided block and certificate into an archive before it hands them out, and the chain commits
 //! both durably before it acknowledges them. Once is enough: these archives are never synced. What a power cut takes
-//! from their end is put back from the chain when they are opened; what the chain had not stored either comes again
-//! from the engine's own journal and caches, which are synced before a vote leaves, or from peers. So an archive can
-//! also forget what is old, and still answer for it.
+//! from their end is put back from the chain when they are opened; what the chain had not stored comes again with the
+//! next finalization, out of the engine's caches, which are synced before a vote leaves, or from peers. So an archive
+//! can also forget what is old, and still answer for it.
 
 use std::sync::Arc;
 
