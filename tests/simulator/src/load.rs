@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use kumiki_protocol::{Amount, Genesis, Height, Nonce, Transaction, TransactionHash};
-use kumiki_testkit::{Account, Draft, account};
-
-use crate::scenario::Random;
+use kumiki_testkit::{Account, Draft, Random, account};
 
 /// Accounts that send and receive.
 const ACCOUNTS: u8 = 10;

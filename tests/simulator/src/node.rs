@@ -11,18 +11,22 @@ use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{
     self, Beginning, Channels, Pace, PeerKey, Peers, SimplexConfig, Timeouts, peer_key,
 };
+use kumiki_consensus::Application;
 use kumiki_executor::Executor;
 use kumiki_mempool::{ChainHead, MempoolLimits, SharedMempool};
 use kumiki_node::{
-    ChainExecutor, EvidenceQueue, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
+    Chain, ChainExecutor, EvidenceQueue, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
 };
 use kumiki_protocol::{Block, Genesis, SecretKey};
 use kumiki_storage::{OpenCheck, SimulatedDisk, Snapshot, Storage, StorageOptions};
+use kumiki_testkit::Random;
 use kumiki_vm::{EngineKind, Vm, VmConfig};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use crate::scenario::{Random, random};
+use crate::environment::NodeEnvironment;
+use crate::journal_disk::JournalDisk;
+use crate::scenario::random;
 
 /// Messages per second and peer on each channel: mailboxes have room for so many.
 const QUOTA: std::num::NonZeroU32 = std::num::NonZeroU32::new(4_096).expect("not zero");
@@ -34,7 +38,10 @@ pub(crate) struct Machine {
     pub(crate) index: usize,
     pub(crate) key: SecretKey,
     pub(crate) genesis: Arc<Genesis>,
+    /// The chain's store.
     pub(crate) disk: SimulatedDisk,
+    /// The ordering engine's files.
+    pub(crate) journals: JournalDisk,
 }
 
 /// A running node.
@@ -61,6 +68,7 @@ impl Machine {
             key,
             genesis,
             disk: SimulatedDisk::default(),
+            journals: JournalDisk::default(),
         }
     }
 
@@ -84,18 +92,22 @@ impl Machine {
 
     /// Starts the node. `slowness` is the most time that one step of the executor takes.
     pub(crate) async fn start(&self, world: &World, slowness: Duration) -> Running {
+        let recovered = self.journals.recover(&world.env).await;
+        recovered.expect("the runtime's files can be written");
         let channels = world.channels(&self.key).await;
-        self.start_on(world, slowness, channels)
+        self.start_on(world, slowness, channels, |chain| chain)
     }
 
-    /// Starts the node on channels of whatever kind.
-    pub(crate) fn start_on<S, R>(
+    /// Starts the node on channels of whatever kind, its engine with what `told` makes of the chain.
+    pub(crate) fn start_on<A, S, R>(
         &self,
         world: &World,
         slowness: Duration,
         channels: Channels<S, R>,
+        told: impl FnOnce(Chain) -> A,
     ) -> Running
     where
+        A: Application,
         S: Sender<PublicKey = PeerKey>,
         R: Receiver<PublicKey = PeerKey>,
     {
@@ -128,13 +140,18 @@ impl Machine {
             random: random(index),
             most: slowness,
         };
+        let application = Arc::new(told(chain));
+        let disk = self.journals.clone();
         let env = world.env.child("node").with_attribute("index", self.index);
         let task = env.spawn(move |env| async move {
             env.child("executor")
                 .spawn(move |env| execute(env, executor, tasks, pauses));
             let (_stop, stopped) = watch::channel(false);
-            let env = env.child("ordering");
-            simplex::run(env, config, Arc::new(chain), peers, channels, stopped).await;
+            let env = NodeEnvironment {
+                inner: env.child("ordering"),
+                disk,
+            };
+            simplex::run(env, config, application, peers, channels, stopped).await;
         });
         Running {
             storage,
