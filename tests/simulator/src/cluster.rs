@@ -11,12 +11,12 @@ use commonware_utils::Probability;
 use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{PeerKey, message_bytes_max};
 use kumiki_protocol::{ChainKind, Genesis, Height, SecretKey};
-use kumiki_testkit::{genesis, validator};
+use kumiki_testkit::{Random, genesis, validator};
 
 use crate::checker::{self, Found};
 use crate::load::Load;
 use crate::node::{Machine, Running, World};
-use crate::scenario::{Random, Scenario, random};
+use crate::scenario::{Scenario, random};
 use crate::villain::{self, Loose};
 
 /// Simulated time between two looks at the network.
@@ -253,6 +253,7 @@ impl Cluster {
             let random = &mut self.random;
             let disk = &self.machines[index].disk;
             disk.restart(&mut |bound| random.below(bound));
+            self.machines[index].journals.lose_power(random);
         }
         let pause = Duration::from_millis(u64::try_from(self.random.below(3_000)).unwrap_or(0));
         self.restarts[index] = Some(self.elapsed + pause);

@@ -9,6 +9,7 @@ use commonware_consensus::types::{Epoch, Round, View};
 use commonware_cryptography::ed25519;
 use commonware_p2p::{Recipients, Sender as _};
 use commonware_parallel::Sequential;
+use commonware_utils::iter::NonEmpty;
 use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{Channels, Digest, OrderedBlock, PeerKey, Scheme, digest_of};
 use kumiki_protocol::{Block, SecretKey, Vote};
@@ -31,11 +32,12 @@ pub(crate) fn forge(
         .expect("genesis is stored");
     let seats = machine.genesis.validators.len();
     let keys: Vec<SecretKey> = (0..seats)
-        .map(|seat| {
-            SecretKey::from_seed([u8::try_from(seat).unwrap_or(0).wrapping_add(0x80); 32])
-        })
+        .map(|seat| SecretKey::from_seed([u8::try_from(seat).unwrap_or(0).wrapping_add(0x80); 32]))
         .collect();
-    let everybody = world.everybody.iter().filter(|peer| **peer != machine.peer());
+    let everybody = world
+        .everybody
+        .iter()
+        .filter(|peer| **peer != machine.peer());
     for (number, peer) in (1..).zip(everybody) {
         let mut header = genesis.header.clone();
         header.height = 1;
@@ -79,5 +81,6 @@ fn finalization(
         })
         .collect();
     let scheme = own.expect("there are validators");
-    Finalization::from_finalizes(&scheme, &votes, &Sequential).expect("all keys have signed")
+    let votes = NonEmpty::try_new(votes.iter()).expect("there are validators");
+    Finalization::from_finalizes(&scheme, votes, &Sequential).expect("all keys have signed")
 }

@@ -8,14 +8,15 @@ use commonware_p2p::simulated::{self, Oracle};
 use commonware_p2p::{Manager, PeerSetSubscription, Provider, Receiver, Sender, TrackedPeers};
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::ordered::Set;
+use kumiki_consensus::Application;
 use kumiki_consensus::simplex::{
     self, Beginning, Channels, Pace, PeerKey, Peers, SimplexConfig, Timeouts, peer_key,
 };
-use kumiki_consensus::Application;
 use kumiki_executor::Executor;
 use kumiki_mempool::{ChainHead, MempoolLimits, SharedMempool};
 use kumiki_node::{
-    Chain, ChainExecutor, EvidenceQueue, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
+    Chain, ChainExecutor, EvidenceQueue, ExecutorParts, NodeMetrics, TaskQueue, chain_rules,
+    initialise,
 };
 use kumiki_protocol::{Block, Genesis, SecretKey};
 use kumiki_storage::{OpenCheck, SimulatedDisk, Snapshot, Storage, StorageOptions};

@@ -248,7 +248,9 @@ fn start_liar(
     channels: Channels<SimSender, SimReceiver>,
 ) -> Loose {
     let env = world.env.child("lies");
-    let random = random(u64::from_le_bytes(machine.key.to_seed()[..8].try_into().unwrap_or_default()));
+    let random = random(u64::from_le_bytes(
+        machine.key.to_seed()[..8].try_into().unwrap_or_default(),
+    ));
     let liar = machine.start_on(world, Duration::from_millis(2), channels, |chain| {
         Liar::new(chain, env, random)
     });
