@@ -1,4 +1,4 @@
-//! A validator that proposes blocks which look well and are not: a false result, a transaction twice, a forged one.
+//! A validator that proposes blocks which look well and are not: a false result or time, a transaction twice, a forged one.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +76,7 @@ impl Application for Liar {
 /// The block with one thing wrong, or nothing.
 fn falsify(block: &Block, random: &mut Random) -> Block {
     let mut block = block.clone();
-    match (random.below(4), block.transactions.first().cloned()) {
+    match (random.below(5), block.transactions.first().cloned()) {
         (0, _) => block.header.executed.state_root.0[0] ^= 1,
         // What was in the block is in it once more.
         (1, Some(first)) => block.transactions.push(first),
@@ -91,6 +91,8 @@ fn falsify(block: &Block, random: &mut Random) -> Block {
                 *place = first;
             }
         }
+        // What was promised until some time would be undone.
+        (3, _) => block.header.time_ms = 1,
         _ => {}
     }
     block.header.transactions_root = Block::transactions_root(&block.transactions);

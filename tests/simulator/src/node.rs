@@ -28,6 +28,7 @@ use tokio::sync::watch;
 use crate::environment::NodeEnvironment;
 use crate::journal_disk::JournalDisk;
 use crate::scenario::random;
+use crate::wiretap::{Carries, Wiretap};
 
 /// Messages per second and peer on each channel: mailboxes have room for so many.
 const QUOTA: std::num::NonZeroU32 = std::num::NonZeroU32::new(4_096).expect("not zero");
@@ -96,6 +97,18 @@ impl Machine {
         let recovered = self.journals.recover(&world.env).await;
         recovered.expect("the runtime's files can be written");
         let channels = world.channels(&self.key).await;
+        let listen = |(sender, receiver), carries| {
+            let heard = world.wiretap.listen(sender, self.index, carries);
+            (heard, receiver)
+        };
+        let channels = Channels {
+            votes: listen(channels.votes, Carries::Votes),
+            certificates: listen(channels.certificates, Carries::Others),
+            views: listen(channels.views, Carries::Others),
+            proposals: listen(channels.proposals, Carries::Others),
+            blocks: listen(channels.blocks, Carries::Others),
+            news: listen(channels.news, Carries::Others),
+        };
         self.start_on(world, slowness, channels, |chain| chain)
     }
 
@@ -140,6 +153,7 @@ impl Machine {
         let pauses = Pauses {
             random: random(index),
             most: slowness,
+            disk: self.disk.clone(),
         };
         let application = Arc::new(told(chain));
         let disk = self.journals.clone();
@@ -186,6 +200,8 @@ impl Machine {
 struct Pauses {
     random: Random,
     most: Duration,
+    /// Where what is executed is stored.
+    disk: SimulatedDisk,
 }
 
 /// Does an executor's work as its thread does, each step after a pause.
@@ -203,6 +219,8 @@ async fn execute(
         match executor.run_next(&mut tasks).await {
             Ok(true) => {}
             Ok(false) => return,
+            // Nobody is there any more to be told.
+            Err(_fatal) if pauses.disk.has_failed() => return,
             // With this the node is at its end, and so is the simulation.
             Err(fatal) => panic!("a node stopped: {fatal}"),
         }
@@ -217,6 +235,8 @@ pub(crate) struct World {
     pub(crate) env: deterministic::Context,
     pub(crate) oracle: Oracle<PeerKey, deterministic::Context>,
     pub(crate) everybody: Set<PeerKey>,
+    /// Hears what honest nodes vote.
+    pub(crate) wiretap: Wiretap,
 }
 
 impl World {

@@ -39,7 +39,7 @@ pub enum Villain {
     Silent,
     /// It says that blocks of its own making are final.
     Forge,
-    /// It proposes blocks with false results, repeated and forged transactions.
+    /// It proposes blocks with false results and times, repeated and forged transactions.
     Lie,
     /// Its key runs two whole nodes, each talking to one half of the others.
     Twins,

@@ -34,6 +34,12 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
+fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| Some((*panic.downcast_ref::<&str>()?).to_owned()))
+        .unwrap_or_else(|| "a node stopped; its message is above".to_owned())
+}
+
 #[test]
 fn networks_with_faults_keep_their_promises_under_every_seed() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -52,7 +58,7 @@ fn networks_with_faults_keep_their_promises_under_every_seed() {
                     let broken = match outcome {
                         Ok(outcome) if outcome.broken.is_empty() => continue,
                         Ok(outcome) => outcome.broken,
-                        Err(_panic) => vec!["a node stopped; its message is above".to_owned()],
+                        Err(panic) => vec![text_of(panic.as_ref())],
                     };
                     failures.lock().unwrap().push((seed, scenario, broken));
                 }
@@ -60,6 +66,7 @@ fn networks_with_faults_keep_their_promises_under_every_seed() {
         }
     });
     let failures = failures.into_inner().unwrap();
+    // A run of the planted bugs reads these lines.
     for (seed, scenario, broken) in &failures {
         println!("seed {seed} breaks promises: {broken:#?}\n{scenario:?}");
         println!("replay: cargo xtask simulate --seed {seed}");
