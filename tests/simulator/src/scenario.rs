@@ -44,8 +44,6 @@ pub struct Scenario {
     pub transactions_per_second: u32,
     /// What goes wrong.
     pub faults: Faults,
-    /// Whether validators leave and others join all the time.
-    pub seats_change: bool,
     /// How the first validator breaks the rules, if it does.
     pub villain: Option<Villain>,
 }
@@ -71,7 +69,6 @@ impl Scenario {
                 one_way: false,
                 lost_per_mille: 0,
             },
-            seats_change: false,
             villain: None,
         }
     }
@@ -93,15 +90,12 @@ impl Scenario {
         };
         let mut below = |bound: usize| random.below(bound);
         let latency = Duration::from_millis(1 + u64::try_from(below(60)).unwrap_or(0));
-        // Every third network has short epochs, and in half of these the seats change hands.
+        // Every third network has short epochs, every second a villain.
         let short_epochs = below(3) == 0;
-        let seats_change = short_epochs && below(2) == 0;
-        let villain = Villain::ALL
-            .get(below(Villain::ALL.len() * 4))
-            .filter(|_| !seats_change);
+        let villain = Villain::ALL.get(below(Villain::ALL.len() * 2));
         Self {
             validators: [4, 4, 4, 5, 7][below(5)],
-            observers: u8::try_from(below(3)).unwrap_or(0) + u8::from(seats_change),
+            observers: u8::try_from(below(3)).unwrap_or(0),
             latency,
             jitter: latency / u32::try_from(1 + below(8)).unwrap_or(1),
             execution_lag: [2, 2, 2, 1, 3][below(5)],
@@ -111,7 +105,6 @@ impl Scenario {
             },
             transactions_per_second: u32::try_from(5 + below(40)).unwrap_or(5),
             faults,
-            seats_change,
             villain: villain.copied(),
             ..Self::calm(seed)
         }
