@@ -38,7 +38,7 @@ pub(crate) fn run(filter: &str) -> Result<(), String> {
         return Err(format!("no patch in {PATCHES} is named like '{filter}'"));
     }
     let target = borrow_dependencies()?;
-    let tree = Tree::make()?;
+    let tree = Tree::make(target.join("tree"))?;
     let mut all = Vec::new();
     for patch in &patches {
         let planted = tree.plant(patch, &target)?;
@@ -111,14 +111,25 @@ fn borrow_dependencies() -> Result<PathBuf, String> {
 struct Tree(PathBuf);
 
 impl Tree {
-    fn make() -> Result<Self, String> {
-        let folder = format!("kumiki-planted-{}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
+    /// Always at the same place: then the compiler finds again what it knows of it.
+    fn make(folder: PathBuf) -> Result<Self, String> {
+        let tree = Self(folder);
+        // A run that was stopped has left one.
+        if tree.0.exists() {
+            tree.remove()?;
+        }
         let mut add = git(workspace::root());
-        add.args(["worktree", "add", "--detach"]).arg(&folder);
+        add.args(["worktree", "add", "--force", "--detach"])
+            .arg(&tree.0);
         add.arg("HEAD");
         process::run(add)?;
-        Ok(Self(folder))
+        Ok(tree)
+    }
+
+    fn remove(&self) -> Result<(), String> {
+        let mut remove = git(workspace::root());
+        remove.args(["worktree", "remove", "--force"]).arg(&self.0);
+        process::run(remove)
     }
 
     /// Applies the patch, runs seeds until one finds the bug, and takes the patch back.
@@ -174,9 +185,7 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        let mut remove = git(workspace::root());
-        remove.args(["worktree", "remove", "--force"]).arg(&self.0);
-        if let Err(message) = process::run(remove) {
+        if let Err(message) = self.remove() {
             eprintln!("{message}");
         }
     }
