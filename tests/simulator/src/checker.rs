@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kumiki_protocol::{
-    AccountRecord, Action, Address, Amount, Block, Decode as _, Height, Receipt, Status,
-    TransactionHash, ValidatorRecord, ValidatorStatus, state_key,
+    AccountRecord, Action, Address, Amount, Block, Decode as _, Event, Height, Receipt, Status,
+    TransactionHash, VALIDATORS_CONTRACT, ValidatorRecord, ValidatorStatus, sha3_256, state_key,
 };
 use kumiki_state::StateReader as _;
 use kumiki_storage::Storage;
@@ -200,7 +200,18 @@ fn same_roots(nodes: &[&Arc<Storage>], height: Height) -> Option<String> {
     differ.then(|| format!("at height {height} the state roots differ: {roots:?}"))
 }
 
-/// Balances and nonces as transfers and fees alone explain them.
+/// The owner and the amount in an event that says that a validator's stake was paid back.
+fn returned_stake(event: &Event) -> Option<(Address, Amount)> {
+    let withdrawn = sha3_256(&[b"Withdrawn([u8; 32],Address,u128)"]);
+    if event.contract != VALIDATORS_CONTRACT || event.topics.first() != Some(&withdrawn) {
+        return None;
+    }
+    let (_key, owner, stake) =
+        <([u8; 32], [u8; 32], Amount)>::decode(&mut event.data.as_slice()).ok()?;
+    Some((Address(owner), stake))
+}
+
+/// Balances and nonces as transfers, stakes and fees alone explain them.
 struct Model(BTreeMap<Address, (Amount, u64)>);
 
 impl Model {
@@ -229,10 +240,18 @@ impl Model {
                 continue;
             }
             for action in &transaction.body.actions {
-                if let Action::Transfer { to, amount } = action {
-                    self.0.entry(sender).or_default().0 -= amount;
-                    self.0.entry(*to).or_default().0 += amount;
+                match action {
+                    Action::Transfer { to, amount } => {
+                        self.0.entry(sender).or_default().0 -= amount;
+                        self.0.entry(*to).or_default().0 += amount;
+                    }
+                    // A stake, to the contract of the validators.
+                    Action::Call { value, .. } => self.0.entry(sender).or_default().0 -= value,
+                    Action::Deploy { .. } | Action::Upgrade { .. } => {}
                 }
+            }
+            for (owner, stake) in receipt.events.iter().filter_map(returned_stake) {
+                self.0.entry(owner).or_default().0 += stake;
             }
         }
         let proposer = Address::of_account(&block.header.proposer);

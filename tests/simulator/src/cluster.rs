@@ -20,6 +20,7 @@ use crate::checker::{self, Found};
 use crate::load::Load;
 use crate::node::{Machine, Running, World};
 use crate::scenario::{Scenario, random};
+use crate::seats;
 use crate::villain::{self, Loose, Villain};
 use crate::wiretap::Wiretap;
 
@@ -49,6 +50,8 @@ pub struct Outcome {
     pub cuts: u32,
     /// Validators that were seen to vote twice, by position.
     pub accused: BTreeSet<usize>,
+    /// How often a node took a seat.
+    pub seats_taken: usize,
     /// What broke a promise; empty in a sound network.
     pub broken: Vec<String>,
 }
@@ -233,10 +236,26 @@ impl Cluster {
             wanted -= 1.0;
             batch.extend(self.load.next(&mut self.random));
         }
+        if self.scenario.seats_change && self.random.one_in(5) {
+            batch.extend(self.move_a_seat());
+        }
         if self.random.one_in(20) {
             batch.extend(self.load.open());
         }
         self.submit(batch);
+    }
+
+    /// Lets a node that had no seat at genesis do the next thing about it.
+    fn move_a_seat(&mut self) -> Option<Transaction> {
+        let seats = usize::from(self.scenario.validators);
+        let observer = seats + self.random.below(self.machines.len() - seats);
+        let machine = &self.machines[observer];
+        let owner = self.load.idle_owner()?;
+        let mut machines = self.running.iter().zip(&self.machines);
+        let asked =
+            machines.find_map(|(node, on)| node.as_ref().filter(|_| !on.disk.has_failed()))?;
+        let call = seats::next_call(&machine.genesis, &machine.key, owner, &asked.storage)?;
+        Some(self.load.call(&call))
     }
 
     fn submit(&self, mut batch: Vec<Transaction>) {
@@ -345,6 +364,7 @@ impl Cluster {
             crashes: self.crashes,
             cuts: self.cuts,
             accused: self.accused,
+            seats_taken: seats::taken(&self.machines[0].genesis, stores[0]),
             broken,
         }
     }

@@ -16,6 +16,7 @@ mod liar;
 mod load;
 mod node;
 mod scenario;
+mod seats;
 mod villain;
 mod wiretap;
 

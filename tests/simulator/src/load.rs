@@ -8,7 +8,7 @@ use kumiki_protocol::{
 };
 use kumiki_testkit::{Account, Draft, Random, account};
 
-/// Accounts that send and receive; the one after them reports double votes.
+/// Accounts that send and receive; the one after them owns seats and reports double votes.
 const ACCOUNTS: u8 = 9;
 /// Transactions of one account that may be under way at a time.
 const PIPELINE: u64 = 8;
@@ -58,11 +58,22 @@ impl Load {
         if self.reports.contains_key(&evidence.validator) {
             return None;
         }
-        let stake = self.genesis.parameters.validator_stake;
-        let action = ValidatorsCall::Report(evidence).action(stake);
-        let transaction = self.sign(usize::from(ACCOUNTS), |draft| draft.action(action));
+        let transaction = self.call(&ValidatorsCall::Report(evidence));
         self.reports.insert(evidence.validator, transaction.hash());
         Some(transaction)
+    }
+
+    /// Who owns the seats that change hands; `None` while something of that account is under way.
+    pub(crate) fn idle_owner(&self) -> Option<&Account> {
+        let owner = usize::from(ACCOUNTS);
+        let (next, acknowledged) = self.nonces[owner];
+        (next == acknowledged).then(|| &self.accounts[owner])
+    }
+
+    /// Calls the contract of the validators.
+    pub(crate) fn call(&mut self, call: &ValidatorsCall) -> Transaction {
+        let action = call.action(self.genesis.parameters.validator_stake);
+        self.sign(usize::from(ACCOUNTS), |draft| draft.action(action))
     }
 
     fn sign(&mut self, from: usize, say: impl FnOnce(Draft) -> Draft) -> Transaction {

@@ -44,6 +44,8 @@ pub struct Scenario {
     pub transactions_per_second: u32,
     /// What goes wrong.
     pub faults: Faults,
+    /// Whether the nodes without a seat join and leave all the time.
+    pub seats_change: bool,
     /// How the first validator breaks the rules, if it does.
     pub villain: Option<Villain>,
 }
@@ -69,6 +71,7 @@ impl Scenario {
                 one_way: false,
                 lost_per_mille: 0,
             },
+            seats_change: false,
             villain: None,
         }
     }
@@ -93,7 +96,7 @@ impl Scenario {
         // Every third network has short epochs, every second a villain.
         let short_epochs = below(3) == 0;
         let villain = Villain::ALL.get(below(Villain::ALL.len() * 2));
-        Self {
+        let drawn = Self {
             validators: [4, 4, 4, 5, 7][below(5)],
             observers: u8::try_from(below(3)).unwrap_or(0),
             latency,
@@ -107,6 +110,12 @@ impl Scenario {
             faults,
             villain: villain.copied(),
             ..Self::calm(seed)
+        };
+        let seats_change = short_epochs && drawn.villain.is_none() && random.one_in(2);
+        Self {
+            observers: drawn.observers.max(u8::from(seats_change)),
+            seats_change,
+            ..drawn
         }
     }
 }

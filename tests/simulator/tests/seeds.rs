@@ -1,11 +1,27 @@
 //! Networks of four to seven nodes keep their promises under every seed.
 
+use std::time::Duration;
+
 use kumiki_simulator::{Scenario, simulate};
 
 #[test]
 fn a_calm_network_orders_and_executes_and_all_agree() {
     let outcome = simulate(&Scenario::calm(1));
     assert_eq!(outcome.broken, Vec::<String>::new());
+    assert!(outcome.acknowledged > 100, "{outcome:?}");
+}
+
+#[test]
+fn seats_change_hands_at_short_epochs_under_load() {
+    let outcome = simulate(&Scenario {
+        seats_change: true,
+        observers: 2,
+        epoch_blocks: 8,
+        duration: Duration::from_secs(20),
+        ..Scenario::calm(3)
+    });
+    assert_eq!(outcome.broken, Vec::<String>::new());
+    assert!(outcome.seats_taken >= 4, "{outcome:?}");
     assert!(outcome.acknowledged > 100, "{outcome:?}");
 }
 
