@@ -10,6 +10,13 @@ use crate::{process, workspace};
 const PATCHES: &str = "tests/simulator/bugs";
 /// Networks that a bug may need to show.
 const SEEDS: &str = "400";
+/// What takes long to compile, and need not be fast to find a bug; the network and the RPC server are not even run.
+const QUICK_TO_BUILD: [&str; 4] = [
+    "profile.release.package.kumiki-simulator.opt-level=1",
+    "profile.release.package.kumiki-node.opt-level=0",
+    "profile.release.package.kumiki-network.opt-level=0",
+    "profile.release.package.kumiki-rpc.opt-level=0",
+];
 /// What a run says of the lowest seed that broke a promise.
 const FOUND: &str = "found by seed ";
 
@@ -173,6 +180,9 @@ impl Tree {
 
     fn simulator(&self, target: &Path) -> Command {
         let mut command = process::cargo(&["test", "--release", "--workspace", "--test", "seeds"]);
+        for setting in QUICK_TO_BUILD {
+            command.args(["--config", setting]);
+        }
         command
             .current_dir(&self.0)
             .env("CARGO_TARGET_DIR", target)
