@@ -3,6 +3,7 @@
 mod crate_table;
 mod layers;
 mod lint;
+mod planted;
 mod process;
 mod test_run;
 mod tidy;
@@ -25,6 +26,8 @@ Usage: cargo xtask COMMAND
                                the same, with validators that join and leave at every epoch
   simulate [--seeds N] [--seed S]
                                so many simulated networks, or the one of this seed
+  simulate --planted [NAME]    plants the bugs of tests/simulator/bugs one at a time, in a working tree of
+                               its own, and shows which seed finds each; fails where none does
   bless                        rewrites the golden files of tests/conformance; review the diff
 ";
 
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         ["tidy"] => lint::run(lint::Scope::WithoutCompiler),
         ["test", rest @ ..] => test_run::Selection::parse(rest).and_then(|one| test_run::run(&one)),
         ["chaos", rest @ ..] => test_run::chaos(rest),
+        ["simulate", "--planted"] => planted::run(""),
+        ["simulate", "--planted", name] => planted::run(name),
         ["simulate", rest @ ..] => test_run::simulate(rest),
         ["bless"] => test_run::bless(),
         ["help" | "--help" | "-h"] => {

@@ -142,7 +142,7 @@ pub(crate) fn simulate(arguments: &[&str]) -> Result<(), String> {
         }
         other => {
             return Err(format!(
-                "expected --seeds N or --seed S, found {}",
+                "expected --seeds N, --seed S or --planted [NAME], found {}",
                 other.join(" ")
             ));
         }
@@ -202,19 +202,10 @@ fn build(selection: &Selection) -> Result<(), String> {
 
 /// Tells tests where the `kumiki` program is, and keeps them from rewriting what they should compare with.
 fn prepare_environment(command: &mut Command) -> Result<(), String> {
-    let mut metadata = process::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
-    metadata.stderr(Stdio::inherit());
-    let metadata: serde_json::Value = serde_json::from_str(&process::output(metadata)?)
-        .map_err(|error| format!("cargo metadata: {error}"))?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .ok_or("cargo metadata names no target directory")?;
+    let target = workspace::target()?;
     let program = format!("kumiki{}", std::env::consts::EXE_SUFFIX);
     command
-        .env(
-            "KUMIKI_BIN",
-            PathBuf::from(target).join("release").join(program),
-        )
+        .env("KUMIKI_BIN", target.join("release").join(program))
         .env("INSTA_UPDATE", "no")
         .env_remove("KUMIKI_BLESS")
         .env_remove("TRYBUILD");

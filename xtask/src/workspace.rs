@@ -44,6 +44,21 @@ pub(crate) fn root() -> &'static Path {
         .expect("xtask lies one folder below the workspace root")
 }
 
+/// The folder that cargo builds in.
+///
+/// # Errors
+/// What `cargo metadata` says.
+pub(crate) fn target() -> Result<PathBuf, String> {
+    let mut metadata = process::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    metadata.stderr(std::process::Stdio::inherit());
+    let metadata: serde_json::Value = serde_json::from_str(&process::output(metadata)?)
+        .map_err(|error| format!("cargo metadata: {error}"))?;
+    let target = metadata["target_directory"].as_str();
+    target
+        .map(PathBuf::from)
+        .ok_or_else(|| "cargo metadata names no target directory".to_owned())
+}
+
 /// All packages of the workspace, by folder.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use std::time::Duration;
 use kumiki_node::{Node, NodeConfig, NodeHandle, dev_genesis, verify_chain};
 use kumiki_protocol::{Hash, TransactionHash};
 use kumiki_storage::{Storage, StorageOptions};
-use kumiki_testkit::{Draft, account};
+use kumiki_testkit::{Draft, Random, account};
 use kumiki_vm::{EngineKind, Vm, VmConfig};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -34,19 +34,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// Accounts that send, each with its transactions in flight.
 const SENDERS: u8 = 6;
 const IN_FLIGHT: u64 = 5;
-
-/// A stream of numbers from a seed (SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 fn number_from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
@@ -150,7 +137,7 @@ fn lines_of(out: ChildStdout) -> Receiver<String> {
 }
 
 /// Runs a node under load, kills it right after it acknowledged `acks` transactions, and returns all it said.
-fn run_and_kill(dir: &Path, acks: u64) -> Heard {
+fn run_and_kill(dir: &Path, acks: usize) -> Heard {
     let mut child = start_child(dir);
     let lines = lines_of(child.stdout.take().unwrap());
     let mut heard = Heard::default();
@@ -219,13 +206,13 @@ fn killed_nodes_keep_every_acknowledged_transaction_exactly_once() {
     }
     let seed = number_from_env("KUMIKI_CRASH_SEED", u64::from(std::process::id()));
     println!("KUMIKI_CRASH_SEED={seed}");
-    let mut numbers = Numbers(seed);
+    let mut random = Random::new(seed);
     let scratch = tempfile::tempdir().unwrap();
     let dir = data_dir(scratch.path());
     let mut acknowledged = Vec::new();
     let mut left = None;
     for round in 0..number_from_env("KUMIKI_CRASH_ROUNDS", 3) {
-        let heard = run_and_kill(&dir, 1 + numbers.below(300));
+        let heard = run_and_kill(&dir, 1 + random.below(300));
         if left.is_some() {
             assert_eq!(
                 heard.start, left,

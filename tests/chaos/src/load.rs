@@ -9,6 +9,7 @@ use kumiki_protocol::{
     Action, Address, Amount, Height, Nonce, Transaction, TransactionBody, TransactionHash,
 };
 use kumiki_rpc_api::TransactionState;
+use kumiki_testkit::Random;
 use kumiki_wallet::dev_account::{self, DevAccount};
 use tokio::sync::watch;
 
@@ -48,7 +49,7 @@ impl Load {
             let sender = Sender {
                 nodes: nodes.clone(),
                 account,
-                random: Random(seed ^ (number << 32)),
+                random: Random::new(seed ^ (number << 32)),
                 told: Arc::clone(&told),
                 heads: BTreeMap::new(),
             };
@@ -72,21 +73,6 @@ impl Load {
         }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut told)
-    }
-}
-
-/// SplitMix64: which node, how much, to whom.
-#[derive(Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let bound = u64::try_from(bound.max(1)).unwrap_or(1);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound).unwrap_or(0)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::load::Random;
+use kumiki_testkit::Random;
+
 use crate::{Load, Net, Promise, check, opening};
 
 /// Time in which a healed network must go on.
@@ -58,7 +59,7 @@ pub async fn run(plan: &Plan) -> Result<Report, String> {
     let net = Arc::new(Net::start(plan.validators, plan.full_nodes, &[])?);
     let opening = opening(&net).await?;
     let load = Load::start(&net, plan.seed);
-    let mut random = Random(plan.seed);
+    let mut random = Random::new(plan.seed);
     let end = Instant::now() + plan.duration;
     let mut faults = 0;
     while Instant::now() < end {

@@ -4,32 +4,38 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kumiki_protocol::{
-    AccountRecord, Action, Address, Amount, Block, Decode as _, Height, Receipt, Status,
-    TransactionHash, state_key,
+    AccountRecord, Action, Address, Amount, Block, Decode as _, Event, Height, Receipt, Status,
+    TransactionHash, VALIDATORS_CONTRACT, ValidatorRecord, ValidatorStatus, sha3_256, state_key,
 };
 use kumiki_state::StateReader as _;
 use kumiki_storage::Storage;
 
+use crate::certificates;
+use crate::load::Load;
+
 /// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// The height that every node has.
-    pub height: Height,
+    pub(crate) height: Height,
     /// Promises that are broken.
-    pub broken: Vec<String>,
+    pub(crate) broken: Vec<String>,
 }
 
-/// Checks that all nodes have one chain with one state, that each acknowledged transaction happened exactly once and
-/// not above the height it was acknowledged at, and that balances are what the transfers come to.
-#[must_use]
-pub fn check(nodes: &[&Arc<Storage>], acknowledged: &BTreeMap<TransactionHash, Height>) -> Found {
+/// Where in the chain a transaction was executed.
+type Location = (Height, u32);
+
+/// Checks that all nodes have one chain with one state and the proof of it, that each acknowledged transaction happened
+/// exactly once and not above the height it was acknowledged at, that nothing else happened, that balances are what the
+/// transfers come to, and that who voted twice is punished.
+pub(crate) fn check(nodes: &[&Arc<Storage>], load: &Load) -> Found {
     let tips = nodes
         .iter()
         .map(|node| node.tip().map_or(0, |tip| tip.height));
     let height = tips.min().unwrap_or(0);
     let mut broken = Vec::new();
-    let mut happened: BTreeMap<TransactionHash, Vec<Height>> = BTreeMap::new();
+    let mut happened: BTreeMap<TransactionHash, Vec<Location>> = BTreeMap::new();
     let mut model = Model::of_genesis(nodes[0]);
+    let mut parent = nodes[0].header(0).expect("blocks can be read");
     for at in 1..=height {
         let blocks: Vec<(Block, Vec<Receipt>)> =
             nodes.iter().map(|node| stored(node, at)).collect();
@@ -42,6 +48,14 @@ pub fn check(nodes: &[&Arc<Storage>], acknowledged: &BTreeMap<TransactionHash, H
                 broken.push(format!(
                     "node {index} has other receipts of block {at} than node 0"
                 ));
+            }
+        }
+        if let Some(parent) = parent.replace(block.header.clone()) {
+            if block.header.parent != parent.hash() || block.header.height != at {
+                broken.push(format!("block {at} does not follow the one before it"));
+            }
+            if block.header.time_ms < parent.time_ms {
+                broken.push(format!("the time of block {at} goes back"));
             }
         }
         note_happened(&mut happened, block, receipts);
@@ -57,40 +71,112 @@ pub fn check(nodes: &[&Arc<Storage>], acknowledged: &BTreeMap<TransactionHash, H
             note_happened(&mut happened, &block, &receipts);
         }
     }
-    for (hash, at) in acknowledged {
-        match happened.get(hash).map(Vec::as_slice) {
-            Some([once]) if once <= at => {}
-            found => broken.push(format!(
-                "transaction {hash} was acknowledged at height {at} and is in blocks {found:?}"
-            )),
-        }
-    }
-    let several = happened.iter().filter(|(_, at)| at.len() > 1);
-    broken
-        .extend(several.map(|(hash, at)| format!("transaction {hash} happened in blocks {at:?}")));
+    broken.extend(check_transactions(&happened, load));
     for (index, node) in nodes.iter().enumerate() {
-        broken.extend(
-            model
-                .compare(node, height)
-                .into_iter()
-                .map(|text| format!("node {index}: {text}")),
-        );
+        let balances = model.compare(node, height).into_iter();
+        let found = balances.chain(check_locations(node, &happened));
+        let found = found.chain(certificates::check(node).err());
+        let found = found.chain(check_punished(node, load, &happened));
+        broken.extend(found.map(|text| format!("node {index}: {text}")));
     }
     broken.extend(same_roots(nodes, height));
     Found { height, broken }
 }
 
 fn note_happened(
-    happened: &mut BTreeMap<TransactionHash, Vec<Height>>,
+    happened: &mut BTreeMap<TransactionHash, Vec<Location>>,
     block: &Block,
     receipts: &[Receipt],
 ) {
-    for (transaction, receipt) in block.transactions.iter().zip(receipts) {
+    for (index, (transaction, receipt)) in (0..).zip(block.transactions.iter().zip(receipts)) {
         if !matches!(receipt.status, Status::Rejected(_)) {
-            let at = block.header.height;
+            let at = (block.header.height, index);
             happened.entry(transaction.hash()).or_default().push(at);
         }
     }
+}
+
+fn check_transactions(
+    happened: &BTreeMap<TransactionHash, Vec<Location>>,
+    load: &Load,
+) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (hash, at) in &load.acknowledged {
+        match happened.get(hash).map(Vec::as_slice) {
+            Some([(once, _)]) if once <= at => {}
+            found => broken.push(format!(
+                "transaction {hash} was acknowledged at height {at} and happened at {found:?}"
+            )),
+        }
+    }
+    for (hash, at) in happened {
+        if at.len() > 1 {
+            broken.push(format!("transaction {hash} happened at {at:?}"));
+        }
+        if !load.has_signed(hash) {
+            broken.push(format!(
+                "transaction {hash} happened at {at:?} and nobody signed it"
+            ));
+        }
+    }
+    broken
+}
+
+/// Whoever asks a node for a transaction must be told where it happened.
+fn check_locations(
+    node: &Storage,
+    happened: &BTreeMap<TransactionHash, Vec<Location>>,
+) -> Vec<String> {
+    let tip = node.tip().map_or(0, |tip| tip.height);
+    let differing = happened.iter().filter_map(|(hash, at)| {
+        let first = at.first().filter(|(height, _)| *height <= tip)?;
+        let told = node.transaction_location(hash);
+        let told = told.expect("the store can be read");
+        (told.as_ref() != Some(first))
+            .then(|| format!("transaction {hash} happened at {first:?}, the node says {told:?}"))
+    });
+    differing.collect()
+}
+
+/// Who was reported on chain has lost its stake and gets no seat any more.
+fn check_punished(
+    node: &Storage,
+    load: &Load,
+    happened: &BTreeMap<TransactionHash, Vec<Location>>,
+) -> Vec<String> {
+    let (Some(genesis), Some(tip)) = (node.genesis(), node.tip()) else {
+        return vec!["the store is empty".to_owned()];
+    };
+    let parameters = genesis.parameters;
+    let mut broken = Vec::new();
+    for (key, report) in &load.reports {
+        let Some((reported, _)) = happened.get(report).and_then(|at| at.first()) else {
+            continue;
+        };
+        if *reported > tip.height {
+            continue;
+        }
+        let state = node.snapshot().expect("the state can be read");
+        let stored = state.get(&state_key::validator(key)).ok().flatten();
+        let record = stored.and_then(|bytes| ValidatorRecord::decode(&mut bytes.as_slice()).ok());
+        let punished = record.is_some_and(|record| {
+            record.stake == 0 && matches!(record.status, ValidatorStatus::Removed { .. })
+        });
+        if !punished {
+            broken.push(format!(
+                "{key} voted twice, is reported, and has {record:?}"
+            ));
+        }
+        let before = parameters.validators_epoch(reported.saturating_sub(1));
+        for epoch in before + 1..=parameters.validators_epoch(tip.height) {
+            let set = node.validators_of(epoch);
+            let set = set.expect("the store can be read");
+            if set.is_none_or(|set| set.position(key).is_some()) {
+                broken.push(format!("{key} voted twice and has a seat in epoch {epoch}"));
+            }
+        }
+    }
+    broken
 }
 
 fn stored(node: &Storage, height: Height) -> (Block, Vec<Receipt>) {
@@ -114,7 +200,18 @@ fn same_roots(nodes: &[&Arc<Storage>], height: Height) -> Option<String> {
     differ.then(|| format!("at height {height} the state roots differ: {roots:?}"))
 }
 
-/// Balances and nonces as transfers and fees alone explain them.
+/// The owner and the amount in an event that says that a validator's stake was paid back.
+fn returned_stake(event: &Event) -> Option<(Address, Amount)> {
+    let withdrawn = sha3_256(&[b"Withdrawn([u8; 32],Address,u128)"]);
+    if event.contract != VALIDATORS_CONTRACT || event.topics.first() != Some(&withdrawn) {
+        return None;
+    }
+    let (_key, owner, stake) =
+        <([u8; 32], [u8; 32], Amount)>::decode(&mut event.data.as_slice()).ok()?;
+    Some((Address(owner), stake))
+}
+
+/// Balances and nonces as transfers, stakes and fees alone explain them.
 struct Model(BTreeMap<Address, (Amount, u64)>);
 
 impl Model {
@@ -143,10 +240,18 @@ impl Model {
                 continue;
             }
             for action in &transaction.body.actions {
-                if let Action::Transfer { to, amount } = action {
-                    self.0.entry(sender).or_default().0 -= amount;
-                    self.0.entry(*to).or_default().0 += amount;
+                match action {
+                    Action::Transfer { to, amount } => {
+                        self.0.entry(sender).or_default().0 -= amount;
+                        self.0.entry(*to).or_default().0 += amount;
+                    }
+                    // A stake, to the contract of the validators.
+                    Action::Call { value, .. } => self.0.entry(sender).or_default().0 -= value,
+                    Action::Deploy { .. } | Action::Upgrade { .. } => {}
                 }
+            }
+            for (owner, stake) in receipt.events.iter().filter_map(returned_stake) {
+                self.0.entry(owner).or_default().0 += stake;
             }
         }
         let proposer = Address::of_account(&block.header.proposer);

@@ -5,25 +5,35 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commonware_p2p::simulated::{self, Link, Network};
+use commonware_p2p::simulated::{self, Network};
 use commonware_runtime::{Clock as _, Runner as _, Supervisor as _, deterministic};
-use commonware_utils::Probability;
 use commonware_utils::ordered::Set;
 use kumiki_consensus::simplex::{PeerKey, message_bytes_max};
-use kumiki_protocol::{ChainKind, Genesis, Height, SecretKey};
-use kumiki_testkit::{genesis, validator};
+use kumiki_protocol::{
+    ChainKind, Genesis, Height, SecretKey, Status, Transaction, TransactionHash,
+};
+use kumiki_storage::Storage;
+use kumiki_testkit::{Random, genesis, validator};
 
+use crate::alarm::Alarm;
 use crate::checker::{self, Found};
 use crate::load::Load;
 use crate::node::{Machine, Running, World};
-use crate::scenario::{Random, Scenario, random};
-use crate::villain::{self, Loose};
+use crate::scenario::{Scenario, random};
+use crate::seats;
+use crate::villain::{self, Loose, Villain};
+use crate::wiretap::Wiretap;
+
+mod faults;
 
 /// Simulated time between two looks at the network.
 const STEP: Duration = Duration::from_millis(50);
 /// Blocks that a healed network must decide, and how long it may take.
 const BLOCKS_AFTER_HEALING: Height = 5;
 const HEALED_WITHIN: Duration = Duration::from_secs(60);
+/// What the chain logs as an error of a validator, and what a node logs of its own old journal.
+const VOTED_TWICE: &str = "a validator voted twice";
+const OLD_JOURNAL: &str = "others have heard votes of this node's key";
 
 /// What a simulation came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +50,8 @@ pub struct Outcome {
     pub cuts: u32,
     /// Validators that were seen to vote twice, by position.
     pub accused: BTreeSet<usize>,
+    /// How often a node took a seat.
+    pub seats_taken: usize,
     /// What broke a promise; empty in a sound network.
     pub broken: Vec<String>,
 }
@@ -51,7 +63,29 @@ pub fn simulate(scenario: &Scenario) -> Outcome {
         .with_seed(scenario.seed)
         .with_timeout(Some(scenario.duration + HEALED_WITHIN * 4));
     let scenario = *scenario;
-    deterministic::Runner::new(config).start(|env| async move { Cluster::run(env, scenario).await })
+    let alarm = Alarm::default();
+    let heard = alarm.clone();
+    let mut outcome = tracing::subscriber::with_default(alarm, || {
+        let runner = deterministic::Runner::new(config);
+        runner.start(|env| async move { Cluster::run(env, scenario).await })
+    });
+    let alarming = heard.take().into_iter();
+    let alarming = alarming.filter(|error| !is_expected(scenario.villain, error));
+    outcome
+        .broken
+        .extend(alarming.map(|error| format!("an error was logged: {error}")));
+    outcome
+}
+
+/// Whether an honest node has to log this error.
+fn is_expected(villain: Option<Villain>, error: &str) -> bool {
+    let of_villain = error.contains(&validator(0).public_key().to_string());
+    match villain {
+        None => false,
+        // Each twin hears of what the other has voted.
+        Some(Villain::Twins) if error.contains(OLD_JOURNAL) => true,
+        Some(_) => error.contains(VOTED_TWICE) && of_villain,
+    }
 }
 
 struct Cluster {
@@ -72,6 +106,9 @@ struct Cluster {
     crashes: u32,
     cuts: u32,
     accused: BTreeSet<usize>,
+    /// The highest block that each node has had stored, over restarts.
+    shown: Vec<Height>,
+    broken: Vec<String>,
 }
 
 fn scenario_genesis(scenario: &Scenario) -> (Genesis, Vec<SecretKey>) {
@@ -122,10 +159,13 @@ impl Cluster {
             crashes: 0,
             cuts: 0,
             accused: BTreeSet::new(),
+            shown: vec![0; peers.len()],
+            broken: Vec::new(),
             world: World {
                 env,
                 oracle,
                 everybody: Set::from_iter_dedup(peers.iter().cloned()),
+                wiretap: Wiretap::default(),
             },
             scenario,
         };
@@ -151,13 +191,28 @@ impl Cluster {
     async fn start(&mut self, index: usize) {
         let slowness = Duration::from_millis(2);
         let started = self.machines[index].start(&self.world, slowness);
-        self.running[index] = Some(started.await);
+        let running = started.await;
+        self.note_tip(index, &running.storage);
+        self.running[index] = Some(running);
         self.restarts[index] = None;
+    }
+
+    /// Whoever has seen a block on a node must find it there again.
+    fn note_tip(&mut self, index: usize, storage: &Storage) {
+        let height = storage.tip().map_or(0, |tip| tip.height);
+        let shown = self.shown[index];
+        if height < shown {
+            self.broken.push(format!(
+                "node {index} had block {shown} and goes back to {height}"
+            ));
+        }
+        self.shown[index] = height.max(shown);
     }
 
     async fn step(&mut self, faults: bool) {
         self.world.env.sleep(STEP).await;
         self.elapsed += STEP;
+        self.bury_the_dead().await;
         if faults {
             self.hand_in();
         }
@@ -181,14 +236,29 @@ impl Cluster {
             wanted -= 1.0;
             batch.extend(self.load.next(&mut self.random));
         }
-        if self.random.one_in(20) {
-            batch.extend(
-                self.load
-                    .open
-                    .values()
-                    .map(|(_, transaction)| transaction.clone()),
-            );
+        if self.scenario.seats_change && self.random.one_in(5) {
+            batch.extend(self.move_a_seat());
         }
+        if self.random.one_in(20) {
+            batch.extend(self.load.open());
+        }
+        self.submit(batch);
+    }
+
+    /// Lets a node that had no seat at genesis do the next thing about it.
+    fn move_a_seat(&mut self) -> Option<Transaction> {
+        let seats = usize::from(self.scenario.validators);
+        let observer = seats + self.random.below(self.machines.len() - seats);
+        let machine = &self.machines[observer];
+        let owner = self.load.idle_owner()?;
+        let mut machines = self.running.iter().zip(&self.machines);
+        let asked =
+            machines.find_map(|(node, on)| node.as_ref().filter(|_| !on.disk.has_failed()))?;
+        let call = seats::next_call(&machine.genesis, &machine.key, owner, &asked.storage)?;
+        Some(self.load.call(&call))
+    }
+
+    fn submit(&self, mut batch: Vec<Transaction>) {
         batch.sort_by_key(|transaction| transaction.body.nonce);
         let honest = self.running.iter().flatten().map(|one| &one.mempool);
         let others = self.villain.iter().flat_map(Loose::mempools);
@@ -202,150 +272,77 @@ impl Cluster {
 
     /// Hears whom the nodes accuse of voting twice.
     fn hear_accusations(&mut self) {
+        let mut reports = Vec::new();
         for running in self.running.iter_mut().flatten() {
             while let Ok(evidence) = running.evidence.try_recv() {
                 let mut machines = self.machines.iter();
                 let accused =
                     machines.position(|machine| machine.key.public_key() == evidence.validator);
                 self.accused.extend(accused);
+                reports.extend(self.load.report(evidence));
             }
         }
+        self.submit(reports);
     }
 
     /// Takes a transaction as acknowledged where any node has it stored.
     fn collect(&mut self) {
         self.hear_accusations();
-        for running in self.running.iter().flatten() {
-            let found: Vec<_> = self
-                .load
-                .open
-                .keys()
-                .filter_map(|hash| {
-                    let location = running.storage.transaction_location(hash);
-                    Some((*hash, location.expect("a running node's store is sound")?.0))
-                })
-                .collect();
-            for (hash, height) in found {
+        for (index, running) in self.running.iter().enumerate() {
+            let Some(storage) = running.as_ref().map(|one| &one.storage) else {
+                continue;
+            };
+            if self.machines[index].disk.has_failed() {
+                continue;
+            }
+            let hashes = self.load.open().map(|transaction| transaction.hash());
+            let found = hashes.filter_map(|hash| Some((hash, happened_at(storage, &hash)?)));
+            for (hash, height) in found.collect::<Vec<_>>() {
                 self.load.acknowledge(hash, height);
             }
         }
-    }
-
-    async fn restart_due(&mut self) {
         for index in self.honest() {
-            if self.restarts[index].is_some_and(|at| at <= self.elapsed) {
-                self.start(index).await;
+            if let Some(running) = &self.running[index] {
+                let storage = Arc::clone(&running.storage);
+                self.note_tip(index, &storage);
             }
         }
     }
 
-    async fn crash_sometimes(&mut self) {
-        if !self.scenario.faults.crashes || !self.random.one_in(40) {
-            return;
-        }
-        let index = self.random.below(self.machines.len());
-        let Some(running) = self.running[index].take() else {
-            return;
-        };
-        running.kill().await;
-        self.crashes += 1;
-        if self.scenario.faults.power_losses && self.random.one_in(2) {
-            let random = &mut self.random;
-            let disk = &self.machines[index].disk;
-            disk.restart(&mut |bound| random.below(bound));
-        }
-        let pause = Duration::from_millis(u64::try_from(self.random.below(3_000)).unwrap_or(0));
-        self.restarts[index] = Some(self.elapsed + pause);
-    }
-
-    async fn cut_sometimes(&mut self) {
-        let faults = self.scenario.faults;
-        if self.heals_at.is_some() || !self.random.one_in(60) {
-            return;
-        }
-        let count = self.machines.len();
-        let mut cut = BTreeSet::new();
-        if faults.partitions && self.random.one_in(2) {
-            let side: Vec<bool> = (0..count).map(|_| self.random.one_in(2)).collect();
-            for from in 0..count {
-                cut.extend(
-                    (0..count)
-                        .filter(|to| side[from] != side[*to])
-                        .map(|to| (from, to)),
-                );
-            }
-        } else if faults.one_way {
-            let from = self.random.below(count);
-            let to = (from + 1 + self.random.below(count - 1)) % count;
-            cut.insert((from, to));
-        }
-        if cut.is_empty() {
-            return;
-        }
-        for (from, to) in &cut {
-            let ends = (self.machines[*from].peer(), self.machines[*to].peer());
-            let removed = self.world.oracle.remove_link(ends.0, ends.1).await;
-            removed.expect("a link that was there can be removed");
-        }
-        self.cut = cut;
-        self.cuts += 1;
-        let pause =
-            Duration::from_millis(u64::try_from(500 + self.random.below(4_000)).unwrap_or(0));
-        self.heals_at = Some(self.elapsed + pause);
-    }
-
-    async fn heal(&mut self) {
-        for (from, to) in std::mem::take(&mut self.cut) {
-            self.connect(from, to).await;
-        }
-        self.heals_at = None;
-    }
-
-    async fn connect_all(&self) {
-        let count = self.machines.len();
-        for from in 0..count {
-            for to in (0..count).filter(|to| *to != from) {
-                self.connect(from, to).await;
-            }
-        }
-    }
-
-    async fn connect(&self, from: usize, to: usize) {
-        let lost = u64::from(self.scenario.faults.lost_per_mille);
-        let link = Link {
-            latency: self.scenario.latency,
-            jitter: self.scenario.jitter,
-            success_rate: Probability::new(1_000 - lost.min(999), 1_000)
-                .expect("a part of a thousand is a probability"),
-        };
-        let ends = (self.machines[from].peer(), self.machines[to].peer());
-        let added = self.world.oracle.add_link(ends.0, ends.1, link).await;
-        added.expect("a link that was not there can be added");
-    }
-
-    /// Heals the network, starts every node, waits until all have gone on together, and checks what they have.
+    /// Heals the network, starts every node, waits until all have gone on together and nothing is open any more, and
+    /// checks what they have.
     async fn finish(mut self) -> Outcome {
         self.heal().await;
+        self.bury_the_dead().await;
         for index in self.honest() {
+            self.machines[index].disk.fail_after(u64::MAX);
             if self.running[index].is_none() {
                 self.start(index).await;
             }
         }
+        // For the last time: from now on it is the nodes' to keep them.
+        self.submit(self.load.open().collect());
         let highest = self.heights().into_iter().max().unwrap_or(0);
         let goal = highest + BLOCKS_AFTER_HEALING;
         let deadline = self.elapsed + HEALED_WITHIN;
-        let mut broken = Vec::new();
-        while self.heights().iter().any(|height| *height < goal) {
+        while self.heights().iter().any(|height| *height < goal) || self.load.open().count() > 0 {
             if self.elapsed >= deadline {
-                let heights = self.heights();
-                broken.push(format!(
-                    "after healing, heights stay at {heights:?}, the goal is {goal}"
+                self.broken.push(format!(
+                    "after healing, heights stay at {:?}, the goal is {goal}; {} transactions are not acknowledged",
+                    self.heights(),
+                    self.load.open().count()
                 ));
                 break;
             }
-            self.hand_in();
             self.step(false).await;
         }
+        self.judge()
+    }
+
+    /// What everything came to.
+    fn judge(mut self) -> Outcome {
+        let mut broken = std::mem::take(&mut self.broken);
+        broken.extend(self.world.wiretap.take());
         let honest = self.honest();
         let innocent = self.accused.iter().filter(|one| honest.contains(one));
         broken.extend(innocent.map(|one| format!("honest validator {one} voted twice")));
@@ -358,7 +355,7 @@ impl Cluster {
         let Found {
             height,
             broken: found,
-        } = checker::check(&stores, &self.load.acknowledged);
+        } = checker::check(&stores, &self.load);
         broken.extend(found);
         Outcome {
             trace: self.world.env.auditor().state(),
@@ -367,6 +364,7 @@ impl Cluster {
             crashes: self.crashes,
             cuts: self.cuts,
             accused: self.accused,
+            seats_taken: seats::taken(&self.machines[0].genesis, stores[0]),
             broken,
         }
     }
@@ -378,6 +376,15 @@ impl Cluster {
         });
         tips.collect()
     }
+}
+
+/// Where the transaction was executed, in a running node's store.
+fn happened_at(storage: &Storage, hash: &TransactionHash) -> Option<Height> {
+    let location = storage.transaction_location(hash);
+    let (height, index) = location.expect("a running node's store is sound")?;
+    let receipt = storage.receipt(height, index);
+    let receipt = receipt.expect("a running node's store is sound")?;
+    (!matches!(receipt.status, Status::Rejected(_))).then_some(height)
 }
 
 fn to_per_mille(part: f64) -> usize {

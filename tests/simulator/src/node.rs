@@ -8,21 +8,27 @@ use commonware_p2p::simulated::{self, Oracle};
 use commonware_p2p::{Manager, PeerSetSubscription, Provider, Receiver, Sender, TrackedPeers};
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::ordered::Set;
+use kumiki_consensus::Application;
 use kumiki_consensus::simplex::{
     self, Beginning, Channels, Pace, PeerKey, Peers, SimplexConfig, Timeouts, peer_key,
 };
 use kumiki_executor::Executor;
 use kumiki_mempool::{ChainHead, MempoolLimits, SharedMempool};
 use kumiki_node::{
-    ChainExecutor, EvidenceQueue, ExecutorParts, NodeMetrics, TaskQueue, chain_rules, initialise,
+    Chain, ChainExecutor, EvidenceQueue, ExecutorParts, NodeMetrics, TaskQueue, chain_rules,
+    initialise,
 };
 use kumiki_protocol::{Block, Genesis, SecretKey};
 use kumiki_storage::{OpenCheck, SimulatedDisk, Snapshot, Storage, StorageOptions};
+use kumiki_testkit::Random;
 use kumiki_vm::{EngineKind, Vm, VmConfig};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use crate::scenario::{Random, random};
+use crate::environment::NodeEnvironment;
+use crate::journal_disk::JournalDisk;
+use crate::scenario::random;
+use crate::wiretap::{Carries, Wiretap};
 
 /// Messages per second and peer on each channel: mailboxes have room for so many.
 const QUOTA: std::num::NonZeroU32 = std::num::NonZeroU32::new(4_096).expect("not zero");
@@ -34,7 +40,10 @@ pub(crate) struct Machine {
     pub(crate) index: usize,
     pub(crate) key: SecretKey,
     pub(crate) genesis: Arc<Genesis>,
+    /// The chain's store.
     pub(crate) disk: SimulatedDisk,
+    /// The ordering engine's files.
+    pub(crate) journals: JournalDisk,
 }
 
 /// A running node.
@@ -61,6 +70,7 @@ impl Machine {
             key,
             genesis,
             disk: SimulatedDisk::default(),
+            journals: JournalDisk::default(),
         }
     }
 
@@ -84,18 +94,34 @@ impl Machine {
 
     /// Starts the node. `slowness` is the most time that one step of the executor takes.
     pub(crate) async fn start(&self, world: &World, slowness: Duration) -> Running {
+        let recovered = self.journals.recover(&world.env).await;
+        recovered.expect("the runtime's files can be written");
         let channels = world.channels(&self.key).await;
-        self.start_on(world, slowness, channels)
+        let listen = |(sender, receiver), carries| {
+            let heard = world.wiretap.listen(sender, self.index, carries);
+            (heard, receiver)
+        };
+        let channels = Channels {
+            votes: listen(channels.votes, Carries::Votes),
+            certificates: listen(channels.certificates, Carries::Others),
+            views: listen(channels.views, Carries::Others),
+            proposals: listen(channels.proposals, Carries::Others),
+            blocks: listen(channels.blocks, Carries::Others),
+            news: listen(channels.news, Carries::Others),
+        };
+        self.start_on(world, slowness, channels, |chain| chain)
     }
 
-    /// Starts the node on channels of whatever kind.
-    pub(crate) fn start_on<S, R>(
+    /// Starts the node on channels of whatever kind, its engine with what `told` makes of the chain.
+    pub(crate) fn start_on<A, S, R>(
         &self,
         world: &World,
         slowness: Duration,
         channels: Channels<S, R>,
+        told: impl FnOnce(Chain) -> A,
     ) -> Running
     where
+        A: Application,
         S: Sender<PublicKey = PeerKey>,
         R: Receiver<PublicKey = PeerKey>,
     {
@@ -127,14 +153,20 @@ impl Machine {
         let pauses = Pauses {
             random: random(index),
             most: slowness,
+            disk: self.disk.clone(),
         };
+        let application = Arc::new(told(chain));
+        let disk = self.journals.clone();
         let env = world.env.child("node").with_attribute("index", self.index);
         let task = env.spawn(move |env| async move {
             env.child("executor")
                 .spawn(move |env| execute(env, executor, tasks, pauses));
             let (_stop, stopped) = watch::channel(false);
-            let env = env.child("ordering");
-            simplex::run(env, config, Arc::new(chain), peers, channels, stopped).await;
+            let env = NodeEnvironment {
+                inner: env.child("ordering"),
+                disk,
+            };
+            simplex::run(env, config, application, peers, channels, stopped).await;
         });
         Running {
             storage,
@@ -169,6 +201,8 @@ impl Machine {
 struct Pauses {
     random: Random,
     most: Duration,
+    /// Where what is executed is stored.
+    disk: SimulatedDisk,
 }
 
 /// Does an executor's work as its thread does, each step after a pause.
@@ -186,6 +220,8 @@ async fn execute(
         match executor.run_next(&mut tasks).await {
             Ok(true) => {}
             Ok(false) => return,
+            // Nobody is there any more to be told.
+            Err(_fatal) if pauses.disk.has_failed() => return,
             // With this the node is at its end, and so is the simulation.
             Err(fatal) => panic!("a node stopped: {fatal}"),
         }
@@ -200,6 +236,8 @@ pub(crate) struct World {
     pub(crate) env: deterministic::Context,
     pub(crate) oracle: Oracle<PeerKey, deterministic::Context>,
     pub(crate) everybody: Set<PeerKey>,
+    /// Hears what honest nodes vote.
+    pub(crate) wiretap: Wiretap,
 }
 
 impl World {

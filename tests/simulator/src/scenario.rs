@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kumiki_testkit::Random;
+
 use crate::villain::Villain;
 
 /// The faults of one simulation. Every one that is on for a seed comes again and again.
@@ -42,6 +44,8 @@ pub struct Scenario {
     pub transactions_per_second: u32,
     /// What goes wrong.
     pub faults: Faults,
+    /// Whether the nodes without a seat join and leave all the time.
+    pub seats_change: bool,
     /// How the first validator breaks the rules, if it does.
     pub villain: Option<Villain>,
 }
@@ -67,6 +71,7 @@ impl Scenario {
                 one_way: false,
                 lost_per_mille: 0,
             },
+            seats_change: false,
             villain: None,
         }
     }
@@ -76,62 +81,45 @@ impl Scenario {
     #[must_use]
     pub fn drawn(seed: u64) -> Self {
         let mut random = random(seed);
-        let mut one_in = |count: u64| random.next_u64().is_multiple_of(count);
         let faults = Faults {
-            crashes: one_in(2),
-            power_losses: one_in(2),
-            partitions: one_in(2),
-            one_way: one_in(3),
-            lost_per_mille: 0,
+            crashes: random.one_in(2),
+            power_losses: random.one_in(2),
+            partitions: random.one_in(2),
+            one_way: random.one_in(3),
+            lost_per_mille: match random.one_in(3) {
+                true => u16::try_from(1 + random.below(80)).unwrap_or(1),
+                false => 0,
+            },
         };
-        let lost = one_in(3);
-        let mut below = |bound: u64| random.next_u64() % bound;
-        let latency = Duration::from_millis(1 + below(60));
-        Self {
-            validators: [4, 4, 4, 5, 7][usize::try_from(below(5)).unwrap_or(0)],
+        let mut below = |bound: usize| random.below(bound);
+        let latency = Duration::from_millis(1 + u64::try_from(below(60)).unwrap_or(0));
+        // Every third network has short epochs, every second a villain.
+        let short_epochs = below(3) == 0;
+        let villain = Villain::ALL.get(below(Villain::ALL.len() * 2));
+        let drawn = Self {
+            validators: [4, 4, 4, 5, 7][below(5)],
             observers: u8::try_from(below(3)).unwrap_or(0),
             latency,
             jitter: latency / u32::try_from(1 + below(8)).unwrap_or(1),
-            execution_lag: [2, 2, 2, 1, 3][usize::try_from(below(5)).unwrap_or(0)],
-            epoch_blocks: [1_000_000, 1_000_000, 16, 30, 60]
-                [usize::try_from(below(5)).unwrap_or(0)],
-            transactions_per_second: u32::try_from(5 + below(40)).unwrap_or(5),
-            faults: Faults {
-                lost_per_mille: if lost {
-                    u16::try_from(1 + below(80)).unwrap_or(1)
-                } else {
-                    0
-                },
-                ..faults
+            execution_lag: [2, 2, 2, 1, 3][below(5)],
+            epoch_blocks: match short_epochs {
+                true => [8, 12, 16, 30][below(4)],
+                false => 1_000_000,
             },
+            transactions_per_second: u32::try_from(5 + below(40)).unwrap_or(5),
+            faults,
+            villain: villain.copied(),
             ..Self::calm(seed)
+        };
+        let seats_change = short_epochs && drawn.villain.is_none() && random.one_in(2);
+        Self {
+            observers: drawn.observers.max(u8::from(seats_change)),
+            seats_change,
+            ..drawn
         }
     }
 }
 
-/// A small generator for what is decided before a simulation runs (SplitMix64).
-#[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
-
 pub(crate) const fn random(seed: u64) -> Random {
-    Random(seed ^ 0x5eed_5eed_5eed_5eed)
-}
-
-impl Random {
-    pub(crate) fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound.max(1)).unwrap_or(u64::MAX);
-        usize::try_from(self.next_u64() % bound).unwrap_or(0)
-    }
-
-    pub(crate) fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
+    Random::new(seed ^ 0x5eed_5eed_5eed_5eed)
 }

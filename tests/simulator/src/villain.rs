@@ -14,7 +14,9 @@ use kumiki_protocol::{SecretKey, Vote};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::liar::Liar;
 use crate::node::{Machine, Running, SimReceiver, SimSender, World};
+use crate::scenario::random;
 
 /// How a validator breaks the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +37,17 @@ pub enum Villain {
     Reconfigure,
     /// It says nothing.
     Silent,
+    /// It says that blocks of its own making are final.
+    Forge,
+    /// It proposes blocks with false results and times, repeated and forged transactions.
+    Lie,
     /// Its key runs two whole nodes, each talking to one half of the others.
     Twins,
 }
 
 impl Villain {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Conflict,
         Self::Equivocate,
         Self::Nullify,
@@ -50,6 +56,8 @@ impl Villain {
         Self::Outdated,
         Self::Reconfigure,
         Self::Silent,
+        Self::Forge,
+        Self::Lie,
         Self::Twins,
     ];
 }
@@ -58,8 +66,8 @@ impl Villain {
 pub(crate) enum Loose {
     /// Tasks, which go on as long as the simulation.
     Tasks,
-    /// Two nodes.
-    Twins(Box<[Running; 2]>),
+    /// Whole nodes.
+    Nodes(Vec<Running>),
 }
 
 impl Loose {
@@ -67,7 +75,7 @@ impl Loose {
     pub(crate) fn mempools(&self) -> Vec<&Arc<kumiki_mempool::SharedMempool>> {
         match self {
             Self::Tasks => Vec::new(),
-            Self::Twins(twins) => twins.iter().map(|twin| &twin.mempool).collect(),
+            Self::Nodes(nodes) => nodes.iter().map(|node| &node.mempool).collect(),
         }
     }
 }
@@ -75,8 +83,14 @@ impl Loose {
 /// Lets a villain loose with the key of `machine`.
 pub(crate) async fn start(villain: Villain, machine: &Machine, world: &World) -> Loose {
     let channels = world.channels(&machine.key).await;
-    if villain == Villain::Twins {
-        return start_twins(machine, world, channels);
+    match villain {
+        Villain::Twins => return start_twins(machine, world, channels),
+        Villain::Lie => return start_liar(machine, world, channels),
+        Villain::Forge => {
+            crate::forger::forge(machine, world, channels);
+            return Loose::Tasks;
+        }
+        _ => {}
     }
     let validators = machine
         .genesis
@@ -165,7 +179,7 @@ fn attack(
             let equivocator = mocks::equivocator::Equivocator::<_, _, _, Sha256>::new(env, config);
             equivocator.start(votes, certificates)
         }
-        Villain::Silent | Villain::Twins => return,
+        Villain::Silent | Villain::Forge | Villain::Lie | Villain::Twins => return,
     };
 }
 
@@ -222,10 +236,25 @@ fn start_twins(
     };
     let other = twin_of(machine);
     let slowness = Duration::from_millis(2);
-    Loose::Twins(Box::new([
-        machine.start_on(world, slowness, first),
-        other.start_on(world, slowness, second),
-    ]))
+    Loose::Nodes(vec![
+        machine.start_on(world, slowness, first, |chain| chain),
+        other.start_on(world, slowness, second, |chain| chain),
+    ])
+}
+
+fn start_liar(
+    machine: &Machine,
+    world: &World,
+    channels: Channels<SimSender, SimReceiver>,
+) -> Loose {
+    let env = world.env.child("lies");
+    let random = random(u64::from_le_bytes(
+        machine.key.to_seed()[..8].try_into().unwrap_or_default(),
+    ));
+    let liar = machine.start_on(world, Duration::from_millis(2), channels, |chain| {
+        Liar::new(chain, env, random)
+    });
+    Loose::Nodes(vec![liar])
 }
 
 fn twin_of(machine: &Machine) -> Machine {

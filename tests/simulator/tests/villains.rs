@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kumiki_simulator::{Scenario, Villain, simulate};
+use kumiki_simulator::{Faults, Scenario, Villain, simulate};
 
 #[test]
 fn no_villain_makes_the_others_fork_or_stall() {
@@ -19,5 +19,24 @@ fn no_villain_makes_the_others_fork_or_stall() {
         // Each side sees one twin only, so nobody sees both votes.
         let seen = matches!(villain, Villain::Conflict | Villain::Nullify);
         assert_eq!(outcome.accused.contains(&0), seen, "{villain:?}");
+    }
+}
+
+#[test]
+fn whoever_misses_the_end_of_an_epoch_is_told_again() {
+    // The three others are just enough, so all of them wait for the one that has not heard.
+    for seed in 0..20 {
+        let scenario = Scenario {
+            villain: Some(Villain::Silent),
+            epoch_blocks: 8,
+            faults: Faults {
+                partitions: true,
+                one_way: true,
+                ..Faults::default()
+            },
+            ..Scenario::calm(seed)
+        };
+        let outcome = simulate(&scenario);
+        assert_eq!(outcome.broken, Vec::<String>::new(), "seed {seed}");
     }
 }

@@ -5,9 +5,11 @@
 
 mod chain;
 mod draft;
+mod random;
 
 pub use chain::{CHAIN_BALANCE, Chain, GENESIS_TIME_MS, VALIDATOR_STAKE, genesis};
 pub use draft::Draft;
+pub use random::Random;
 
 use kumiki_protocol::{Address, PublicKey, SecretKey};
 

@@ -31,6 +31,9 @@ use super::scheme::{PeerKey, Scheme, Schemes};
 
 /// The least time between two announcements: who follows needs the newest only.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// Where nothing new comes for so long, the newest is told again: whoever missed it may be the one that is waited for,
+/// and nobody else tells it once the epoch of that finalization is over.
+const REPEAT: Duration = Duration::from_secs(2);
 
 type Newest = Option<Finalization<Scheme, Digest>>;
 
@@ -50,7 +53,7 @@ impl News {
     }
 
     /// Takes what is newer than all before, and says whether it was.
-    fn take(&self, finalization: &Finalization<Scheme, Digest>) -> bool {
+    pub(crate) fn take(&self, finalization: &Finalization<Scheme, Digest>) -> bool {
         let is_news = self.newest.send_if_modified(|newest| {
             let newer = is_newer(newest, finalization.round());
             if newer {
@@ -107,14 +110,21 @@ pub(crate) fn ask<S: Sender<PublicKey = PeerKey>>(sender: &mut S) {
     sender.send(Recipients::All, Bytes::from_static(&[QUESTION]), true);
 }
 
-/// Announces what is newest to all peers, as long as the channel lasts.
+/// Announces what is newest to all peers, and again where nothing follows, as long as the channel lasts.
 pub(crate) async fn announce<E: Environment, S: Sender<PublicKey = PeerKey>>(
     env: E,
     news: News,
     mut sender: S,
 ) {
     let mut newest = news.newest.subscribe();
-    while newest.changed().await.is_ok() {
+    loop {
+        tokio::select! {
+            biased;
+            changed = newest.changed() => if changed.is_err() {
+                return;
+            },
+            () = env.sleep(REPEAT) => {}
+        }
         let encoded = newest
             .borrow_and_update()
             .as_ref()

@@ -172,7 +172,13 @@ where
 
     /// Runs one epoch after the other. Returns where the chain or the engine has stopped.
     pub(crate) async fn order(&mut self, env: &E) -> Ended {
-        let next = self.stored.borrow().saturating_add(1);
+        let stored = *self.stored.borrow();
+        let next = stored.saturating_add(1);
+        // A peer may miss just this one, and the others may have restarted too.
+        let newest = EngineHeight::new(stored);
+        if let Some(finalization) = self.marshal.get_finalization(newest).await {
+            self.news.take(&finalization);
+        }
         let mut epoch = self.config.genesis.parameters.epoch_of(next);
         loop {
             let engine = match self.enter(env, epoch).await {

@@ -8,35 +8,9 @@ use kumiki_protocol::{
     sha3_256,
 };
 use kumiki_state::{ScanDirection, StateChanges, StateReader, Tree};
-use kumiki_testkit::{Chain, Draft, account, genesis, validator};
+use kumiki_testkit::{Chain, Draft, Random, account, genesis, validator};
 
 use crate::{BlockCommit, Storage, StorageError};
-
-/// Splitmix64: a test says which seed it ran with.
-#[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn byte_below(&mut self, bound: usize) -> u8 {
-        self.below(bound).to_le_bytes()[0]
-    }
-
-    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.next().to_be_bytes()[0]).collect()
-    }
-}
 
 pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -72,7 +46,7 @@ fn executed(height: Height, state_root: Hash, state_entries: u64) -> ExecutedSta
 
 impl TestChain {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let genesis = genesis();
         let (changes, state) = random_changes(&mut random, &Model::new());
         let tree = Tree::empty()
@@ -203,7 +177,7 @@ fn random_changes(random: &mut Random, before: &Model) -> (StateChanges, Model) 
     let mut changes = StateChanges::default();
     let mut after = before.clone();
     for _ in 0..random.below(40) {
-        let key = vec![random.byte_below(3); 1 + random.below(100)];
+        let key = vec![byte_below(random, 3); 1 + random.below(100)];
         if random.below(4) == 0 {
             after.remove(&key);
             changes.entries.insert(key, None);
@@ -224,11 +198,15 @@ fn random_changes(random: &mut Random, before: &Model) -> (StateChanges, Model) 
 fn random_events(random: &mut Random) -> Vec<Event> {
     (0..random.below(4))
         .map(|_| Event {
-            contract: Address([random.byte_below(3); 32]),
+            contract: Address([byte_below(random, 3); 32]),
             topics: (0..random.below(4))
-                .map(|_| Hash([random.byte_below(3); 32]))
+                .map(|_| Hash([byte_below(random, 3); 32]))
                 .collect(),
             data: random.bytes(10),
         })
         .collect()
+}
+
+fn byte_below(random: &mut Random, bound: usize) -> u8 {
+    random.below(bound).to_le_bytes()[0]
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use kumiki_state::StateReader as _;
+use kumiki_testkit::Random;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 use tempfile::TempDir;
 
-use super::chain::{Random, TestChain};
+use super::chain::TestChain;
 use crate::schema::{BLOBS, META, META_SCHEMA, STATE, TREE};
 use crate::{OpenCheck, Storage, StorageError, StorageOptions};
 
@@ -53,7 +54,7 @@ fn flipped_bits_are_refused_or_hit_nothing_that_is_stored() {
     let chain = stored_chain(dir.path(), 12);
     let whole = std::fs::read(dir.path().join("chain.redb")).unwrap();
     let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     let (mut refused, mut harmless) = (0, 0);
     for round in 0..200 {
         let mut damaged = whole.clone();

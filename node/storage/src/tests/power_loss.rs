@@ -1,8 +1,9 @@
 //! Cut the power at every write and show what is kept.
 
+use kumiki_testkit::Random;
 use redb::StorageBackend as _;
 
-use super::chain::{Random, TestChain};
+use super::chain::TestChain;
 use crate::SimulatedDisk as Disk;
 use crate::{OpenCheck, Storage, StorageError, StorageOptions};
 
@@ -101,7 +102,7 @@ impl Life {
 
 #[test]
 fn no_power_loss_loses_an_acknowledged_block_or_mixes_two() {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let (mut done, mut seed, mut blocks, mut lost, mut kept) = (0, 0, 0, 0, 0);
     while done < losses() {
         seed += 1;
