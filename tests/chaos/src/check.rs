@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use kumiki_client::Client;
+use kumiki_client::{Client, ClientError};
 use kumiki_protocol::{Address, Amount, Height, TransactionHash, VALIDATORS_CONTRACT, sha3_256};
-use kumiki_rpc_api::{ActionView, BlockView, EventView, ReceiptStatus};
+use kumiki_rpc_api::{ActionView, BlockView, ErrorCode, EventView, ReceiptStatus};
 
 use crate::{Acknowledged, Nodes};
+
+/// How often what came since is read before it is given up.
+const ROUNDS: u32 = 20;
 
 /// A promise that was broken, in words.
 pub type Promise = String;
@@ -47,29 +50,37 @@ pub async fn check(
         clients.push(nodes.client_soon(node).await?);
     }
     let mut broken = told.broken.clone();
-    let mut height = Height::MAX;
-    for client in &clients {
-        height = height.min(health(client).await?);
-    }
-    let mut happened: BTreeMap<TransactionHash, Vec<Height>> = BTreeMap::new();
-    let mut model = Model(opening);
-    for at in 1..=height {
-        let block = same_block(&clients, at, &mut broken).await?;
-        for hash in &block.transaction_hashes {
-            happened.entry(*hash).or_default().push(at);
+    let mut read = Chain {
+        height: 0,
+        happened: BTreeMap::new(),
+        model: Model(opening),
+    };
+    let mut rounds = 0;
+    // Nodes keep the states of their newest blocks only, and the chain goes on while it is read.
+    let wrong_balances = loop {
+        read.go_on(&clients, &mut broken).await?;
+        if let Some(wrong) = read.model.compare(&clients, read.height).await? {
+            break wrong;
         }
-        model.apply(&clients[0], &block, &mut broken).await?;
-    }
+        rounds += 1;
+        if rounds == ROUNDS {
+            return Err(format!(
+                "the states at {} are gone before they are read",
+                read.height
+            ));
+        }
+    };
+    broken.extend(wrong_balances);
+    let height = read.height;
     for (hash, at) in told.transactions.iter().filter(|(_, at)| **at <= height) {
-        let found = happened.get(hash).map_or(&[][..], Vec::as_slice);
+        let found = read.happened.get(hash).map_or(&[][..], Vec::as_slice);
         if found != [*at] {
             broken.push(format!(
                 "{hash} was called final at {at} and is in blocks {found:?}"
             ));
         }
     }
-    for (node, client) in clients.iter().enumerate() {
-        model.compare(client, height, node, &mut broken).await?;
+    for node in 0..nodes.rpc.len() {
         if nodes.log(node).contains("voted twice") {
             broken.push(format!("node {node} saw a validator vote twice"));
         }
@@ -77,33 +88,49 @@ pub async fn check(
     Ok(broken)
 }
 
-async fn health(client: &Client) -> Result<Height, String> {
-    let health = client.health().await;
-    health
-        .map(|health| health.height)
-        .map_err(|error| error.to_string())
+/// The chain as far as it was read.
+struct Chain {
+    height: Height,
+    happened: BTreeMap<TransactionHash, Vec<Height>>,
+    model: Model,
 }
 
-/// The block at `at`, the same on all nodes. Headers commit to results, so equal hashes are equal states.
-async fn same_block(
-    clients: &[Client],
-    at: Height,
-    broken: &mut Vec<Promise>,
-) -> Result<BlockView, String> {
-    let first = clients[0]
-        .block(Some(at), None)
-        .await
-        .map_err(|error| error.to_string())?;
-    for (node, client) in clients.iter().enumerate().skip(1) {
-        let other = client
-            .header(Some(at))
-            .await
-            .map_err(|error| error.to_string())?;
-        if other.header != first.header {
-            broken.push(format!("node {node} has another block {at} than node 0"));
+impl Chain {
+    /// Reads on up to the lowest of the nodes' heads.
+    async fn go_on(&mut self, clients: &[Client], broken: &mut Vec<Promise>) -> Result<(), String> {
+        let mut head = Height::MAX;
+        let mut earliest = Vec::new();
+        for client in clients {
+            let info = client.info().await.map_err(|error| error.to_string())?;
+            head = head.min(info.head.height);
+            earliest.push(info.earliest_height);
         }
+        let whole = earliest.iter().position(|earliest| *earliest <= 1);
+        let whole = whole.ok_or("no node has the whole chain")?;
+        while self.height < head {
+            let at = self.height + 1;
+            let block = clients[whole].block(Some(at), None).await;
+            let block = block.map_err(|error| error.to_string())?;
+            // Headers commit to results, so equal headers are equal states.
+            for (node, client) in clients.iter().enumerate() {
+                if node == whole || at < earliest[node] {
+                    continue;
+                }
+                let other = client.header(Some(at)).await;
+                if other.map_err(|error| error.to_string())?.header != block.header {
+                    broken.push(format!(
+                        "node {node} has another block {at} than node {whole}"
+                    ));
+                }
+            }
+            for hash in &block.transaction_hashes {
+                self.happened.entry(*hash).or_default().push(at);
+            }
+            self.model.apply(&clients[whole], &block, broken).await?;
+            self.height = at;
+        }
+        Ok(())
     }
-    Ok(first)
 }
 
 /// To whom the validators' contract pays how much by this event, if it does: key, owner and amount are its data.
@@ -159,22 +186,29 @@ impl Model {
         *self.0.entry(to).or_default() += amount;
     }
 
+    /// What differs from it on which node at `height`; `None` where a node has forgotten that state meanwhile.
     async fn compare(
         &self,
-        client: &Client,
+        clients: &[Client],
         height: Height,
-        node: usize,
-        broken: &mut Vec<Promise>,
-    ) -> Result<(), String> {
-        for (address, balance) in &self.0 {
-            let view = client.account(*address, Some(height)).await;
-            let found = view.map_err(|error| error.to_string())?.balance.0;
-            if found != *balance {
-                broken.push(format!(
-                    "node {node}: {address} has {found}, its transfers come to {balance}"
-                ));
+    ) -> Result<Option<Vec<Promise>>, String> {
+        let mut wrong = Vec::new();
+        for (node, client) in clients.iter().enumerate() {
+            for (address, balance) in &self.0 {
+                let found = match client.account(*address, Some(height)).await {
+                    Ok(view) => view.balance.0,
+                    Err(ClientError::Api(error)) if error.code == ErrorCode::HeightPruned => {
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error.to_string()),
+                };
+                if found != *balance {
+                    wrong.push(format!(
+                        "node {node}: {address} has {found}, its transfers come to {balance}"
+                    ));
+                }
             }
         }
-        Ok(())
+        Ok(Some(wrong))
     }
 }
