@@ -28,7 +28,8 @@ const HOMES: &[(&str, Home)] = &[
     ("wasmtime", Home::Only(&["runtime/vm"])),
     ("wasmi", Home::Only(&["runtime/vm"])),
     ("redb", Home::Only(&["node/storage"])),
-    ("libp2p", Home::Only(&["node/network"])),
+    // The second attacks the first from outside.
+    ("libp2p", Home::Only(&["node/network", "tests/chaos"])),
     (
         "jsonrpsee",
         Home::Only(&["node/rpc-api", "node/rpc", "sdk/client"]),

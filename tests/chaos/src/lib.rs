@@ -4,6 +4,7 @@
 //! over RPC and take a transaction as acknowledged when a node says that it is final. The [`check()`] at the end reads
 //! every block of every node.
 
+pub mod attacker;
 mod check;
 mod cluster;
 mod load;
