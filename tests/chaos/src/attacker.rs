@@ -158,7 +158,9 @@ async fn do_harm(
             continue;
         }
         let mut answer = vec![0; PIECE];
-        while write(&mut stream, harm).await.is_ok() {
+        let mut pieces = 0;
+        while write(&mut stream, &protocol, harm, pieces).await.is_ok() {
+            pieces += 1;
             // What it answers is read, so that it does not stop for that.
             let read = stream.read(&mut answer);
             drop(tokio::time::timeout(Duration::from_millis(1), read).await);
@@ -166,21 +168,44 @@ async fn do_harm(
     }
 }
 
-/// Sends one piece.
-async fn write(stream: &mut libp2p::Stream, harm: Harm) -> std::io::Result<()> {
-    let frame = |length: u32, bytes: Vec<u8>| [length.to_le_bytes().to_vec(), bytes].concat();
+/// Sends piece number `number`.
+async fn write(
+    stream: &mut libp2p::Stream,
+    protocol: &StreamProtocol,
+    harm: Harm,
+    number: usize,
+) -> std::io::Result<()> {
+    let frame = |length, bytes: Vec<u8>| [length_bytes(protocol, length), bytes].concat();
     let piece = match harm {
         Harm::Garbage => frame(64, vec![0xa5; 64]),
         Harm::Endless => frame(u32::MAX, vec![0; PIECE]),
+        Harm::Drip if number == 0 => frame(500, vec![1]),
         Harm::Drip => {
             tokio::time::sleep(Duration::from_millis(100)).await;
             vec![1]
         }
-        Harm::Flood => frame(900, vec![7; 900]).repeat(32),
+        Harm::Flood => frame(900, vec![0x0a; 900]).repeat(32),
         Harm::Streams => Vec::new(),
     };
     stream.write_all(&piece).await?;
     stream.flush().await
+}
+
+/// How a protocol says the length of what follows: our channels in four bytes, libp2p's own as a varint.
+fn length_bytes(protocol: &StreamProtocol, mut length: u32) -> Vec<u8> {
+    if protocol.as_ref().contains("/channel/") {
+        return length.to_le_bytes().to_vec();
+    }
+    let mut bytes = Vec::new();
+    loop {
+        let [low, ..] = length.to_le_bytes();
+        length >>= 7;
+        if length == 0 {
+            bytes.push(low & 0x7f);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
 }
 
 /// Connects without a handshake, many times: some say nothing, some say nonsense for as long as they are heard.

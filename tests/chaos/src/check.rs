@@ -8,6 +8,8 @@ use kumiki_rpc_api::{ActionView, BlockView, ErrorCode, EventView, ReceiptStatus}
 
 use crate::{Acknowledged, Nodes};
 
+/// Looks at a node that has yet to reach what was called final.
+const LOOKS: u32 = 1_200;
 /// How often what came since is read before it is given up.
 const ROUNDS: u32 = 20;
 
@@ -50,6 +52,14 @@ pub async fn check(
         clients.push(nodes.client_soon(node).await?);
     }
     let mut broken = told.broken.clone();
+    // All that was called final must be on every node, also on one that still catches up.
+    let newest = told.transactions.values().max().copied().unwrap_or(0);
+    for node in 0..nodes.rpc.len() {
+        let reached = nodes
+            .higher_than(newest.saturating_sub(1), node, LOOKS)
+            .await;
+        broken.extend(reached.err());
+    }
     let mut read = Chain {
         height: 0,
         happened: BTreeMap::new(),
@@ -71,8 +81,7 @@ pub async fn check(
         }
     };
     broken.extend(wrong_balances);
-    let height = read.height;
-    for (hash, at) in told.transactions.iter().filter(|(_, at)| **at <= height) {
+    for (hash, at) in &told.transactions {
         let found = read.happened.get(hash).map_or(&[][..], Vec::as_slice);
         if found != [*at] {
             broken.push(format!(
