@@ -105,15 +105,16 @@ impl Gate {
         self.full = full;
     }
 
-    /// Refuses `peer` until `until`. A full list forgets the ban that ends first.
-    pub(crate) fn ban(&mut self, peer: PeerId, until: Instant) {
-        if self.bans.len() >= self.limits.bans_max {
+    /// Refuses `peer` until `until`, and says whether it was not refused before. A full list forgets the ban that ends
+    /// first.
+    pub(crate) fn ban(&mut self, peer: PeerId, until: Instant) -> bool {
+        if self.bans.len() >= self.limits.bans_max && !self.bans.contains_key(&peer) {
             let first = self.bans.iter().min_by_key(|(_, until)| **until);
             if let Some(first) = first.map(|(peer, _)| *peer) {
                 self.bans.remove(&first);
             }
         }
-        self.bans.insert(peer, until);
+        self.bans.insert(peer, until).is_none()
     }
 
     /// Lets `peer` in again.

@@ -27,8 +27,9 @@ impl Driver {
         }
         let now = Instant::now();
         let until = now.checked_add(duration).unwrap_or(now);
-        self.swarm.behaviour_mut().gate.ban(peer, until);
-        self.metrics.bans.inc();
+        if self.swarm.behaviour_mut().gate.ban(peer, until) {
+            self.metrics.bans.inc();
+        }
         self.scores.forget(&peer);
         if !self.tracked.contains(&peer) {
             self.book.forget(&peer);
