@@ -108,7 +108,21 @@ pub async fn attack(
     harm: Harm,
     time: Duration,
 ) -> Result<Outcome, String> {
-    let mut swarm = swarm(&target.prefix)?;
+    attack_as(Keypair::generate_ed25519(), target, protocol, harm, time).await
+}
+
+/// The same, as the peer whose key this is.
+///
+/// # Errors
+/// When no swarm can be made.
+pub async fn attack_as(
+    keypair: Keypair,
+    target: &Target,
+    protocol: &str,
+    harm: Harm,
+    time: Duration,
+) -> Result<Outcome, String> {
+    let mut swarm = swarm(keypair, &target.prefix)?;
     let control = swarm.behaviour().streams.new_control();
     swarm
         .dial(target.address.clone())
@@ -234,8 +248,7 @@ pub async fn attack_before_the_handshake(target: &Target, time: Duration) {
     }
 }
 
-fn swarm(prefix: &str) -> Result<Swarm<Raw>, String> {
-    let keypair = Keypair::generate_ed25519();
+fn swarm(keypair: Keypair, prefix: &str) -> Result<Swarm<Raw>, String> {
     let identify = identify::Config::new(format!("{prefix}/1"), keypair.public());
     let built = libp2p::SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()

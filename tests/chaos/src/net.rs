@@ -47,6 +47,60 @@ impl Net {
         Ok(net)
     }
 
+    /// Starts `validators` that find peers through peers, which those of a local network do not on their own: what
+    /// delays and cuts their links would be passed by.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub fn start_discovering(validators: usize) -> Result<Self, String> {
+        let net = Self::start(validators, 0, &[])?;
+        net.localnet(&["down"])?;
+        for node in 0..validators {
+            net.configure(node, "discovery = false", "discovery = true")?;
+        }
+        net.localnet(&["up"])?;
+        Ok(net)
+    }
+
+    /// Changes a line of a node's `node.toml`.
+    ///
+    /// # Errors
+    /// When it has no such line.
+    pub(crate) fn configure(&self, node: usize, from: &str, to: &str) -> Result<(), String> {
+        let path = self.folder(node).join("node.toml");
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        if !text.lines().any(|line| line == from) {
+            return Err(format!("{} has no line '{from}'", path.display()));
+        }
+        let changed = text.replace(from, to);
+        std::fs::write(&path, changed).map_err(|error| error.to_string())
+    }
+
+    /// Where peers connect to a node, with its peer id, as it says itself when it is ready.
+    ///
+    /// # Errors
+    /// When it has not said so.
+    pub fn peer_address(&self, node: usize) -> Result<String, String> {
+        let log = self.log(node);
+        let ready = log.lines().rfind(|line| line.starts_with("ready"));
+        let after = |name: &str| {
+            let mut words = ready.unwrap_or_default().split_whitespace();
+            words.find(|word| *word == name)?;
+            words.next()
+        };
+        match (after("listen"), after("peer")) {
+            (Some(address), Some(peer)) => Ok(format!("{address}/p2p/{peer}")),
+            _ => Err(format!("node {node} is not ready; {}", self.log_end(node))),
+        }
+    }
+
+    /// `kumiki` in this network's home.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(kumiki());
+        self.home.prepare(&mut command);
+        command
+    }
+
     /// Runs `kumiki --json localnet …` and reads its answer, if it has one.
     ///
     /// # Errors
@@ -60,8 +114,7 @@ impl Net {
     /// # Errors
     /// What the program says.
     pub fn kumiki(&self, arguments: &[&str]) -> Result<Value, String> {
-        let mut command = Command::new(kumiki());
-        self.home.prepare(&mut command);
+        let mut command = self.command();
         command.arg("--json").args(arguments);
         let output: Output = command.output().map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
