@@ -67,6 +67,20 @@ impl From<ClientError> for Failure {
                 ),
             )
             .next(format!("kumiki tx {hash}")),
+            ClientError::Unreached {
+                start,
+                epoch,
+                reason,
+            } => Self::new(
+                Exit::Proof,
+                "unreached",
+                "the answer cannot be checked: nothing leads from what is trusted to its validators",
+            )
+            .expected(format!(
+                "the end of each epoch from {start}, where trust begins, to {epoch}, each signed by its validators"
+            ))
+            .found(reason)
+            .next("give --trust HEIGHT:HASH of a block that you trust, a little before, or ask another node with --rpc"),
             ClientError::Unproven { reason } => Self::new(
                 Exit::Proof,
                 "unproven",
