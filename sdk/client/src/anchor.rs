@@ -186,9 +186,9 @@ impl Client {
                 }
                 Err(error) => return Err(error),
             };
-            let step = answer.to_epoch_end().ok_or_else(|| {
-                unproven(format!("the end of epoch {ending} is malformed"))
-            })?;
+            let step = answer
+                .to_epoch_end()
+                .ok_or_else(|| unproven(format!("the end of epoch {ending} is malformed")))?;
             known
                 .enter_next(&step)
                 .map_err(|error| unproven(format!("the end of epoch {ending}: {error}")))?;

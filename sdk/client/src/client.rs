@@ -11,8 +11,9 @@ use kumiki_rpc_api::methods::{
 };
 use kumiki_rpc_api::{
     API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractView, Cursor,
-    EventFilter, EventPage, FeePrice, Health, NextNonce, NodeStatus, NodeVersion, PeerView,
-    FinalityView, EpochEndView, GenesisView, SignedHeader, StateEntry, StateProof, TransactionReceipt, TransactionStatus, TransactionsIn,
+    EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, Health, NextNonce,
+    NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StateProof, TransactionReceipt,
+    TransactionStatus, TransactionsIn,
 };
 
 use crate::ClientError;
