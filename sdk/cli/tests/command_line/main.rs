@@ -91,6 +91,12 @@ fn check_shapes(machine: &Machine, call: &Value) {
     add("chain info", &["chain", "info"]);
     add("proof account", &["proof", "account", "alice"]);
     add("proof contract", &["proof", "contract", "counter"]);
+    // On a dev chain a header commits to the state after its own block.
+    let proven = machine.json(&["proof", "account", "alice"]);
+    let hash = proven["blockHash"].as_str().unwrap();
+    let trusted = format!("{}:{hash}", proven["height"]);
+    let trusting = ["proof", "account", "alice", "--trust", &trusted];
+    add("proof --trust", &trusting);
     add(
         "deploy",
         &["deploy", "counter", "start=7", "--salt", "second"],
@@ -197,6 +203,9 @@ fn check_mistakes(machine: &Machine) {
     ask(&["events", "--from", "1.2"]);
     ask(&["account", "new", "alice"]);
     ask(&["account", "show", "nobody"]);
+    ask(&["proof", "account", "alice", "--trust", "1"]);
+    let other = format!("1:0x{}", "ab".repeat(32));
+    ask(&["proof", "account", "alice", "--trust", &other]);
     ask(&["new", "src"]);
     ask(&["view", "countr", "value", "--project", "../counter"]);
     ask(&["new", "it's"]);
