@@ -139,6 +139,13 @@ fn check_shapes(machine: &Machine, call: &Value) {
     check_golden("shapes", &text.join("\n"));
 }
 
+fn proof_mistakes(machine: &Machine) -> String {
+    let other = format!("1:0x{}", "ab".repeat(32));
+    ["1", &other]
+        .map(|trusted| machine.answer(&["proof", "account", "alice", "--trust", trusted]))
+        .concat()
+}
+
 fn validator_mistakes(machine: &Machine) -> String {
     let stranger = format!("0x{}", "11".repeat(32));
     [
@@ -203,9 +210,6 @@ fn check_mistakes(machine: &Machine) {
     ask(&["events", "--from", "1.2"]);
     ask(&["account", "new", "alice"]);
     ask(&["account", "show", "nobody"]);
-    ask(&["proof", "account", "alice", "--trust", "1"]);
-    let other = format!("1:0x{}", "ab".repeat(32));
-    ask(&["proof", "account", "alice", "--trust", &other]);
     ask(&["new", "src"]);
     ask(&["view", "countr", "value", "--project", "../counter"]);
     ask(&["new", "it's"]);
@@ -224,5 +228,6 @@ fn check_mistakes(machine: &Machine) {
     ask(&["build"]);
     machine.restore_config();
     answers.push_str(&validator_mistakes(machine));
+    answers.push_str(&proof_mistakes(machine));
     check_golden("mistakes", &answers);
 }
