@@ -202,6 +202,11 @@ async fn a_new_node_takes_the_state_under_load_goes_on_from_it_and_gives_it_to_t
     assert!(refused.contains("heightPruned"), "{refused}");
     let refused = answer("events_query", r#"{"from":0}"#).await;
     assert!(refused.contains("heightPruned"), "{refused}");
+    let refused = answer("chain_getFinality", r#"{"height":1}"#).await;
+    assert!(refused.contains("heightPruned"), "{refused}");
+    // The steps that it was led by itself, it shows to others.
+    let shown = answer("chain_getEpochEnd", r#"{"epoch":0}"#).await;
+    assert!(shown.contains("nextValidators"), "{shown}");
     let shown = answer("events_query", "{}").await;
     assert!(shown.contains("result"), "{shown}");
     let info = answer("chain_getInfo", "{}").await;
@@ -224,6 +229,8 @@ async fn a_new_node_takes_the_state_under_load_goes_on_from_it_and_gives_it_to_t
         .await;
     let second = next.storage().base().unwrap().unwrap().height();
     assert!(second > base);
+    let refused = call(&next, "chain_getEpochEnd", r#"{"epoch":0}"#).await;
+    assert!(refused.contains("heightPruned"), "{refused}");
     reach(&next, second + 10).await;
     same_chain(&nodes[2], &next, second + 5);
     load.abort();

@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
-    ContractView, EventFilter, EventPage, EventView, FeePrice, HeaderView, Health, Limits,
-    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof,
-    Submitted, TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
+    ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
+    GenesisView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion, PeerView,
+    SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
+    TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor};
 
@@ -48,9 +49,22 @@ pub trait ChainApi {
         transactions: Option<TransactionsIn>,
     ) -> RpcResult<BlockView>;
 
-    /// A header and its certificate, by height or hash; the head by default.
+    /// A header and its certificate, if it has its own, by height or hash; the head by default.
     #[method(name = "getHeader", param_kind = map)]
     fn header(&self, height: Option<Height>, hash: Option<Hash>) -> RpcResult<SignedHeader>;
+
+    /// Why the block at a height is final: its header, those after it up to the first that has a certificate, and
+    /// that certificate.
+    #[method(name = "getFinality", param_kind = map)]
+    fn finality(&self, height: Height) -> RpcResult<FinalityView>;
+
+    /// The step from an epoch to the next: its last header, the certificate, and the validators that come then.
+    #[method(name = "getEpochEnd", param_kind = map)]
+    fn epoch_end(&self, epoch: u64) -> RpcResult<EpochEndView>;
+
+    /// The genesis, for who knows its hash.
+    #[method(name = "getGenesis")]
+    fn genesis(&self) -> RpcResult<GenesisView>;
 
     /// Every header from now on, or from the height `from` on, in order and without gaps.
     #[subscription(name = "subscribeHeads", unsubscribe = "unsubscribeHeads", item = HeaderView, param_kind = map)]

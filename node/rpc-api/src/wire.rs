@@ -3,6 +3,7 @@
 mod chain;
 mod contract;
 mod event;
+mod finality;
 mod node;
 mod simulation;
 mod state;
@@ -14,6 +15,7 @@ pub use chain::{
 };
 pub use contract::{ContractAbi, ContractCode, ContractView};
 pub use event::{EventFilter, EventPage, EventView};
+pub use finality::{EpochEndView, FinalityView, GenesisView};
 pub use node::{
     ApiVersion, Health, HealthStatus, Limits, NodeRole, NodeStatus, NodeVersion, PeerView,
 };

@@ -3,6 +3,7 @@
 mod chain;
 mod contract;
 mod event;
+mod finality;
 mod node;
 mod simulation;
 mod state;

@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Chain(ChainCommand),
     /// Read a value of the state with a proof, and check the proof.
     #[command(
-        after_help = "Examples:\n  kumiki proof account alice\n  kumiki proof contract token\n  kumiki proof storage token 0x00"
+        after_help = "Examples:\n  kumiki proof account alice\n  kumiki proof contract token\n  kumiki proof storage token 0x00\n  kumiki proof account alice --trust 1200:0x5c0f…"
     )]
     Proof(ProofArguments),
     /// Drive a running node, or a network made for it, with signed transfers and report how fast it is.
@@ -445,9 +445,10 @@ pub(crate) struct ProofArguments {
     pub(crate) name: String,
     /// For storage: the key as 0x hex.
     pub(crate) key: Option<String>,
-    /// The validators to trust, as 0x public keys; by default those that the node names.
-    #[arg(long, value_name = "KEY", value_delimiter = ',')]
-    pub(crate) validators: Vec<kumiki_protocol::PublicKey>,
+    /// A block to trust, by height and hash; by default genesis, by the hash that the network's section or else the
+    /// node names.
+    #[arg(long, value_name = "HEIGHT:HASH", value_parser = parse_trusted)]
+    pub(crate) trust: Option<(Height, Hash)>,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }
@@ -473,6 +474,13 @@ pub(crate) struct CompletionsArguments {
     /// The shell.
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// `HEIGHT:HASH`.
+fn parse_trusted(text: &str) -> Result<(Height, Hash), String> {
+    text.split_once(':')
+        .and_then(|(height, hash)| Some((height.parse().ok()?, hash.parse().ok()?)))
+        .ok_or_else(|| format!("expected HEIGHT:HASH of a block, found '{text}'"))
 }
 
 /// `name=value`.

@@ -67,6 +67,11 @@ impl From<ClientError> for Failure {
                 ),
             )
             .next(format!("kumiki tx {hash}")),
+            ClientError::Unreached {
+                start,
+                epoch,
+                reason,
+            } => unreached(start, epoch, reason),
             ClientError::Unproven { reason } => Self::new(
                 Exit::Proof,
                 "unproven",
@@ -77,6 +82,20 @@ impl From<ClientError> for Failure {
             .next("kumiki chain info"),
         }
     }
+}
+
+fn unreached(start: u64, epoch: u64, reason: String) -> Failure {
+    Failure::new(
+        Exit::Proof,
+        "unreached",
+        "the answer cannot be checked: nothing leads from what is trusted to its validators",
+    )
+    .expected(format!(
+        "the end of each epoch from {start}, where trust begins, to {epoch}; --trust HEIGHT:HASH names a block that \
+         you trust, shortly before, and --rpc another node"
+    ))
+    .found(reason)
+    .next("kumiki proof --help")
 }
 
 fn cannot_pay(address: &Address, balance: Amount, value: Amount) -> Failure {

@@ -23,6 +23,8 @@ pub(crate) const DEV_RPC_FILE: &str = "dev-rpc";
 /// A connection, and the names that hold on it.
 pub(crate) struct Network {
     pub(crate) client: Client,
+    /// Whether the network's section names the genesis, so that no node has to be believed in that.
+    pub(crate) names_genesis: bool,
     pub(crate) home: Home,
     pub(crate) project: Option<Project>,
 }
@@ -36,6 +38,7 @@ impl Network {
         let client = Client::connect(&target.rpc, target.genesis).await?;
         Ok(Self {
             client,
+            names_genesis: target.genesis.is_some(),
             home,
             project,
         })

@@ -11,8 +11,9 @@ use kumiki_rpc_api::methods::{
 };
 use kumiki_rpc_api::{
     API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractView, Cursor,
-    EventFilter, EventPage, FeePrice, Health, NextNonce, NodeStatus, NodeVersion, PeerView,
-    SignedHeader, StateEntry, StateProof, TransactionReceipt, TransactionStatus, TransactionsIn,
+    EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, Health, NextNonce,
+    NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StateProof, TransactionReceipt,
+    TransactionStatus, TransactionsIn,
 };
 
 use crate::ClientError;
@@ -173,8 +174,14 @@ questions! {
     /// A block by height or hash, the head by default, with its transactions.
     block(height: Option<Height>, hash: Option<Hash>) -> BlockView
         = block(height, hash, Some(TransactionsIn::Full));
-    /// A header and its certificate, by height; the head by default.
+    /// A header and its certificate, if it has its own, by height; the head by default.
     header(height: Option<Height>) -> SignedHeader = header(height, None);
+    /// Why a block is final, not yet checked; see [`Client::proven_header`].
+    finality(height: Height) -> FinalityView = finality(height);
+    /// The step from an epoch to the next, not yet checked; see [`Client::validators_of`].
+    epoch_end(epoch: u64) -> EpochEndView = epoch_end(epoch);
+    /// The genesis, not yet checked; see [`Client::genesis`].
+    genesis_view() -> GenesisView = genesis();
     /// Balance and nonce, at the head or after height `at`.
     account(address: Address, at: Option<Height>) -> AccountView = account(address, at);
     /// The nonce for the next transaction, those that wait in the node counted.

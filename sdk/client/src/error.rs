@@ -68,6 +68,20 @@ pub enum ClientError {
         /// The transaction.
         hash: TransactionHash,
     },
+    /// Nothing leads from what is trusted to the validators that an answer needs. Another node may show it, or another
+    /// block be trusted.
+    #[error(
+        "the validators of epoch {epoch} cannot be reached from those trusted in epoch {start}: {reason}; \
+         trust a block of that epoch or shortly before it, or ask a node that keeps more"
+    )]
+    Unreached {
+        /// The epoch in which trust begins.
+        start: u64,
+        /// The epoch whose validators are needed.
+        epoch: u64,
+        /// What is in the way.
+        reason: String,
+    },
     /// An answer does not prove what it claims: do not trust this node.
     #[error("the node's answer is not proven: {reason}")]
     Unproven {

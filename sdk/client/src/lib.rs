@@ -14,6 +14,7 @@
 //! ```
 
 pub mod abi;
+mod anchor;
 mod client;
 mod error;
 mod events;
@@ -24,9 +25,10 @@ mod proxy;
 mod test_node;
 mod transaction;
 
+pub use anchor::ProofAnchor;
 pub use client::Client;
 pub use error::ClientError;
 pub use events::{EventStart, EventStream};
 pub use kumiki_rpc_api as rpc_api;
-pub use proof::{ProofAnchor, Proven};
+pub use proof::Proven;
 pub use transaction::{Draft, Prepared};

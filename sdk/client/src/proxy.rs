@@ -79,6 +79,11 @@ impl Proxy {
         self.plan.lock().unwrap().rewrite = Some((from.into(), to.into()));
     }
 
+    /// Lets everything pass as it is again.
+    pub(crate) fn rewrite_nothing(&self) {
+        self.plan.lock().unwrap().rewrite = None;
+    }
+
     /// Cuts all connections there are.
     pub(crate) fn cut(&self) {
         self.decide(Fate::Cut);

@@ -167,6 +167,7 @@ struct Follower {
     info: ChainInfo,
     epoch: u64,
     set: ValidatorSet,
+    anchor: ProofAnchor,
     changed_sets: u32,
 }
 
@@ -181,11 +182,13 @@ impl Follower {
         if info.head.height + 1 >= u64::from(info.parameters.epoch_blocks) {
             return Err("the first epoch is over before the run begins".to_owned());
         }
-        let set = ValidatorSet::new(info.validators.clone()).ok_or("no validators")?;
+        let anchor = client.proof_anchor().await;
+        let anchor = anchor.map_err(|error| error.to_string())?;
         Ok(Self {
             info,
             epoch: 0,
-            set,
+            set: anchor.newest().validators().clone(),
+            anchor,
             changed_sets: 0,
         })
     }
@@ -195,20 +198,18 @@ impl Follower {
         let blocks = u64::from(self.info.parameters.epoch_blocks);
         let last = (self.epoch + 1) * blocks - 1;
         let head = wait_for(client, last).await?;
-        let anchor = ProofAnchor {
-            genesis_hash: self.info.genesis_hash,
-            validators: self.set.clone(),
-        };
         let key = state_key::validators();
         let at = last - u64::from(self.info.parameters.execution_lag);
-        let (proven, answer) = client
-            .proven_state(&anchor, &key, None, Some(at))
+        let (proven, _) = client
+            .proven_state(&mut self.anchor, &key, None, Some(at))
             .await
             .map_err(|error| format!("epoch {} hands over without proof: {error}", self.epoch))?;
         let bytes = proven.value.ok_or("no validators are proven")?;
         let set: ValidatorSet =
             decode_bounded(&bytes, SET_BYTES_MAX).map_err(|error| error.to_string())?;
-        if answer.signed_header.header.executed.next_validators_hash != set.hash() {
+        let told = client.validators_of(&mut self.anchor, self.epoch + 1).await;
+        let told = told.map_err(|error| format!("epoch {} has no end: {error}", self.epoch))?;
+        if *told.validators() != set {
             return Err(format!("the header of block {last} names another set"));
         }
         self.changed_sets += u32::from(set != self.set);

@@ -8,9 +8,10 @@ use crate::ErrorCode as E;
 use crate::schema::{AddressText, HashText};
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
-    ContractView, EventFilter, EventPage, EventView, FeePrice, HeaderView, Health, Limits,
-    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof,
-    Submitted, TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
+    ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
+    GenesisView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion, PeerView,
+    SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
+    TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor};
 
@@ -204,10 +205,31 @@ const METHODS: &[MethodSpec] = &[
     ),
     method::<SignedHeader>(
         "chain_getHeader",
-        "A header and its certificate, by height or hash; the head by default.",
+        "A header and its certificate, if it has its own, by height or hash; the head by default.",
         &[HEIGHT, BLOCK_HASH],
         "header",
         BLOCKS,
+    ),
+    method::<FinalityView>(
+        "chain_getFinality",
+        "Why a block is final: its header, those after it up to the first with a certificate, and that.",
+        &[required::<Height>("height", "Height of the block.")],
+        "finality",
+        PROOFS,
+    ),
+    method::<EpochEndView>(
+        "chain_getEpochEnd",
+        "The step from an epoch to the next: its last header, certificate, and the next validators.",
+        &[required::<u64>("epoch", "The epoch that ends.")],
+        "epochEnd",
+        PROOFS,
+    ),
+    method::<GenesisView>(
+        "chain_getGenesis",
+        "The genesis of the chain, for who knows its hash.",
+        &[],
+        "genesis",
+        &[],
     ),
     subscription::<HeaderView>(
         ("chain_subscribeHeads", "chain_unsubscribeHeads"),

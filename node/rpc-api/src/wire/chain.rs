@@ -255,13 +255,14 @@ impl CertificateView {
     }
 }
 
-/// A header with the proof that it was decided.
+/// A header, and the certificate that it was decided by if it has one of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedHeader {
     /// The header.
     pub header: HeaderView,
-    /// The certificate; absent for genesis, which nobody signs.
+    /// Its own certificate; absent for genesis, which nobody signs, and where a later block of the epoch decided this
+    /// one: `chain_getFinality` shows which.
     pub certificate: Option<CertificateView>,
 }
 
@@ -282,7 +283,7 @@ pub enum TransactionsIn {
 pub struct BlockView {
     /// The header.
     pub header: HeaderView,
-    /// The certificate; absent for genesis.
+    /// Its own certificate; absent for genesis, and where a later block of the epoch decided this one.
     pub certificate: Option<CertificateView>,
     /// Hashes of the transactions, in order.
     #[schemars(with = "Vec<HashText>")]

@@ -4,7 +4,7 @@ use kumiki_protocol::{Hash, Height};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SignedHeader;
+use super::{FinalityView, SignedHeader};
 use crate::Bytes;
 use crate::schema::HashText;
 
@@ -57,6 +57,10 @@ pub struct StateProof {
     pub state_root: Hash,
     /// The height after which this holds.
     pub height: Height,
-    /// The header whose `executed` names `stateRoot`, and its certificate.
+    /// The header whose `executed` names `stateRoot`, and its own certificate if it has one.
     pub signed_header: SignedHeader,
+    /// The headers after it up to the first that has a certificate, and that certificate; absent where
+    /// `signedHeader` has its own, and of genesis as long as nothing decides a block after it.
+    #[serde(default)]
+    pub descendants: Option<FinalityView>,
 }

@@ -7,7 +7,7 @@ use kumiki_protocol::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EventView, SignedHeader};
+use super::{EventView, FinalityView, SignedHeader};
 use crate::schema::{AddressText, HashText, PublicKeyText};
 use crate::{Bytes, Cursor, Decimal, ErrorCode};
 
@@ -347,6 +347,10 @@ pub struct ReceiptProof {
     pub receipt: Bytes,
     /// `merkle::ListProof` against `executed.receiptsRoot`, SCALE-encoded.
     pub proof: Bytes,
-    /// The header whose `executed` names the receipts' root, and its certificate.
+    /// The header whose `executed` names the receipts' root, and its own certificate if it has one.
     pub signed_header: SignedHeader,
+    /// The headers after it up to the first that has a certificate, and that certificate; absent where
+    /// `signedHeader` has its own, and of genesis as long as nothing decides a block after it.
+    #[serde(default)]
+    pub descendants: Option<FinalityView>,
 }

@@ -7,15 +7,15 @@ use kumiki_protocol::{Address, Hash, Header, Height, PROTOCOL_VERSION};
 use kumiki_rpc_api::methods::{AccountApiServer, ChainApiServer};
 use kumiki_rpc_api::{
     AccountView, ApiError, BlockView, CertificateView, ChainInfo, ChainParameters, Decimal,
-    ErrorCode, HeadView, HeaderView, NextNonce, SignedHeader, TransactionView, TransactionsIn,
-    invalid_params,
+    EpochEndView, ErrorCode, FinalityView, GenesisView, HeadView, HeaderView, NextNonce,
+    SignedHeader, TransactionView, TransactionsIn, invalid_params,
 };
 use kumiki_storage::Tip;
 
 use super::{Node, Rpc, account_in, fault, lost, stream};
 
 impl Node {
-    /// A header that must be there, with its certificate.
+    /// A header that must be there, with its certificate if it has its own.
     pub(super) fn signed_header(&self, height: Height) -> Result<SignedHeader, ApiError> {
         let storage = &self.context.storage;
         let header = storage
@@ -114,6 +114,19 @@ impl ChainApiServer for Rpc {
     fn header(&self, height: Option<Height>, hash: Option<Hash>) -> RpcResult<SignedHeader> {
         let height = self.named_height(height, hash)?;
         Ok(self.signed_header(height)?)
+    }
+
+    fn finality(&self, height: Height) -> RpcResult<FinalityView> {
+        let height = self.check_height(Some(height))?;
+        Ok(self.finality_of(height)?)
+    }
+
+    fn epoch_end(&self, epoch: u64) -> RpcResult<EpochEndView> {
+        Ok(self.end_of_epoch(epoch)?)
+    }
+
+    fn genesis(&self) -> RpcResult<GenesisView> {
+        Ok(GenesisView::from(self.context.genesis.as_ref()))
     }
 
     async fn subscribe_heads(

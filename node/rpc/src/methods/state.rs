@@ -6,16 +6,19 @@ use jsonrpsee::core::{RpcResult, async_trait};
 use kumiki_protocol::{Address, Encode, Height, state_key};
 use kumiki_rpc_api::methods::StateApiServer;
 use kumiki_rpc_api::{
-    ApiError, Bytes, ErrorCode, SignedHeader, StateEntry, StateItem, StatePage, StateProof,
-    invalid_params,
+    ApiError, Bytes, ErrorCode, FinalityView, SignedHeader, StateEntry, StateItem, StatePage,
+    StateProof, invalid_params,
 };
 use kumiki_state::{KEY_BYTES_MAX, ScanDirection, StateReader};
 
 use super::{Node, Rpc, fault};
 
 impl Node {
-    /// The header that commits to the result of the block at `height`.
-    pub(super) fn committing_header(&self, height: Height) -> Result<SignedHeader, ApiError> {
+    /// The header that commits to the result of the block at `height`, with what decides it.
+    pub(super) fn committing_header(
+        &self,
+        height: Height,
+    ) -> Result<(SignedHeader, Option<FinalityView>), ApiError> {
         let lag = u64::from(self.context.genesis.parameters.execution_lag);
         // Genesis commits to its own state whatever the lag.
         let above = if height == 0 { 0 } else { lag };
@@ -27,9 +30,9 @@ impl Node {
                 format!("header {committing} commits to height {height}, the head is {head}"),
             ));
         }
-        let signed = self.signed_header(committing)?;
-        if signed.header.executed.height == height {
-            return Ok(signed);
+        let decided = self.decided_header(committing)?;
+        if decided.0.header.executed.height == height {
+            return Ok(decided);
         }
         let detail = format!("header {committing} does not commit to height {height}");
         Err(ApiError::new(ErrorCode::ProofNotReady, detail))
@@ -120,10 +123,13 @@ impl StateApiServer for Rpc {
         at: Option<Height>,
     ) -> RpcResult<StateProof> {
         let lag = u64::from(self.context.genesis.parameters.execution_lag);
-        let newest = self.head().height.saturating_sub(lag);
         let key = whole_key(contract.as_ref(), &key)?;
-        let state = self.state_at(Some(at.unwrap_or(newest)))?;
-        let signed_header = self.committing_header(state.height())?;
+        let at = match at {
+            Some(at) => at,
+            None => self.highest_certified()?.saturating_sub(lag),
+        };
+        let state = self.state_at(Some(at))?;
+        let (signed_header, descendants) = self.committing_header(state.height())?;
         let value = state.get(&key).map_err(|error| fault(&error))?;
         let proof = state.prove(&key).map_err(|error| fault(&error))?;
         Ok(StateProof {
@@ -133,6 +139,7 @@ impl StateApiServer for Rpc {
             state_root: state.state_root(),
             height: state.height(),
             signed_header,
+            descendants,
         })
     }
 }

@@ -74,7 +74,7 @@ impl Node {
         height: Height,
         index: u32,
     ) -> Result<ReceiptProof, ApiError> {
-        let signed_header = self.committing_header(height)?;
+        let (signed_header, descendants) = self.committing_header(height)?;
         let receipts = self.context.storage.receipts(height);
         let receipts = receipts
             .map_err(|error| fault(&error))?
@@ -88,6 +88,7 @@ impl Node {
             receipt: Bytes(receipt.encode()),
             proof: Bytes(proof.encode()),
             signed_header,
+            descendants,
         })
     }
 

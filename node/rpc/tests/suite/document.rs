@@ -13,11 +13,17 @@ use crate::live_node::{LiveNode, contract_address, encoded};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../rpc-api/src/examples.json");
 
-/// A chain of two blocks: a contract, and a call of it.
+/// A chain of one epoch: a contract, a call of it, and empty blocks.
 async fn example_chain() -> LiveNode {
-    let mut node = LiveNode::start().await;
+    let mut node = LiveNode::with_short_epochs().await;
     let contract = node.deploy();
     node.seal(vec![node.draft(1, 0).call(&contract, &[7; 32]).sign()]);
+    // The fifth decides the fourth.
+    node.seal(Vec::new());
+    node.seal_uncertified(Vec::new());
+    for _ in 5..8 {
+        node.seal(Vec::new());
+    }
     node
 }
 
@@ -39,6 +45,9 @@ fn requests(node: &LiveNode) -> Vec<(&'static str, Value)> {
             json!({ "height": 2, "transactions": "full" }),
         ),
         ("chain_getHeader", json!({ "height": 1 })),
+        ("chain_getFinality", json!({ "height": 4 })),
+        ("chain_getEpochEnd", json!({ "epoch": 0 })),
+        ("chain_getGenesis", json!({})),
         ("account_get", json!({ "address": account(1).address })),
         (
             "account_nextNonce",

@@ -73,6 +73,17 @@ impl LiveNode {
 
     /// A node whose server `adjust` has configured.
     pub(crate) async fn configured(adjust: impl FnOnce(&mut ServerConfig)) -> Self {
+        Self::of_chain(genesis(), adjust).await
+    }
+
+    /// A node of a chain with epochs of 8 blocks.
+    pub(crate) async fn with_short_epochs() -> Self {
+        let mut genesis = genesis();
+        genesis.parameters.epoch_blocks = 8;
+        Self::of_chain(genesis, |_config| {}).await
+    }
+
+    async fn of_chain(genesis: Genesis, adjust: impl FnOnce(&mut ServerConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = StorageOptions {
             check: OpenCheck::Quick,
@@ -80,7 +91,7 @@ impl LiveNode {
             undo_heights: 64,
         };
         let storage = Arc::new(Storage::open(folder.path(), options).unwrap());
-        let genesis = Arc::new(genesis());
+        let genesis = Arc::new(genesis);
         let chain = initialise(&storage, &genesis);
         let tip = storage.tip().unwrap();
         let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap();
@@ -145,6 +156,15 @@ impl LiveNode {
 
     /// Puts `transactions` into the next block and commits it.
     pub(crate) fn seal(&mut self, transactions: Vec<Transaction>) {
+        self.seal_block(transactions, true);
+    }
+
+    /// The same, without a certificate: a later block decides this one.
+    pub(crate) fn seal_uncertified(&mut self, transactions: Vec<Transaction>) {
+        self.seal_block(transactions, false);
+    }
+
+    fn seal_block(&mut self, transactions: Vec<Transaction>, certified: bool) {
         let tip = self.storage.tip().unwrap();
         let input = BlockInput {
             height: tip.height + 1,
@@ -174,7 +194,7 @@ impl LiveNode {
         self.storage
             .commit(BlockCommit {
                 block: &block,
-                certificate: Some(&certificate),
+                certificate: certified.then_some(&certificate),
                 receipts: &executed.receipts,
                 prepared,
             })

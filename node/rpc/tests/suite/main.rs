@@ -10,6 +10,7 @@ mod answers;
 mod attacks;
 mod document;
 mod errors;
+mod finality;
 mod held_code;
 mod live_node;
 mod overload;

@@ -1,6 +1,5 @@
 //! `kumiki proof`: read a value with a proof, and check the proof here.
 
-use kumiki_client::ProofAnchor;
 use kumiki_protocol::{AccountRecord, ContractRecord, decode_bounded, state_key};
 use serde_json::{Value, json};
 
@@ -14,10 +13,9 @@ const RECORD_BYTES_MAX: usize = 256;
 pub(crate) async fn run(arguments: &ProofArguments, output: Output) -> Outcome<()> {
     let network = Network::connect(&arguments.node).await?;
     let client = &network.client;
-    let anchor = if arguments.validators.is_empty() {
-        client.proof_anchor().await?
-    } else {
-        ProofAnchor::new(client.genesis_hash(), arguments.validators.clone())?
+    let mut anchor = match arguments.trust {
+        Some((height, hash)) => client.proof_anchor_at(height, hash).await?,
+        None => client.proof_anchor().await?,
     };
     let (key, contract) = match arguments.subject {
         ProofSubject::Account => (
@@ -33,7 +31,9 @@ pub(crate) async fn run(arguments: &ProofArguments, output: Output) -> Outcome<(
             Some(network.contract_address(&arguments.name)?),
         ),
     };
-    let (proven, answer) = client.proven_state(&anchor, &key, contract, None).await?;
+    let (proven, answer) = client
+        .proven_state(&mut anchor, &key, contract, None)
+        .await?;
     let value = proven.value.as_deref();
     let record = value.map_or(Value::Null, |bytes| record_json(arguments.subject, bytes));
     let hex_value = value.map(|bytes| format!("0x{}", hex::encode(bytes)));
@@ -46,10 +46,12 @@ pub(crate) async fn run(arguments: &ProofArguments, output: Output) -> Outcome<(
         "stateRoot": proven.state_root,
         "blockHash": proven.block_hash,
         "signatures": proven.signatures,
-        "validators": anchor.validators.keys(),
-        "trustedValidators": !arguments.validators.is_empty(),
+        "epoch": proven.epoch,
+        "validators": proven.validators.keys(),
+        "trusted": trusted_json(arguments, &network),
         "proof": answer.proof,
         "signedHeader": answer.signed_header,
+        "descendants": answer.descendants,
     });
     let shown = match (&hex_value, &record) {
         (None, _) => "nothing (its absence is proven)".to_owned(),
@@ -57,19 +59,37 @@ pub(crate) async fn run(arguments: &ProofArguments, output: Output) -> Outcome<(
         (Some(_), record) => record.to_string(),
     };
     let text = format!(
-        "value   {shown}\nproven  after height {}, root {}\nsigned  by {} of {} validators{}",
+        "value   {shown}\nproven  after height {}, root {}\nsigned  by {} of {} validators of epoch {}\ntrusted {}",
         proven.height,
         proven.state_root,
         proven.signatures,
-        anchor.validators.keys().len(),
-        if arguments.validators.is_empty() {
-            " (as the node names them)"
-        } else {
-            ""
-        },
+        proven.validators.keys().len(),
+        proven.epoch,
+        trusted_text(arguments, &network),
     );
     output.data(&json, &text);
     Ok(())
+}
+
+/// Where trust begins.
+fn trusted_json(arguments: &ProofArguments, network: &Network) -> Value {
+    match arguments.trust {
+        Some((height, hash)) => json!({ "from": "block", "height": height, "hash": hash }),
+        None => json!({
+            "from": if network.names_genesis { "genesis" } else { "genesisOfNode" },
+            "height": 0,
+            "hash": network.client.genesis_hash(),
+        }),
+    }
+}
+
+fn trusted_text(arguments: &ProofArguments, network: &Network) -> String {
+    let genesis = network.client.genesis_hash();
+    match (arguments.trust, network.names_genesis) {
+        (Some((height, hash)), _) => format!("block {hash} at height {height}"),
+        (None, true) => format!("genesis {genesis}"),
+        (None, false) => format!("genesis {genesis} (as the node names it)"),
+    }
 }
 
 fn storage_key(arguments: &ProofArguments) -> Outcome<Vec<u8>> {

@@ -91,6 +91,12 @@ fn check_shapes(machine: &Machine, call: &Value) {
     add("chain info", &["chain", "info"]);
     add("proof account", &["proof", "account", "alice"]);
     add("proof contract", &["proof", "contract", "counter"]);
+    // On a dev chain a header commits to the state after its own block.
+    let proven = machine.json(&["proof", "account", "alice"]);
+    let hash = proven["blockHash"].as_str().unwrap();
+    let trusted = format!("{}:{hash}", proven["height"]);
+    let trusting = ["proof", "account", "alice", "--trust", &trusted];
+    add("proof --trust", &trusting);
     add(
         "deploy",
         &["deploy", "counter", "start=7", "--salt", "second"],
@@ -131,6 +137,13 @@ fn check_shapes(machine: &Machine, call: &Value) {
         .map(|(name, shape)| format!("{name}: {shape:#}"))
         .collect();
     check_golden("shapes", &text.join("\n"));
+}
+
+fn proof_mistakes(machine: &Machine) -> String {
+    let other = format!("1:0x{}", "ab".repeat(32));
+    ["1", &other]
+        .map(|trusted| machine.answer(&["proof", "account", "alice", "--trust", trusted]))
+        .concat()
 }
 
 fn validator_mistakes(machine: &Machine) -> String {
@@ -215,5 +228,6 @@ fn check_mistakes(machine: &Machine) {
     ask(&["build"]);
     machine.restore_config();
     answers.push_str(&validator_mistakes(machine));
+    answers.push_str(&proof_mistakes(machine));
     check_golden("mistakes", &answers);
 }

@@ -239,6 +239,11 @@ fn limits_are_as_ever() {
         limits::VALIDATORS_QUEUED_MAX.to_string(),
     );
     golden.add("unbonding_epochs", UNBONDING_EPOCHS.to_string());
+    golden.add(
+        "finality_headers_max",
+        limits::FINALITY_HEADERS_MAX.to_string(),
+    );
+    golden.add("epoch_blocks_min", limits::EPOCH_BLOCKS_MIN.to_string());
     golden.add("scan_entries_max", limits::SCAN_ENTRIES_MAX.to_string());
     golden.add(
         "valid_until_window_max",
