@@ -67,7 +67,7 @@ pub fn protocols(prefix: &str) -> Vec<String> {
         .iter()
         .map(|channel| format!("{prefix}/channel/{channel}/1"))
         .collect();
-    all.extend(["1.1.0", "1.2.0"].map(|one| format!("{prefix}/gossip/{one}")));
+    all.extend(["1.0.0", "1.1.0"].map(|one| format!("{prefix}/gossip/{one}")));
     all.push(format!("{prefix}/kad/1"));
     let general = [
         "/ipfs/id/1.0.0",
