@@ -58,6 +58,11 @@ impl Cluster {
         };
         self.note_tip(index, &running.storage);
         running.kill().await;
+        // A failure that was still to come would hit the next start, which is another fault than this one.
+        let disk = &self.machines[index].disk;
+        if !disk.has_failed() {
+            disk.fail_after(u64::MAX);
+        }
         let disk = &self.machines[index].disk;
         if !disk.has_failed() {
             disk.fail_after(u64::MAX);
