@@ -100,7 +100,7 @@ async fn attack_all(targets: &[Target], harm: Harm) -> Vec<(String, Outcome)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_that_mean_harm_neither_fork_nor_stall_nor_fill_the_nodes() {
-    let net = Arc::new(Net::start(NODES, 0, &[]).unwrap());
+    let net = Arc::new(Net::start_discovering(NODES).unwrap());
     let opening = opening(&net).await.unwrap();
     let client = net.client_soon(0).await.unwrap();
     let genesis = client.info().await.unwrap().genesis_hash;

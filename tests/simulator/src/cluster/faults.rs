@@ -47,7 +47,6 @@ impl Cluster {
         for index in self.honest() {
             if self.running[index].is_some() && self.machines[index].disk.has_failed() {
                 self.kill(index).await;
-                self.lose_power(index);
             }
         }
     }
@@ -58,10 +57,11 @@ impl Cluster {
         };
         self.note_tip(index, &running.storage);
         running.kill().await;
-        // A failure that was still to come would hit the next start, which is another fault than this one.
-        let disk = &self.machines[index].disk;
-        if !disk.has_failed() {
-            disk.fail_after(u64::MAX);
+        if self.machines[index].disk.has_failed() {
+            self.lose_power(index);
+        } else {
+            // A failure that was still to come would hit the next start, which is another fault than this one.
+            self.machines[index].disk.fail_after(u64::MAX);
         }
         let disk = &self.machines[index].disk;
         if !disk.has_failed() {
