@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use futures_util::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
+use kumiki_protocol::Hash;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{NetworkBehaviour, StreamProtocol, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, noise, tcp, yamux};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
+
+use crate::Net;
 
 /// Written at a time.
 const PIECE: usize = 64 * 1024;
@@ -25,6 +28,32 @@ pub struct Target {
     pub peer: PeerId,
     /// What the protocols of its chain begin with.
     pub prefix: String,
+}
+
+impl Target {
+    /// A node of a local network whose genesis has this hash, by what it says of itself.
+    ///
+    /// # Errors
+    /// When it is not ready, or says something else than an address and a peer id.
+    pub fn of(net: &Net, node: usize, genesis: &Hash) -> Result<Self, String> {
+        let said = net.peer_address(node)?;
+        let odd = || format!("node {node} is at '{said}'");
+        let (address, peer) = said.rsplit_once("/p2p/").ok_or_else(odd)?;
+        let port = address.rsplit('/').next().ok_or_else(odd)?;
+        let port: u16 = port.parse().map_err(|_not_a_port| odd())?;
+        let start: String = genesis
+            .0
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Self {
+            socket: ([127, 0, 0, 1], port).into(),
+            address: address.parse().map_err(|_not_an_address| odd())?,
+            peer: peer.parse().map_err(|_not_a_peer| odd())?,
+            prefix: format!("/kumiki/{start}"),
+        })
+    }
 }
 
 /// What is sent over a stream.

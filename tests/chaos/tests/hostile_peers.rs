@@ -17,25 +17,6 @@ const GROWTH_KIB_MAX: u64 = 300 * 1_024;
 /// Looks at a node that goes on; a busy machine stretches them.
 const LOOKS: u32 = 1_200;
 
-/// Where a node listens and who it is, as it says itself when it is ready.
-fn target(net: &Net, node: usize, prefix: &str) -> Target {
-    let log = net.log(node);
-    let ready = log.lines().rfind(|line| line.starts_with("ready")).unwrap();
-    let after = |word: &str| {
-        let mut words = ready.split_whitespace();
-        words.find(|found| *found == word).unwrap();
-        words.next().unwrap().to_owned()
-    };
-    let address = after("listen");
-    let port = address.rsplit('/').next().unwrap().parse().unwrap();
-    Target {
-        socket: ([127, 0, 0, 1], port).into(),
-        address: address.parse().unwrap(),
-        peer: after("peer").parse().unwrap(),
-        prefix: prefix.to_owned(),
-    }
-}
-
 fn memory_kib(net: &Net, node: usize) -> u64 {
     let pid = std::fs::read_to_string(net.folder(node).join("pid")).unwrap();
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap();
@@ -104,8 +85,9 @@ async fn peers_that_mean_harm_neither_fork_nor_stall_nor_fill_the_nodes() {
     let opening = opening(&net).await.unwrap();
     let client = net.client_soon(0).await.unwrap();
     let genesis = client.info().await.unwrap().genesis_hash;
-    let prefix = format!("/kumiki/{}", hex(&genesis.0[..8]));
-    let targets: Vec<Target> = (0..NODES).map(|node| target(&net, node, &prefix)).collect();
+    let targets: Vec<Target> = (0..NODES)
+        .map(|node| Target::of(&net, node, &genesis).unwrap())
+        .collect();
     let load = Load::start(&net, 23);
     net.higher_than(5, 0, LOOKS).await.unwrap();
     let before: u64 = (0..NODES).map(|node| memory_kib(&net, node)).max().unwrap();
@@ -170,8 +152,4 @@ async fn peers_that_mean_harm_neither_fork_nor_stall_nor_fill_the_nodes() {
         check(&net, opening, &told).await.unwrap(),
         Vec::<String>::new()
     );
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -15,18 +15,6 @@ const TIME: Duration = Duration::from_secs(3);
 /// Looks at a node that goes on; a busy machine stretches them.
 const LOOKS: u32 = 2_400;
 
-fn target(net: &Net, node: usize, prefix: &str) -> Target {
-    let address = net.peer_address(node).unwrap();
-    let (address, peer) = address.rsplit_once("/p2p/").unwrap();
-    let port = address.rsplit('/').next().unwrap().parse().unwrap();
-    Target {
-        socket: ([127, 0, 0, 1], port).into(),
-        address: address.parse().unwrap(),
-        peer: peer.parse().unwrap(),
-        prefix: prefix.to_owned(),
-    }
-}
-
 /// Does one kind of harm to all targets over all protocols at once, over many connections of one peer, and says how many
 /// streams each target took.
 async fn attack_all(keypair: &Keypair, targets: &[Target], harm: Harm) -> Vec<usize> {
@@ -48,11 +36,6 @@ async fn a_stolen_seat_that_sends_nonsense_costs_the_others_nothing_but_the_seat
     let opening = opening(&net).await.unwrap();
     let client = net.client_soon(0).await.unwrap();
     let genesis = client.info().await.unwrap().genesis_hash;
-    let start: String = genesis.0[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let prefix = format!("/kumiki/{start}");
     let key = kumiki_wallet::read_node_key(&net.folder(STOLEN).join("node.key")).unwrap();
     let keypair = Keypair::ed25519_from_bytes(key.to_seed()).unwrap();
     net.localnet(&["fault", "kill", &STOLEN.to_string()])
@@ -62,7 +45,7 @@ async fn a_stolen_seat_that_sends_nonsense_costs_the_others_nothing_but_the_seat
     others.rpc.truncate(STOLEN);
     let load = Load::start(&others, 41);
     let targets: Vec<Target> = (0..STOLEN)
-        .map(|node| target(&net, node, &prefix))
+        .map(|node| Target::of(&net, node, &genesis).unwrap())
         .collect();
     // What costs a ban at once comes last.
     for harm in [
