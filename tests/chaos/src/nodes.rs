@@ -96,4 +96,25 @@ impl Nodes {
             self.log_end(node)
         ))
     }
+
+    /// Waits until a node is connected to `wanted` peers or more, looking as [`Self::higher_than`] does.
+    ///
+    /// # Errors
+    /// When it is not by then.
+    pub async fn among(&self, wanted: usize, node: usize, looks: u32) -> Result<(), String> {
+        let mut last = None;
+        for _ in 0..looks {
+            if let Some(client) = self.client(node).await {
+                last = client.node_peers().await.ok().map(|peers| peers.len());
+            }
+            if last.is_some_and(|found| found >= wanted) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(format!(
+            "node {node} has {last:?} peers and should have {wanted}; {}",
+            self.log_end(node)
+        ))
+    }
 }

@@ -33,6 +33,8 @@ async fn newcomers_outlive_the_peer_they_began_with_and_serve_clients() {
     for by in [By::Blocks, By::State] {
         let newcomer = Newcomer::join(&net, &mut nodes, &first, by).await.unwrap();
         at_the_head(&nodes, newcomer.node).await;
+        // Who knows nobody else when its only contact dies has nobody to ask.
+        nodes.among(2, newcomer.node, LOOKS).await.unwrap();
         newcomers.push(newcomer);
     }
 

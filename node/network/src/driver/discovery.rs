@@ -283,6 +283,8 @@ impl Driver {
         for info in found {
             self.learn(info.peer_id, info.addrs, nearest);
         }
+        // Whom this node knows may be gone at the next tick.
+        self.dial_more(Instant::now());
     }
 
     /// Remembers those addresses of `peer` that make sense.
@@ -327,6 +329,8 @@ impl Driver {
         for address in addresses {
             kad.add_address(&peer, address.clone());
         }
+        // A node that had nobody to ask asks at once.
+        self.search(Instant::now());
     }
 
     /// Peers in the routing table.
