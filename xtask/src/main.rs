@@ -24,6 +24,8 @@ Usage: cargo xtask COMMAND
                                a network of real processes under load and faults, checked at the end
   chaos --turnover [--changes N] [--seed S]
                                the same, with validators that join and leave at every epoch
+  chaos --hostile [--minutes N] [--seed S]
+                               the same, with peers that mean harm on every protocol
   simulate [--seeds N] [--seed S]
                                so many simulated networks, or the one of this seed
   simulate --planted [NAME]    plants the bugs of tests/simulator/bugs one at a time, in a working tree of

@@ -67,16 +67,19 @@ pub enum Harm {
     Drip,
     /// Frames as fast as they are taken.
     Flood,
+    /// Half a frame, and no more.
+    Half,
     /// Streams that are opened and left.
     Streams,
 }
 
 /// All of them.
-pub const HARMS: [Harm; 5] = [
+pub const HARMS: [Harm; 6] = [
     Harm::Garbage,
     Harm::Endless,
     Harm::Drip,
     Harm::Flood,
+    Harm::Half,
     Harm::Streams,
 ];
 
@@ -196,8 +199,10 @@ async fn do_harm(
     // A node that does not take the stream has nothing to fear from it.
     while let Ok(mut stream) = control.open_stream(peer, protocol.clone()).await {
         taken.send_modify(|taken| *taken += 1);
-        if harm == Harm::Streams {
-            left_open.push(stream);
+        if matches!(harm, Harm::Half | Harm::Streams) {
+            if write(&mut stream, &protocol, harm, 0).await.is_ok() {
+                left_open.push(stream);
+            }
             continue;
         }
         let mut answer = vec![0; PIECE];
@@ -228,6 +233,7 @@ async fn write(
             vec![1]
         }
         Harm::Flood => frame(900, vec![0x0a; 900]).repeat(32),
+        Harm::Half => frame(900, vec![0x0a; 450]),
         Harm::Streams => Vec::new(),
     };
     stream.write_all(&piece).await?;

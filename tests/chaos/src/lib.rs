@@ -7,6 +7,7 @@
 pub mod attacker;
 mod check;
 mod cluster;
+mod hostile;
 mod load;
 mod net;
 mod newcomer;
@@ -20,6 +21,7 @@ mod world;
 
 pub use check::{Opening, Promise, check, opening};
 pub use cluster::Cluster;
+pub use hostile::{HostilePlan, HostileReport, hostile};
 pub use load::{Acknowledged, Load};
 pub use net::Net;
 pub use newcomer::{By, Newcomer};

@@ -3,7 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kumiki_chaos::{Faults, Plan, TurnoverPlan, run, turnover};
+use kumiki_chaos::attacker::HARMS;
+use kumiki_chaos::{Faults, HostilePlan, Plan, TurnoverPlan, hostile, run, turnover};
+
+/// How long each kind of harm is done at a time: longer than a node waits for the rest of a frame.
+const HARM_SECONDS: u32 = 75;
 
 /// `--minutes N`, `--seed S`, `--validators V`, `--kill-only`, each optional.
 fn plan(arguments: &[String]) -> Result<Plan, String> {
@@ -53,12 +57,39 @@ fn turnover_plan(arguments: &[String]) -> Result<TurnoverPlan, String> {
     Ok(plan)
 }
 
+/// `--minutes N`, `--seed S`, each optional.
+fn hostile_plan(arguments: &[String]) -> Result<HostilePlan, String> {
+    let (mut minutes, mut seed) = (10, 1);
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let value = rest.next().and_then(|text| text.parse::<u32>().ok());
+        let value = value.ok_or_else(|| format!("{argument} needs a number"))?;
+        match argument.as_str() {
+            "--minutes" => minutes = value,
+            "--seed" => seed = value.into(),
+            other => return Err(format!("unknown option '{other}'")),
+        }
+    }
+    let kinds = u32::try_from(HARMS.len() + 1).unwrap_or(1);
+    Ok(HostilePlan {
+        each: Duration::from_secs(HARM_SECONDS.into()),
+        rounds: (minutes * 60 / (kinds * HARM_SECONDS)).max(1),
+        seed,
+    })
+}
+
 /// What a run came to, and whether all promises held.
 async fn outcome(arguments: &[String]) -> Result<(String, bool), String> {
     if let [first, rest @ ..] = arguments
         && first == "--turnover"
     {
         let report = turnover(&turnover_plan(rest)?).await?;
+        return Ok((format!("{report:#?}"), report.broken.is_empty()));
+    }
+    if let [first, rest @ ..] = arguments
+        && first == "--hostile"
+    {
+        let report = hostile(&hostile_plan(rest)?).await?;
         return Ok((format!("{report:#?}"), report.broken.is_empty()));
     }
     let report = run(&plan(arguments)?).await?;

@@ -53,10 +53,25 @@ impl Net {
     /// # Errors
     /// What the program says.
     pub fn start_discovering(validators: usize) -> Result<Self, String> {
+        Self::start_changed(validators, |_| {
+            vec![("discovery = false", "discovery = true")]
+        })
+    }
+
+    /// Starts `validators` with lines of each one's `node.toml` changed from something to something.
+    ///
+    /// # Errors
+    /// What the program says; when a file has no such line.
+    pub(crate) fn start_changed(
+        validators: usize,
+        changes: impl Fn(usize) -> Vec<(&'static str, &'static str)>,
+    ) -> Result<Self, String> {
         let net = Self::start(validators, 0, &[])?;
         net.localnet(&["down"])?;
         for node in 0..validators {
-            net.configure(node, "discovery = false", "discovery = true")?;
+            for (from, to) in changes(node) {
+                net.configure(node, from, to)?;
+            }
         }
         net.localnet(&["up"])?;
         Ok(net)
