@@ -1,7 +1,5 @@
 //! Peers that mean harm, on every protocol that a node can speak, neither fork nor stall nor fill the nodes.
 
-#![expect(clippy::unwrap_used, reason = "a failing test panics")]
-
 use std::time::Duration;
 
 use kumiki_chaos::{HostilePlan, hostile};
