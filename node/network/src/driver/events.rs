@@ -88,7 +88,10 @@ impl Driver {
     }
 
     fn on_listening(&mut self) {
-        let listening: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
+        // Without the own peer id, which those through relays end with; those that need no relay come first.
+        let bare = |address: &Multiaddr| split_peer(address.clone()).0;
+        let mut listening: Vec<Multiaddr> = self.swarm.listeners().map(bare).collect();
+        listening.sort_by_cached_key(|address| (is_relayed(address), address.to_string()));
         self.listening.send_replace(listening);
         self.set_mode();
     }
