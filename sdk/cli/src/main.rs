@@ -77,8 +77,10 @@ async fn interruptible(command: Command, output: Output) -> Outcome<()> {
     {
         return run(command, output).await;
     }
-    // On a thread of its own: commands wait for passphrases and compilers without letting others run.
-    let mut running = tokio::spawn(run(command, output));
+    // On a thread of its own: commands wait for passphrases and compilers without letting others run. A worker that
+    // waits so keeps the task of its connection, which then does not see that the node has closed it.
+    let runtime = tokio::runtime::Handle::current();
+    let mut running = tokio::task::spawn_blocking(move || runtime.block_on(run(command, output)));
     tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => {
