@@ -195,7 +195,7 @@ impl<A: Application> Solo<A> {
                     }
                     *tip = self.seal_even_empty(*tip).await?;
                 }
-                drop(done.send(*tip));
+                let _waits = done.send(*tip);
             }
             Order::Warp { to, done } => {
                 let now = self.now_ms();
@@ -204,12 +204,12 @@ impl<A: Application> Solo<A> {
                     Warp::To(ms) => ms,
                 };
                 let Some(further_ms) = then.checked_sub(now).filter(|_| then <= TIME_MAX_MS) else {
-                    drop(done.send(None));
+                    let _waits = done.send(None);
                     return Ok(());
                 };
                 self.ahead_ms = self.ahead_ms.saturating_add(further_ms);
                 *tip = self.seal_even_empty(*tip).await?;
-                drop(done.send(Some(*tip)));
+                let _waits = done.send(Some(*tip));
             }
         }
         Ok(())

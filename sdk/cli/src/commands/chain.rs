@@ -2,9 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use kumiki_client::ClientError;
 use kumiki_consensus::TIME_MAX_MS;
 use kumiki_protocol::ChainKind;
-use kumiki_rpc_api::{HeadView, NodeRole};
+use kumiki_rpc_api::{ErrorCode, HeadView, NodeRole};
 use serde_json::json;
 
 use crate::arguments::{ChainCommand, ChainMineArguments, ChainWarpArguments, NodeArguments, Warp};
@@ -31,12 +32,13 @@ async fn info(arguments: &NodeArguments, output: Output) -> Outcome<()> {
         ChainKind::Live => "live",
     };
     let text = format!(
-        "chain    {} ({kind})\ngenesis  {}\nnode     {}\nhead     {} at height {}\nstate    {} entries, root {}",
+        "chain    {} ({kind})\ngenesis  {}\nnode     {}\nhead     {} at height {}\ntime     {}\nstate    {} entries, root {}",
         info.chain_id,
         info.genesis_hash,
         network.client.url(),
         info.head.hash,
         info.head.height,
+        moment(info.head.time_ms),
         info.head.state_entries,
         info.head.state_root,
     );
@@ -66,12 +68,36 @@ async fn mine(arguments: &ChainMineArguments, output: Output) -> Outcome<()> {
 async fn warp(arguments: &ChainWarpArguments, output: Output) -> Outcome<()> {
     let network = Network::connect(&arguments.node).await?;
     check_movable(&network).await?;
-    let head = match arguments.to {
-        Warp::By(ms) => network.client.warp_by(ms).await?,
-        Warp::To(ms) => network.client.warp_to(ms).await?,
+    let moved = match arguments.to {
+        Warp::By(ms) => network.client.warp_by(ms).await,
+        Warp::To(ms) => network.client.warp_to(ms).await,
+    };
+    let head = match moved {
+        Err(ClientError::Api(error)) if error.code == ErrorCode::TimeOutOfRange => {
+            return Err(out_of_range(arguments.to));
+        }
+        other => other?,
     };
     show(&network, &head, output);
     Ok(())
+}
+
+fn out_of_range(to: Warp) -> Failure {
+    let found = match to {
+        Warp::By(ms) => format!("{ms} ms after its time"),
+        Warp::To(ms) => moment(ms),
+    };
+    let what = "the time of a chain goes neither back nor beyond the year 9999";
+    Failure::new(Exit::Refused, ErrorCode::TimeOutOfRange.name(), what)
+        .expected("a moment after the time of the head")
+        .found(found)
+        .next("kumiki chain info")
+}
+
+/// `ms` milliseconds after 1970, in UTC; what lies beyond the year 9999 has no such form, and shows as its end.
+fn moment(ms: u64) -> String {
+    let time = UNIX_EPOCH + Duration::from_millis(ms.min(TIME_MAX_MS));
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// Only a chain for development, and only its one validator, can be moved.
@@ -88,13 +114,11 @@ async fn check_movable(network: &Network) -> Outcome<()> {
 }
 
 fn show(network: &Network, head: &HeadView, output: Output) {
-    // A node may say anything; later than that, a moment has no such form.
-    let time = UNIX_EPOCH + Duration::from_millis(head.time_ms.min(TIME_MAX_MS));
     let text = format!(
         "head     {} at height {}\ntime     {}",
         head.hash,
         head.height,
-        humantime::format_rfc3339_millis(time),
+        moment(head.time_ms),
     );
     output.data(&json!({ "rpc": network.client.url(), "head": head }), &text);
 }

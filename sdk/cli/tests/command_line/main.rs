@@ -181,6 +181,14 @@ fn validator_mistakes(machine: &Machine) -> String {
     .concat()
 }
 
+const ABOUT_THE_CHAIN: &[&[&str]] = &[
+    &["chain", "warp", "2001-01-01"],
+    &["chain", "warp", "soon"],
+    &["chain", "mine", "0"],
+    &["chain", "info", "--rpc", "http://127.0.0.1:1"],
+    &["chain", "info", "--rpc", "localhost"],
+];
+
 /// What each mistake is answered with.
 fn check_mistakes(machine: &Machine) {
     machine.add_account("poor");
@@ -217,11 +225,7 @@ fn check_mistakes(machine: &Machine) {
     ask(&[
         "call", "counter", "increase", "amount=1", "--from", "nobody",
     ]);
-    ask(&["chain", "warp", "2001-01-01"]);
-    ask(&["chain", "warp", "soon"]);
-    ask(&["chain", "mine", "0"]);
-    ask(&["chain", "info", "--rpc", "http://127.0.0.1:1"]);
-    ask(&["chain", "info", "--rpc", "localhost"]);
+    ABOUT_THE_CHAIN.iter().for_each(|one| ask(one));
     ask(&["account", "fund", "bob", "five"]);
     ask(&["depoy"]);
     ask(&["account", "fund", "--json"]);
