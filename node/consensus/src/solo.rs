@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kumiki_protocol::{Certificate, Hash, Proposal, SecretKey, ValidatorSet};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{Application, BuildRequest, Decided, Tip};
 
 #[cfg(test)]
 mod tests;
+
+/// The last moment of the year 9999, in milliseconds since 1970: a chain's time can be moved so far.
+pub const TIME_MAX_MS: u64 = 253_402_300_799_999;
 
 /// The time of day in milliseconds since 1970, as node assembly (or a test, or a simulator) tells it.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -29,6 +32,34 @@ pub enum Sealing {
     },
     /// One block per interval, empty or not.
     Every(Duration),
+}
+
+/// Where the time of a chain is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warp {
+    /// On by so many milliseconds.
+    By(u64),
+    /// To a moment, in milliseconds since 1970.
+    To(u64),
+}
+
+/// What a developer asks of a chain of one machine.
+#[derive(Debug)]
+pub enum Order {
+    /// Makes so many blocks at once; the first of them take what waits.
+    Mine {
+        /// How many.
+        blocks: u32,
+        /// Told when they are committed.
+        done: oneshot::Sender<Tip>,
+    },
+    /// Moves the time, which goes on from there, and makes a block that shows it.
+    Warp {
+        /// Where to.
+        to: Warp,
+        /// Told when the block is committed; `None` where time would go back, or beyond [`TIME_MAX_MS`].
+        done: oneshot::Sender<Option<Tip>>,
+    },
 }
 
 /// Why a driver returned.
@@ -52,6 +83,10 @@ pub struct Solo<A> {
     pub sealing: Sealing,
     /// What time it is.
     pub clock: Clock,
+    /// By how many milliseconds the chain's time is ahead of the clock.
+    pub ahead_ms: u64,
+    /// What a developer asks for; `None` where nobody may.
+    pub orders: Option<mpsc::Receiver<Order>>,
 }
 
 impl<A> std::fmt::Debug for Solo<A> {
@@ -66,17 +101,27 @@ impl<A> std::fmt::Debug for Solo<A> {
 /// What a wait ended with.
 enum Reason {
     Seal { allow_empty: bool },
+    Obey(Order),
     Stop,
 }
 
 impl<A: Application> Solo<A> {
     /// Makes blocks after `tip` until `stop` turns true or its sender goes away. A block in the making is
     /// finished first.
-    pub async fn run(self, mut tip: Tip, mut stop: watch::Receiver<bool>) -> Ended {
+    pub async fn run(mut self, mut tip: Tip, mut stop: watch::Receiver<bool>) -> Ended {
         let mut ticks = self.ticks();
+        let mut orders = self.orders.take();
         loop {
-            match self.wait(&mut ticks, &mut stop).await {
+            match self.wait(&mut ticks, &mut orders, &mut stop).await {
                 Reason::Stop => return Ended::Stopped,
+                Reason::Obey(order) => {
+                    if let Err(ended) = self.obey(order, &mut tip, &stop).await {
+                        return ended;
+                    }
+                    if let Some(ticks) = &mut ticks {
+                        ticks.reset();
+                    }
+                }
                 Reason::Seal { allow_empty } => match self.seal(tip, allow_empty).await {
                     Ok(Some(sealed)) => {
                         tip = sealed;
@@ -108,6 +153,7 @@ impl<A: Application> Solo<A> {
     async fn wait(
         &self,
         ticks: &mut Option<tokio::time::Interval>,
+        orders: &mut Option<mpsc::Receiver<Order>>,
         stop: &mut watch::Receiver<bool>,
     ) -> Reason {
         let tick = async {
@@ -128,9 +174,54 @@ impl<A: Application> Solo<A> {
             biased;
             // A sender that went away counts as a request to stop.
             _ = stop.wait_for(|stop| *stop) => Reason::Stop,
+            order = next_order(orders) => Reason::Obey(order),
             () = tick => Reason::Seal { allow_empty: true },
             () = work => Reason::Seal { allow_empty: false },
         }
+    }
+
+    /// Does what a developer asks. Whoever asked may have stopped waiting.
+    async fn obey(
+        &mut self,
+        order: Order,
+        tip: &mut Tip,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), Ended> {
+        match order {
+            Order::Mine { blocks, done } => {
+                for _ in 0..blocks {
+                    if *stop.borrow() {
+                        return Err(Ended::Stopped);
+                    }
+                    *tip = self.seal_even_empty(*tip).await?;
+                }
+                let _waits = done.send(*tip);
+            }
+            Order::Warp { to, done } => {
+                let now = self.now_ms();
+                let then = match to {
+                    Warp::By(ms) => now.saturating_add(ms),
+                    Warp::To(ms) => ms,
+                };
+                let Some(further_ms) = then.checked_sub(now).filter(|_| then <= TIME_MAX_MS) else {
+                    let _waits = done.send(None);
+                    return Ok(());
+                };
+                self.ahead_ms = self.ahead_ms.saturating_add(further_ms);
+                *tip = self.seal_even_empty(*tip).await?;
+                let _waits = done.send(Some(*tip));
+            }
+        }
+        Ok(())
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.clock)().saturating_add(self.ahead_ms)
+    }
+
+    async fn seal_even_empty(&self, tip: Tip) -> Result<Tip, Ended> {
+        // There is always a block to make on the tip where an empty one will do.
+        self.seal(tip, true).await?.ok_or(Ended::ApplicationGone)
     }
 
     /// Builds, signs and commits one block on `tip`.
@@ -143,7 +234,7 @@ impl<A: Application> Solo<A> {
         let request = BuildRequest {
             height,
             parent: tip.block_hash,
-            time_ms: (self.clock)(),
+            time_ms: self.now_ms(),
             proposer: self.key.public_key(),
             allow_empty,
             ancestors: Vec::new(),
@@ -166,4 +257,15 @@ impl<A: Application> Solo<A> {
         committed.await.map_err(|_closed| Ended::ApplicationGone)?;
         Ok(Some(Tip { height, block_hash }))
     }
+}
+
+/// The next order; never one where nobody can give any.
+async fn next_order(orders: &mut Option<mpsc::Receiver<Order>>) -> Order {
+    if let Some(open) = orders {
+        if let Some(order) = open.recv().await {
+            return order;
+        }
+        *orders = None;
+    }
+    std::future::pending().await
 }

@@ -40,7 +40,7 @@ impl Opened {
     /// Starts the threads and tasks.
     async fn assemble(
         self,
-        company: Company,
+        mut company: Company,
         exchange: Option<Exchange>,
         mut registry: Registry,
         metrics: NodeMetrics,
@@ -56,7 +56,8 @@ impl Opened {
             None => HealthStatus::Ready,
         });
         let view = exchange.as_ref().map(Exchange::show);
-        let context = self.rpc_context(&mempool, &heads_seen, view, status_seen, registry);
+        let mut context = self.rpc_context(&mempool, &heads_seen, view, status_seen, registry);
+        context.orders = company.take_orders(&self.genesis);
         // The port first: when it is taken, no thread has been started.
         let rpc = kumiki_rpc::serve(context, self.config.rpc.clone()).await?;
         let rpc_address = rpc.address();
@@ -127,6 +128,7 @@ impl Opened {
             key: self.config.ordering.key().public_key(),
             network,
             status,
+            orders: None,
             metrics,
         }
     }
@@ -140,13 +142,25 @@ impl Opened {
         status: &watch::Sender<HealthStatus>,
     ) -> Result<Ordering, NodeError> {
         match company {
-            Company::Solo { key, sealing } => {
+            Company::Solo {
+                key,
+                sealing,
+                orders,
+            } => {
+                let clock = Arc::clone(&self.config.clock);
+                // Where a developer has moved the time, it goes on from there.
+                let ahead_ms = match &orders {
+                    Some(_) => self.tip.time_ms.saturating_sub(clock()),
+                    None => 0,
+                };
                 let solo = Solo {
                     application: Arc::new(chain),
                     key: *key,
                     genesis_hash: self.genesis.hash(),
                     sealing,
-                    clock: Arc::clone(&self.config.clock),
+                    clock,
+                    ahead_ms,
+                    orders,
                 };
                 let tip = OrderingTip {
                     height: self.tip.height,

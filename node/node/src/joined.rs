@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kumiki_consensus::Sealing;
 use kumiki_consensus::simplex::Pace;
+use kumiki_consensus::{Order, Sealing};
 use kumiki_mempool::SharedMempool;
 use kumiki_network::{Channel, Network, NetworkError, Topic};
-use kumiki_protocol::{Genesis, SecretKey, Transaction};
+use kumiki_protocol::{ChainKind, Genesis, SecretKey, Transaction};
 use kumiki_rpc::NetworkView;
 use kumiki_storage::Storage;
 use prometheus_client::registry::Registry;
@@ -15,12 +15,17 @@ use tokio::sync::{mpsc, watch};
 use crate::ordering::channel_specs;
 use crate::{OrderingConfig, gossip, peers, state_sync};
 
+/// Orders of developers that wait to be carried out.
+const ORDERS: usize = 16;
+
 /// With whom this node orders blocks.
 pub(crate) enum Company {
     /// Nobody.
     Solo {
         key: Box<SecretKey>,
         sealing: Sealing,
+        /// What developers ask for, on a chain for development.
+        orders: Option<mpsc::Receiver<Order>>,
     },
     /// The peers of a network.
     Network(Box<Joined>),
@@ -43,6 +48,19 @@ pub(crate) struct Exchange {
 }
 
 impl Company {
+    /// Takes orders from now on, where the chain is one for development that has no other validator.
+    pub(crate) fn take_orders(&mut self, genesis: &Genesis) -> Option<mpsc::Sender<Order>> {
+        let Self::Solo { orders, .. } = self else {
+            return None;
+        };
+        if genesis.kind != ChainKind::Dev {
+            return None;
+        }
+        let (sender, taken) = mpsc::channel(ORDERS);
+        *orders = Some(taken);
+        Some(sender)
+    }
+
     /// Joins the network, where the configuration says so; then also gives back what is exchanged there.
     pub(crate) fn join(
         config: &OrderingConfig,
@@ -54,6 +72,7 @@ impl Company {
                 let solo = Self::Solo {
                     key: key.clone(),
                     sealing: *sealing,
+                    orders: None,
                 };
                 return Ok((solo, None));
             }

@@ -229,6 +229,9 @@ error_table! {
     4010 SubscriptionInBatch "subscriptionInBatch" AfterFix
         "A subscription cannot be part of a batch.",
         "Subscribe in a message of its own.";
+    4011 TimeOutOfRange "timeOutOfRange" AfterFix
+        "The chain's time would go back, or beyond the year 9999.",
+        "Give a moment after the chain's time; a head of chain_getInfo shows it.";
 }
 
 impl ErrorCode {

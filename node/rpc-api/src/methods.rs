@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
-    GenesisView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion, PeerView,
-    SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
+    GenesisView, HeadView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion,
+    PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
     TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor};
@@ -218,6 +218,22 @@ pub trait FeeApi {
     /// What gas costs.
     #[method(name = "getPrice")]
     fn fee_price(&self) -> RpcResult<FeePrice>;
+}
+
+/// For developers: only where genesis says that the chain is one for development, and one node makes all its blocks.
+#[rpc(server, client, namespace = "dev", namespace_separator = "_")]
+pub trait DevApi {
+    /// Makes blocks at once, one by default; the first take what waits.
+    #[method(name = "mine", param_kind = map)]
+    async fn mine(&self, blocks: Option<u32>) -> RpcResult<HeadView>;
+
+    /// Moves the chain's time on, by so much or to a moment, and makes a block that shows it.
+    #[method(name = "warp", param_kind = map)]
+    async fn warp(
+        &self,
+        #[argument(rename = "byMs")] by_ms: Option<u64>,
+        #[argument(rename = "toMs")] to_ms: Option<u64>,
+    ) -> RpcResult<HeadView>;
 }
 
 /// About the node.

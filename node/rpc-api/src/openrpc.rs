@@ -48,12 +48,15 @@ pub struct ParamSpec {
 /// Requests and the results a real node gave to them, by method. `kumiki-rpc`'s tests record and replay them.
 const EXAMPLES: &str = include_str!("examples.json");
 
-/// The OpenRPC document.
+/// Methods that only chains for development have.
+const DEV_PREFIX: &str = "dev_";
+
+/// The OpenRPC document, `for_dev` of a chain for development.
 ///
 /// # Panics
 /// Never: the examples compiled in are JSON, by test.
 #[must_use]
-pub fn document() -> Value {
+pub fn document(for_dev: bool) -> Value {
     let settings = SchemaSettings::draft07().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
@@ -63,6 +66,7 @@ pub fn document() -> Value {
         serde_json::from_str(EXAMPLES).expect("the examples are a JSON object by test");
     let methods: Vec<Value> = method_specs()
         .iter()
+        .filter(|spec| for_dev || !spec.name.starts_with(DEV_PREFIX))
         .map(|spec| describe(spec, examples.get(spec.name), &mut generator))
         .collect();
     let _error_data = generator.subschema_for::<ErrorData>();

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use kumiki_consensus::Order;
 use kumiki_executor::Executor;
 use kumiki_mempool::SharedMempool;
 use kumiki_protocol::{Genesis, PublicKey};
 use kumiki_rpc_api::{HealthStatus, PeerView};
 use kumiki_storage::{Storage, Tip};
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// What a node sees of its network.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +42,8 @@ pub struct RpcContext {
     pub network: Option<watch::Receiver<NetworkView>>,
     /// Whether the node serves.
     pub status: watch::Receiver<HealthStatus>,
+    /// Where developers move height and time of a chain; `None` where nobody may.
+    pub orders: Option<mpsc::Sender<Order>>,
     /// The node's metrics, which the server adds its own to and shows under `/metrics`.
     pub metrics: Registry,
 }

@@ -2,6 +2,7 @@
 
 mod chain;
 mod contract;
+mod dev;
 mod event;
 mod finality;
 mod node;
@@ -16,8 +17,8 @@ use std::sync::Arc;
 use jsonrpsee::Methods;
 use kumiki_protocol::{AccountRecord, Address, Decode, Hash, Height, TransactionHash, state_key};
 use kumiki_rpc_api::methods::{
-    AccountApiServer, ChainApiServer, ContractApiServer, EventsApiServer, FeeApiServer,
-    NodeApiServer, RpcApiServer, SimulationApiServer, StateApiServer,
+    AccountApiServer, ChainApiServer, ContractApiServer, DevApiServer, EventsApiServer,
+    FeeApiServer, NodeApiServer, RpcApiServer, SimulationApiServer, StateApiServer,
 };
 use kumiki_rpc_api::{ApiError, ErrorCode, HealthStatus, Limits, document};
 use kumiki_state::StateReader;
@@ -91,7 +92,12 @@ impl Deref for Rpc {
 pub(crate) fn all_methods(node: &Arc<Node>) -> Methods {
     let rpc = Rpc(Arc::clone(node));
     let mut all = Methods::new();
-    let groups: [Methods; 10] = [
+    let dev: Methods = match &node.context.orders {
+        Some(_) => DevApiServer::into_rpc(rpc.clone()).into(),
+        None => Methods::new(),
+    };
+    let groups: [Methods; 11] = [
+        dev,
         RpcApiServer::into_rpc(rpc.clone()).into(),
         ChainApiServer::into_rpc(rpc.clone()).into(),
         AccountApiServer::into_rpc(rpc.clone()).into(),
@@ -118,12 +124,13 @@ impl Node {
         in_use: watch::Receiver<()>,
     ) -> Self {
         let running = usize::try_from(limits.simulations).unwrap_or(1);
+        let document = document(context.orders.is_some());
         Self {
             metrics: Metrics::new(std::mem::take(&mut context.metrics)),
             genesis_hash: context.genesis.hash(),
             context,
             limits,
-            document: to_raw_value(&document()).expect("a JSON value is written as JSON"),
+            document: to_raw_value(&document).expect("a JSON value is written as JSON"),
             reads: Threads::new(READS),
             stream_reads: Threads::new(STREAM_READS),
             simulations: Threads::new(running),

@@ -7,11 +7,13 @@ use kumiki_client::abi::ArgumentText;
 use kumiki_protocol::{Amount, Gas, Hash, Height, Nonce};
 
 pub(crate) mod bench;
+mod chain;
 pub(crate) mod localnet;
 pub(crate) mod node;
 pub(crate) mod validator;
 
 use bench::BenchArguments;
+pub(crate) use chain::{ChainCommand, ChainMineArguments, ChainWarpArguments, Warp};
 use localnet::LocalnetCommand;
 use node::NodeCommand;
 use validator::ValidatorCommand;
@@ -92,10 +94,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kumiki account new mine\n  kumiki account show alice\n  kumiki account fund mine 1000000000"
     )]
     Account(AccountCommand),
-    /// Show the chain.
+    /// Show the chain, and move one for development on.
     #[command(
         subcommand,
-        after_help = "Examples:\n  kumiki chain info\n  kumiki chain info --json"
+        after_help = "Examples:\n  kumiki chain info\n  kumiki chain mine 10\n  kumiki chain warp 1h"
     )]
     Chain(ChainCommand),
     /// Read a value of the state with a proof, and check the proof.
@@ -175,7 +177,7 @@ impl Command {
             Self::Events(arguments) => arguments.node.clone(),
             Self::Account(AccountCommand::Show(arguments)) => arguments.node.clone(),
             Self::Account(AccountCommand::Fund(arguments)) => arguments.node.clone(),
-            Self::Chain(ChainCommand::Info(arguments)) => arguments.clone(),
+            Self::Chain(command) => command.chosen(),
             Self::Proof(arguments) => arguments.node.clone(),
             Self::Bench(arguments) => arguments.node.clone(),
             Self::Doctor(arguments) => arguments.node.clone(),
@@ -428,12 +430,6 @@ pub(crate) struct AccountFundArguments {
     pub(crate) sender: SenderArguments,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ChainCommand {
-    /// What chain this is and how far it has come.
-    Info(NodeArguments),
 }
 
 #[derive(Debug, Args)]

@@ -31,7 +31,7 @@ use clap::error::ErrorKind;
 
 use arguments::localnet::LocalnetCommand;
 use arguments::node::NodeCommand;
-use arguments::{AccountCommand, Arguments, ChainCommand, Command};
+use arguments::{AccountCommand, Arguments, Command};
 use failure::{Exit, Failure, Outcome};
 use output::Output;
 
@@ -121,9 +121,7 @@ async fn run(command: Command, output: Output) -> Outcome<()> {
             AccountCommand::Show(arguments) => commands::account::show(&arguments, output).await,
             AccountCommand::Fund(arguments) => commands::account::fund(&arguments, output).await,
         },
-        Command::Chain(ChainCommand::Info(arguments)) => {
-            commands::chain::info(&arguments, output).await
-        }
+        Command::Chain(command) => commands::chain::run(command, output).await,
         Command::Proof(arguments) => commands::proof::run(&arguments, output).await,
         Command::Bench(arguments) => commands::bench::run(&arguments, output).await,
         Command::Node(command) => commands::node::run(command, output).await,

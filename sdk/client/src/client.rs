@@ -5,15 +5,15 @@ use std::time::Duration;
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use kumiki_protocol::{Address, ChainKind, Gas, Hash, Height, TransactionHash};
 use kumiki_rpc_api::methods::{
-    AccountApiClient as _, ChainApiClient as _, ContractApiClient as _, EventsApiClient as _,
-    FeeApiClient as _, NodeApiClient as _, RpcApiClient as _, SimulationApiClient as _,
-    StateApiClient as _, TransactionApiClient as _,
+    AccountApiClient as _, ChainApiClient as _, ContractApiClient as _, DevApiClient as _,
+    EventsApiClient as _, FeeApiClient as _, NodeApiClient as _, RpcApiClient as _,
+    SimulationApiClient as _, StateApiClient as _, TransactionApiClient as _,
 };
 use kumiki_rpc_api::{
     API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractView, Cursor,
-    EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, Health, NextNonce,
-    NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StateProof, TransactionReceipt,
-    TransactionStatus, TransactionsIn,
+    EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, HeadView, Health,
+    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StateProof,
+    TransactionReceipt, TransactionStatus, TransactionsIn,
 };
 
 use crate::ClientError;
@@ -203,6 +203,12 @@ questions! {
         = query_events(Some(filter), from, None, after, limit);
     /// What gas costs.
     fee_price() -> FeePrice = fee_price();
+    /// Makes blocks at once on a chain for development; the first take what waits.
+    mine(blocks: u32) -> HeadView = mine(Some(blocks));
+    /// Moves the time of a chain for development on by milliseconds, and makes a block that shows it.
+    warp_by(ms: u64) -> HeadView = warp(Some(ms), None);
+    /// Moves the time of a chain for development to a moment, in milliseconds since 1970.
+    warp_to(ms: u64) -> HeadView = warp(None, Some(ms));
     /// Whether the node serves.
     health() -> Health = health();
     /// What the node runs.

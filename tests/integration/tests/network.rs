@@ -37,6 +37,10 @@ fn four_nodes_serve_contracts_survive_a_killed_node_and_take_it_back() {
     assert_eq!(status["agree"], json!(true));
     assert!((0..4).all(|node| height(&status, node) >= 1));
 
+    // Time and height are the validators' to agree on.
+    let refused = machine.failure(&["chain", "warp", "1h"], 5);
+    assert!(refused.contains("one node makes"), "{refused}");
+
     let _made = machine.text(&["new", "app"]);
     let project = ["--project", "app"];
     let at = |node| [rpc(&up, node)];

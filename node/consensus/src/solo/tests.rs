@@ -144,7 +144,36 @@ fn solo(chain: &Arc<MemoryChain>, sealing: Sealing) -> Solo<MemoryChain> {
         genesis_hash: chain.genesis.hash(),
         sealing,
         clock: Arc::new(|| 1_234),
+        ahead_ms: 0,
+        orders: None,
     }
+}
+
+/// A driver that seals nothing by itself and takes orders.
+fn ordered(
+    chain: &Arc<MemoryChain>,
+) -> (
+    mpsc::Sender<Order>,
+    watch::Sender<bool>,
+    tokio::task::JoinHandle<Ended>,
+) {
+    let (orders, taken) = mpsc::channel(1);
+    let (stop, stopped) = watch::channel(false);
+    let mut driver = solo(chain, Sealing::AtOnce { heartbeat: None });
+    driver.orders = Some(taken);
+    (orders, stop, tokio::spawn(driver.run(START, stopped)))
+}
+
+async fn warp(orders: &mpsc::Sender<Order>, to: Warp) -> Option<Tip> {
+    let (done, answer) = oneshot::channel();
+    orders.send(Order::Warp { to, done }).await.unwrap();
+    answer.await.unwrap()
+}
+
+async fn mine(orders: &mpsc::Sender<Order>, blocks: u32) -> Tip {
+    let (done, answer) = oneshot::channel();
+    orders.send(Order::Mine { blocks, done }).await.unwrap();
+    answer.await.unwrap()
 }
 
 /// Runs the driver until the chain has `count` blocks, stops it and returns them.
@@ -221,4 +250,42 @@ async fn a_stopped_application_ends_the_driver() {
     let (_stop, stopped) = watch::channel(false);
     let driver = solo(&chain, Sealing::AtOnce { heartbeat: None });
     assert_eq!(driver.run(START, stopped).await, Ended::ApplicationGone);
+}
+
+#[tokio::test]
+async fn blocks_are_made_when_they_are_ordered_and_take_what_waits() {
+    let chain = MemoryChain::new(false);
+    let (orders, stop, driver) = ordered(&chain);
+    let tip = mine(&orders, 3).await;
+    assert_eq!((tip.height, chain.decided.lock().unwrap().len()), (3, 3));
+    assert_eq!(mine(&orders, 0).await, tip);
+    chain.submit(0);
+    assert!(mine(&orders, 1).await.height >= 4);
+    // Nobody can order any more; the driver goes on.
+    drop(orders);
+    chain.submit(1);
+    let mut grown = chain.grown.subscribe();
+    grown.wait_for(|found| *found >= 5).await.unwrap();
+    stop.send_replace(true);
+    assert_eq!(driver.await.unwrap(), Ended::Stopped);
+    let decided = chain.decided.lock().unwrap();
+    let transactions: usize = decided.iter().map(|one| one.block.transactions.len()).sum();
+    assert_eq!(transactions, 2);
+}
+
+#[tokio::test]
+async fn time_moves_on_and_never_back() {
+    let chain = MemoryChain::new(false);
+    let (orders, stop, driver) = ordered(&chain);
+    assert_eq!(warp(&orders, Warp::By(1_000)).await.unwrap().height, 1);
+    assert_eq!(warp(&orders, Warp::To(2_233)).await, None);
+    assert_eq!(warp(&orders, Warp::To(TIME_MAX_MS + 1)).await, None);
+    assert_eq!(warp(&orders, Warp::By(u64::MAX)).await, None);
+    assert_eq!(warp(&orders, Warp::To(5_000)).await.unwrap().height, 2);
+    assert_eq!(mine(&orders, 1).await.height, 3);
+    stop.send_replace(true);
+    assert_eq!(driver.await.unwrap(), Ended::Stopped);
+    let decided = chain.decided.lock().unwrap();
+    let times: Vec<u64> = decided.iter().map(|one| one.block.header.time_ms).collect();
+    assert_eq!(times, [2_234, 5_000, 5_000]);
 }

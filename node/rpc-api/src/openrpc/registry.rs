@@ -9,8 +9,8 @@ use crate::schema::{AddressText, HashText};
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
-    GenesisView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion, PeerView,
-    SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
+    GenesisView, HeadView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion,
+    PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
     TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor};
@@ -415,6 +415,26 @@ const METHODS: &[MethodSpec] = &[
         "Ends a subscription of events_subscribe.",
     ),
     method::<FeePrice>("fee_getPrice", "What gas costs.", &[], "price", &[]),
+    method::<HeadView>(
+        "dev_mine",
+        "Makes blocks at once; the first take what waits. Only on a chain for development.",
+        &[optional::<u32>(
+            "blocks",
+            "How many, at most 1,000; one by default.",
+        )],
+        "head",
+        &[],
+    ),
+    method::<HeadView>(
+        "dev_warp",
+        "Moves the chain's time on, and makes a block that shows it. Only on a chain for development.",
+        &[
+            optional::<u64>("byMs", "By so many milliseconds."),
+            optional::<u64>("toMs", "To a moment, in milliseconds since 1970."),
+        ],
+        "head",
+        &[E::TimeOutOfRange],
+    ),
     method::<Health>(
         "node_getHealth",
         "Whether the node serves.",

@@ -161,7 +161,7 @@ impl AccountApiServer for Rpc {
     }
 }
 
-fn head_view(tip: &Tip) -> HeadView {
+pub(super) fn head_view(tip: &Tip) -> HeadView {
     HeadView {
         height: tip.height,
         hash: tip.block_hash,

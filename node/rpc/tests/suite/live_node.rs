@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// `call` keeps its input under "k" and emits it as an event, the first 32 bytes as topic; `query` answers what is
 /// kept, and reverts with its input when that is not empty.
@@ -106,6 +106,8 @@ impl LiveNode {
         let admission = std::thread::spawn(move || admitting.run_admission());
         let (heads, heads_seen) = watch::channel(tip);
         let (status, status_seen) = watch::channel(HealthStatus::Ready);
+        // Its methods are there, and nobody carries them out.
+        let (orders, _nobody) = mpsc::channel(1);
         let context = RpcContext {
             storage: Arc::clone(&storage),
             executor: Arc::clone(&executor),
@@ -115,6 +117,7 @@ impl LiveNode {
             key: validator(0).public_key(),
             network: None,
             status: status_seen,
+            orders: Some(orders),
             metrics: Registry::default(),
         };
         let mut config = ServerConfig::loopback(0);

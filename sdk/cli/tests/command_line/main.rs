@@ -32,9 +32,13 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     let second = machine.json(&["view", "counter-second", "value"]);
     assert_eq!(second["returns"], json!("7"));
     check_mistakes(&machine);
+    let moved = moves_on(&machine);
 
     machine.stop_chain();
     let again = machine.start_chain();
+    // Time goes on from where it was moved to.
+    let mined = machine.json(&["chain", "mine"]);
+    assert!(mined["head"]["timeMs"].as_u64() >= moved);
     assert_eq!(again["contracts"]["counter"], address);
     let kept = machine.json(&["view", "counter", "value"]);
     assert_eq!(kept["returns"], json!("42"));
@@ -77,6 +81,23 @@ fn dev_loses_no_save_and_follows_kumiki_toml_and_what_others_deploy() {
     machine.stop_chain();
 }
 
+/// Moves height and time of the chain, and answers the time.
+fn moves_on(machine: &Machine) -> Option<u64> {
+    let height = |answer: &Value| answer["head"]["height"].as_u64().unwrap();
+    let before = machine.json(&["chain", "info"])["chain"].clone();
+    // More than are asked for at a time.
+    let mined = machine.json(&["chain", "mine", "1200"]);
+    assert_eq!(height(&mined), height(&before) + 1_200);
+    let later = machine.json(&["chain", "warp", "2100-01-01"]);
+    let moment: u64 = 4_102_444_800_000;
+    let shown = later["head"]["timeMs"].as_u64().unwrap();
+    assert!((moment..moment + 60_000).contains(&shown), "{later}");
+    let last = machine.json(&["chain", "warp", "30days"]);
+    let shown = last["head"]["timeMs"].as_u64().unwrap();
+    assert!(shown >= moment + 30 * 86_400_000, "{last}");
+    Some(shown)
+}
+
 /// The keys and types of every command's answer.
 fn check_shapes(machine: &Machine, call: &Value) {
     let hash = call["hash"].as_str().unwrap();
@@ -89,6 +110,8 @@ fn check_shapes(machine: &Machine, call: &Value) {
     add("account fund", &["account", "fund", "bob", "5"]);
     add("account list", &["account", "list"]);
     add("chain info", &["chain", "info"]);
+    add("chain mine", &["chain", "mine", "2"]);
+    add("chain warp", &["chain", "warp", "1s"]);
     add("proof account", &["proof", "account", "alice"]);
     add("proof contract", &["proof", "contract", "counter"]);
     // On a dev chain a header commits to the state after its own block.
@@ -158,6 +181,14 @@ fn validator_mistakes(machine: &Machine) -> String {
     .concat()
 }
 
+const ABOUT_THE_CHAIN: &[&[&str]] = &[
+    &["chain", "warp", "2001-01-01"],
+    &["chain", "warp", "soon"],
+    &["chain", "mine", "0"],
+    &["chain", "info", "--rpc", "http://127.0.0.1:1"],
+    &["chain", "info", "--rpc", "localhost"],
+];
+
 /// What each mistake is answered with.
 fn check_mistakes(machine: &Machine) {
     machine.add_account("poor");
@@ -194,8 +225,7 @@ fn check_mistakes(machine: &Machine) {
     ask(&[
         "call", "counter", "increase", "amount=1", "--from", "nobody",
     ]);
-    ask(&["chain", "info", "--rpc", "http://127.0.0.1:1"]);
-    ask(&["chain", "info", "--rpc", "localhost"]);
+    ABOUT_THE_CHAIN.iter().for_each(|one| ask(one));
     ask(&["account", "fund", "bob", "five"]);
     ask(&["depoy"]);
     ask(&["account", "fund", "--json"]);
