@@ -85,6 +85,8 @@ pub struct Solo<A> {
     pub clock: Clock,
     /// By how many milliseconds the chain's time is ahead of the clock.
     pub ahead_ms: u64,
+    /// The time that the chain goes on from where the clock is behind it, looked at with the first block.
+    pub resume_ms: Option<u64>,
     /// What a developer asks for; `None` where nobody may.
     pub orders: Option<mpsc::Receiver<Order>>,
 }
@@ -215,17 +217,21 @@ impl<A: Application> Solo<A> {
         Ok(())
     }
 
-    fn now_ms(&self) -> u64 {
-        (self.clock)().saturating_add(self.ahead_ms)
+    fn now_ms(&mut self) -> u64 {
+        let clock = (self.clock)();
+        if let Some(resume_ms) = self.resume_ms.take() {
+            self.ahead_ms = resume_ms.saturating_sub(clock);
+        }
+        clock.saturating_add(self.ahead_ms)
     }
 
-    async fn seal_even_empty(&self, tip: Tip) -> Result<Tip, Ended> {
+    async fn seal_even_empty(&mut self, tip: Tip) -> Result<Tip, Ended> {
         // There is always a block to make on the tip where an empty one will do.
         self.seal(tip, true).await?.ok_or(Ended::ApplicationGone)
     }
 
     /// Builds, signs and commits one block on `tip`.
-    async fn seal(&self, tip: Tip, allow_empty: bool) -> Result<Option<Tip>, Ended> {
+    async fn seal(&mut self, tip: Tip, allow_empty: bool) -> Result<Option<Tip>, Ended> {
         let height = tip.height.saturating_add(1);
         let validators: Arc<ValidatorSet> = self
             .application

@@ -147,19 +147,16 @@ impl Opened {
                 sealing,
                 orders,
             } => {
-                let clock = Arc::clone(&self.config.clock);
                 // Where a developer has moved the time, it goes on from there.
-                let ahead_ms = match &orders {
-                    Some(_) => self.tip.time_ms.saturating_sub(clock()),
-                    None => 0,
-                };
+                let resume_ms = orders.as_ref().map(|_| self.tip.time_ms);
                 let solo = Solo {
                     application: Arc::new(chain),
                     key: *key,
                     genesis_hash: self.genesis.hash(),
                     sealing,
-                    clock,
-                    ahead_ms,
+                    clock: Arc::clone(&self.config.clock),
+                    ahead_ms: 0,
+                    resume_ms,
                     orders,
                 };
                 let tip = OrderingTip {

@@ -145,6 +145,7 @@ fn solo(chain: &Arc<MemoryChain>, sealing: Sealing) -> Solo<MemoryChain> {
         sealing,
         clock: Arc::new(|| 1_234),
         ahead_ms: 0,
+        resume_ms: None,
         orders: None,
     }
 }
