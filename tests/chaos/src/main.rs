@@ -9,6 +9,18 @@ use kumiki_chaos::{Faults, HostilePlan, Plan, TurnoverPlan, hostile, run, turnov
 /// How long each kind of harm is done at a time: longer than a node waits for the rest of a frame.
 const HARM_SECONDS: u32 = 75;
 
+/// Options and the number after each.
+fn numbers(arguments: &[String]) -> Result<Vec<(&str, u32)>, String> {
+    let mut found = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(option) = rest.next() {
+        let value = rest.next().and_then(|text| text.parse().ok());
+        let value = value.ok_or_else(|| format!("{option} needs a number"))?;
+        found.push((option.as_str(), value));
+    }
+    Ok(found)
+}
+
 /// `--minutes N`, `--seed S`, `--validators V`, `--kill-only`, each optional.
 fn plan(arguments: &[String]) -> Result<Plan, String> {
     let mut plan = Plan {
@@ -19,15 +31,15 @@ fn plan(arguments: &[String]) -> Result<Plan, String> {
         faults: Faults::All,
         seed: 1,
     };
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        if argument == "--kill-only" {
-            plan.faults = Faults::Kill;
-            continue;
-        }
-        let value = rest.next().and_then(|text| text.parse::<u32>().ok());
-        let value = value.ok_or_else(|| format!("{argument} needs a number"))?;
-        match argument.as_str() {
+    let (flags, others): (Vec<_>, Vec<_>) = arguments
+        .iter()
+        .cloned()
+        .partition(|argument| argument == "--kill-only");
+    if !flags.is_empty() {
+        plan.faults = Faults::Kill;
+    }
+    for (option, value) in numbers(&others)? {
+        match option {
             "--minutes" => plan.duration = Duration::from_secs(60) * value,
             "--seed" => plan.seed = value.into(),
             "--validators" => plan.validators = usize::try_from(value).unwrap_or(4),
@@ -44,11 +56,8 @@ fn turnover_plan(arguments: &[String]) -> Result<TurnoverPlan, String> {
         changes: 60,
         seed: 1,
     };
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        let value = rest.next().and_then(|text| text.parse::<u32>().ok());
-        let value = value.ok_or_else(|| format!("{argument} needs a number"))?;
-        match argument.as_str() {
+    for (option, value) in numbers(arguments)? {
+        match option {
             "--changes" => plan.changes = value,
             "--seed" => plan.seed = value.into(),
             other => return Err(format!("unknown option '{other}'")),
@@ -60,11 +69,8 @@ fn turnover_plan(arguments: &[String]) -> Result<TurnoverPlan, String> {
 /// `--minutes N`, `--seed S`, each optional.
 fn hostile_plan(arguments: &[String]) -> Result<HostilePlan, String> {
     let (mut minutes, mut seed) = (10, 1);
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        let value = rest.next().and_then(|text| text.parse::<u32>().ok());
-        let value = value.ok_or_else(|| format!("{argument} needs a number"))?;
-        match argument.as_str() {
+    for (option, value) in numbers(arguments)? {
+        match option {
             "--minutes" => minutes = value,
             "--seed" => seed = value.into(),
             other => return Err(format!("unknown option '{other}'")),
