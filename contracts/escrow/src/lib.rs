@@ -126,7 +126,7 @@ pub mod escrow {
     }
 
     impl Escrow {
-        /// Makes an escrow without deals. Nobody has power over the deals of others, not even who deploys it.
+        /// Makes an escrow without deals. Nobody has power over the deals of others.
         #[init]
         pub fn init(&mut self) {
             self.held.set(&0);

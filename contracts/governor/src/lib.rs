@@ -146,7 +146,7 @@ pub mod governor {
     }
 
     impl Governor {
-        /// Makes a governor of those who hold `token`. Nobody else has power over it, not even who deploys it.
+        /// Makes a governor of those who hold `token`, and of nobody else.
         #[init]
         pub fn init(&mut self, token: Address, rules: Rules) -> Result<(), Error> {
             rules.check()?;

@@ -138,7 +138,7 @@ pub mod vesting {
     }
 
     impl Vesting {
-        /// Makes a contract without grants. Nobody has power over the grants of others, not even who deploys it.
+        /// Makes a contract without grants. Nobody has power over the grants of others.
         #[init]
         pub fn init(&mut self) {
             self.held.set(&0);
