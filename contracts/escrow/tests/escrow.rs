@@ -31,7 +31,8 @@ fn refused<T>(error: Error) -> Result<T, CallError<Error>> {
 
 /// Nothing is held for a settled deal, nothing more comes out of it, and no token got lost or made.
 fn assert_settled(chain: &mut TestChain, escrow: EscrowRef, id: u64, state: State) {
-    assert_eq!(chain.view(escrow.deal(id)).unwrap().state, state);
+    let deal = chain.view(escrow.deal(id)).expect("the deal was opened");
+    assert_eq!(deal.state, state);
     let accounts: [Account; 4] = chain.accounts();
     for account in &accounts {
         for call in [escrow.release(id), escrow.refund(id)] {

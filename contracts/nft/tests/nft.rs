@@ -22,7 +22,7 @@ fn owner(chain: &TestChain, nft: NftRef, id: u64) -> Address {
 }
 
 fn text(bytes: u32) -> String {
-    "x".repeat(usize::try_from(bytes).unwrap())
+    "x".repeat(usize::try_from(bytes).expect("it is short"))
 }
 
 #[kumiki_contract_testing::test]

@@ -54,7 +54,10 @@ fn the_contracts_do_what_their_readmes_show() {
     let mut shell = Shell::in_fresh_clone().unwrap();
     let install = "```console\n$ cargo install --locked --path sdk/cli\n$ cd contracts\n```\n";
     walkthrough::run(install, &mut shell).unwrap();
-    for path in EXECUTED.iter().filter(|path| path.starts_with("contracts/")) {
+    for path in EXECUTED
+        .iter()
+        .filter(|path| path.starts_with("contracts/"))
+    {
         let folder = Path::new(path).parent().unwrap().file_name().unwrap();
         shell.enter(folder.to_str().unwrap()).unwrap();
         match walkthrough::run(&read(path), &mut shell) {

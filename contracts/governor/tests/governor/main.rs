@@ -85,7 +85,8 @@ fn decide(chain: &mut TestChain, governor: GovernorRef, id: u64) {
         let vote = governor.vote(id, Choice::For);
         chain.call(voter, vote).expect("the vote is on");
     }
-    let ready_ms = chain.view(governor.proposal(id)).unwrap().ready_ms;
+    let proposal = chain.view(governor.proposal(id));
+    let ready_ms = proposal.expect("it is proposed").ready_ms;
     advance_to(chain, ready_ms);
     assert_eq!(chain.view(governor.state(id)), Ok(State::Ready));
 }
