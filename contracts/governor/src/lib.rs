@@ -10,8 +10,8 @@ pub mod governor {
     use kumiki_contract::prelude::*;
 
     use crate::proposal::{
-        ACTIONS_MAX, ANSWER_BYTES_MAX, Action, Choice, NOTE_BYTES_MAX, Proposal, Rules, State,
-        check_length,
+        ACTIONS_MAX, ANSWER_BYTES_MAX, Action, Choice, Content, NOTE_BYTES_MAX, Proposal, Rules,
+        State, check_length,
     };
     use crate::voting_token::{Lock, Token};
 
@@ -25,6 +25,7 @@ pub mod governor {
         locked: Item<Balance>,
         votes: Map<(u64, Address), Choice>,
         proposals: Map<u64, Proposal>,
+        contents: Map<u64, Content>,
         /// Proposals ever made, which is the id of the next one.
         proposed: Item<u64>,
     }
@@ -210,8 +211,6 @@ pub mod governor {
             let ready_ms = ends_ms + rules.delay_ms;
             let proposal = Proposal {
                 proposer,
-                actions,
-                note,
                 ends_ms,
                 ready_ms,
                 expires_ms: ready_ms + rules.grace_ms,
@@ -223,6 +222,7 @@ pub mod governor {
                 canceled: false,
             };
             self.proposals.set(&id, &proposal);
+            self.contents.set(&id, &Content { actions, note });
             self.keep_until(proposer, ends_ms);
             self.emit(Proposed {
                 id,
@@ -268,7 +268,7 @@ pub mod governor {
             proposal.executed = true;
             self.proposals.set(&id, &proposal);
             self.emit(Executed { id });
-            for (index, action) in (0_u32..).zip(proposal.actions) {
+            for (index, action) in (0_u32..).zip(self.content(id)?.actions) {
                 self.perform(index, action)?;
             }
             Ok(())
@@ -313,7 +313,12 @@ pub mod governor {
             self.locked.get_or_default()
         }
 
-        /// A proposal.
+        /// What is to be decided by a proposal.
+        pub fn content(&self, id: u64) -> Result<Content, Error> {
+            self.contents.get(&id).ok_or(Error::UnknownProposal { id })
+        }
+
+        /// How a proposal goes.
         pub fn proposal(&self, id: u64) -> Result<Proposal, Error> {
             self.proposals.get(&id).ok_or(Error::UnknownProposal { id })
         }

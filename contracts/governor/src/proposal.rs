@@ -90,15 +90,20 @@ pub enum State {
     Expired,
 }
 
-/// Something to be decided.
+/// What is to be decided.
 #[data]
-pub struct Proposal {
-    /// Who proposed it.
-    pub proposer: Address,
+pub struct Content {
     /// What is done, in this order, all or nothing.
     pub actions: Vec<Action>,
     /// Why.
     pub note: String,
+}
+
+/// How a decision goes. Each vote writes this, so what is to be decided, which may be long, stands elsewhere.
+#[data]
+pub struct Proposal {
+    /// Who proposed it.
+    pub proposer: Address,
     /// From this block time on votes are no longer taken.
     pub ends_ms: u64,
     /// From then on it can be done.

@@ -8,7 +8,7 @@ use token::token::TokenRef;
 use token_governor::governor::{
     Canceled, Error, Executed, GovernorRef, LockChanged, Proposed, Voted,
 };
-use token_governor::proposal::{Action, Choice, Rules, State};
+use token_governor::proposal::{Action, Choice, Content, Rules, State};
 
 const VOTING_MS: u64 = 100_000;
 const DELAY_MS: u64 = 50_000;
@@ -100,6 +100,11 @@ fn a_decision_is_done_once_after_vote_and_delay(chain: &mut TestChain) {
     let (_, governor) = deploy(chain);
     let [alice, bob, carol, dave] = chain.accounts();
     let id = propose(chain, governor, vec![pay(&dave, 400)]);
+    let content = Content {
+        actions: vec![pay(&dave, 400)],
+        note: "because".into(),
+    };
+    assert_eq!(chain.view(governor.content(id)), Ok(content));
     let proposal = chain.view(governor.proposal(id)).unwrap();
     let proposed = Proposed {
         id,

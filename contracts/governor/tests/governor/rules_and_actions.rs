@@ -202,8 +202,17 @@ fn only_who_locked_enough_proposes_and_lists_and_texts_have_limits(chain: &mut T
     );
     let most = governor.propose(actions(ACTIONS_MAX), note(NOTE_BYTES_MAX));
     assert_eq!(chain.call(&alice, most), Ok(0));
-    let longest = governor.propose(input(INPUT_BYTES_MAX), none());
+    let longest = vec![input(INPUT_BYTES_MAX); size(ACTIONS_MAX)].concat();
+    let longest = governor.propose(longest, note(NOTE_BYTES_MAX));
     assert_eq!(chain.call(&alice, longest), Ok(1));
+    // A long proposal makes voting no dearer.
+    let mut gas = Vec::new();
+    for id in [0, 1] {
+        let vote = governor.vote(id, Choice::Against);
+        assert_eq!(chain.call(&alice, vote), Ok(EACH));
+        gas.push(chain.gas_used());
+    }
+    assert!(gas[1] <= gas[0], "{gas:?}");
     let unknown = governor.vote(2, Choice::For);
     assert_eq!(
         chain.call(&alice, unknown),
