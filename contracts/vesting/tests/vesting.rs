@@ -112,6 +112,7 @@ fn the_last_unit_comes_exactly_at_the_end(chain: &mut TestChain) {
     assert_eq!(vested(chain, 0), 0);
     assert!(vested(chain, end_ms - 1) < TOTAL);
     assert_eq!(vested(chain, end_ms), TOTAL);
+    assert_eq!(vested(chain, end_ms + 1), TOTAL);
     assert_eq!(vested(chain, u64::MAX), TOTAL);
 }
 

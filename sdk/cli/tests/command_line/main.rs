@@ -29,14 +29,14 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     let by_name = machine.json(&["call", "counter", "increase", "amount=40", "--from", "bob"]);
     assert_eq!(by_name["returns"], json!("42"));
     check_shapes(&machine, &first);
+    let second = machine.json(&["view", "counter-second", "value"]);
+    assert_eq!(second["returns"], json!("7"));
+    check_mistakes(&machine);
     // A contract holds native tokens too, and is known by its name.
     machine.json(&["account", "fund", "counter", "5"]);
     let held = machine.json(&["account", "show", "counter"]);
     assert_eq!(held["address"], address);
     assert_eq!(held["balance"], json!("5"));
-    let second = machine.json(&["view", "counter-second", "value"]);
-    assert_eq!(second["returns"], json!("7"));
-    check_mistakes(&machine);
 
     machine.stop_chain();
     let again = machine.start_chain();
