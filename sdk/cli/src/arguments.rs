@@ -413,7 +413,7 @@ pub(crate) struct AccountImportArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct AccountShowArguments {
-    /// A name or an address.
+    /// A name, also of a contract, or an address.
     pub(crate) account: String,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
@@ -421,7 +421,7 @@ pub(crate) struct AccountShowArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct AccountFundArguments {
-    /// A name or an address.
+    /// A name, also of a contract, or an address.
     pub(crate) account: String,
     /// Base units; 1 KUMI is 1000000000.
     #[arg(default_value_t = 1_000_000_000_000)]

@@ -65,6 +65,14 @@ impl Network {
         }
     }
 
+    /// The address of who can hold native tokens: an account, or a contract where no account has the name.
+    pub(crate) fn holder_address(&self, text: &str) -> Outcome<Address> {
+        self.account_address(text).or_else(|no_account| {
+            self.contract_address(text)
+                .map_err(|_no_contract| no_account)
+        })
+    }
+
     /// The address of a contract: an address, a name that the project has deployed on this chain, or a system
     /// contract's.
     pub(crate) fn contract_address(&self, text: &str) -> Outcome<Address> {

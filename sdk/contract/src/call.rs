@@ -60,6 +60,30 @@ pub(crate) fn failed_call<E: Decode>(code: Option<ResultCode>) -> CallError<E> {
     }
 }
 
+/// Why a call with bytes failed, as the chain says it. It changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawCallError {
+    /// How the call ended.
+    pub code: ResultCode,
+    /// What the callee reverted with; empty where it did not revert.
+    pub data: Vec<u8>,
+}
+
+/// What came back of a call with bytes.
+pub(crate) fn raw_answer(code: i32) -> Result<Vec<u8>, RawCallError> {
+    match ResultCode::from_i32(code).unwrap_or(ResultCode::Trap) {
+        ResultCode::Ok => Ok(return_data()),
+        ResultCode::Reverted => Err(RawCallError {
+            code: ResultCode::Reverted,
+            data: return_data(),
+        }),
+        code => Err(RawCallError {
+            code,
+            data: Vec::new(),
+        }),
+    }
+}
+
 fn return_data() -> Vec<u8> {
     let length = host::return_data(&mut []);
     let mut data = vec![0; length];

@@ -2,13 +2,14 @@
 
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::ops::Deref;
 
 use kumiki_abi::ResultCode;
 
-use crate::call::failed_call;
+use crate::call::{failed_call, raw_answer};
 use crate::codec::{Decode, utf8};
-use crate::{Address, Balance, CallError, Contract, Deploy, Hash, Upgrade, host};
+use crate::{Address, Balance, CallError, Contract, Deploy, Hash, RawCallError, Upgrade, host};
 
 /// What any message can ask. Only code that runs in a contract gets one.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +135,21 @@ impl EnvMut {
             Some(code) => Err(code),
             None => Err(ResultCode::Trap),
         }
+    }
+
+    /// Calls a contract with bytes that somebody else made and this one need not understand: a selector and SCALE
+    /// arguments, as [`crate::Call::input`] gives them. The callee cannot call back into contracts that wait for it.
+    /// What it returned is handed back as it is.
+    ///
+    /// # Errors
+    /// Why it failed; the callee changed nothing then.
+    pub fn call_raw(
+        &mut self,
+        contract: Address,
+        input: &[u8],
+        value: Balance,
+    ) -> Result<Vec<u8>, RawCallError> {
+        raw_answer(host::call(&contract.0, input, value, 0, 0))
     }
 
     /// Makes a contract from code that the chain stores, with this contract as its deployer and admin.

@@ -27,7 +27,7 @@ pub use abi_type::AbiType;
 #[doc(hidden)]
 pub use abi_type::is_named;
 pub use address::{Address, Balance, Hash};
-pub use call::{Call, CallError, Deploy, NoError, Upgrade, View};
+pub use call::{Call, CallError, Deploy, NoError, RawCallError, Upgrade, View};
 pub use codec::{Decode, Encode};
 pub use entry::{Contract, EntryPoint};
 pub use env::{Env, EnvMut};

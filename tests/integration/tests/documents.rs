@@ -1,4 +1,4 @@
-//! Run every command of the README and of the example's walk-through, and hold what they show to what happens.
+//! Run every command of the README, of the example's walk-through and of the contracts' READMEs, and hold what they show to what happens.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,7 +13,16 @@ use kumiki_integration::program::workspace_root;
 use kumiki_integration::walkthrough::{self, Shell};
 
 /// Documents whose commands are run here.
-const EXECUTED: [&str; 2] = ["README.md", "examples/token/README.md"];
+const EXECUTED: [&str; 8] = [
+    "README.md",
+    "examples/token/README.md",
+    "contracts/nft/README.md",
+    "contracts/escrow/README.md",
+    "contracts/vesting/README.md",
+    "contracts/multisig/README.md",
+    "contracts/registry/README.md",
+    "contracts/governor/README.md",
+];
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(workspace_root().join(path))
@@ -37,6 +46,26 @@ fn the_readme_does_what_it_shows() {
 #[test]
 fn the_token_example_does_what_it_shows() {
     run("examples/token/README.md", "examples/token", 5);
+}
+
+/// One clone for all of them, which builds the SDK for contracts once.
+#[test]
+fn the_contracts_do_what_their_readmes_show() {
+    let mut shell = Shell::in_fresh_clone().unwrap();
+    let install = "```console\n$ cargo install --locked --path sdk/cli\n$ cd contracts\n```\n";
+    walkthrough::run(install, &mut shell).unwrap();
+    for path in EXECUTED
+        .iter()
+        .filter(|path| path.starts_with("contracts/"))
+    {
+        let folder = Path::new(path).parent().unwrap().file_name().unwrap();
+        shell.enter(folder.to_str().unwrap()).unwrap();
+        match walkthrough::run(&read(path), &mut shell) {
+            Ok(count) => assert!(count >= 5, "{path} has only {count} commands"),
+            Err(message) => panic!("{path}\n{message}"),
+        }
+        shell.enter("..").unwrap();
+    }
 }
 
 /// A command in another kind of block would look the same and never be run.

@@ -77,7 +77,7 @@ pub(crate) fn list(output: Output) -> Outcome<()> {
 
 pub(crate) async fn show(arguments: &AccountShowArguments, output: Output) -> Outcome<()> {
     let network = Network::connect(&arguments.node).await?;
-    let address = network.account_address(&arguments.account)?;
+    let address = network.holder_address(&arguments.account)?;
     let account = network.client.account(address, None).await?;
     let json = json!({
         "address": address,
@@ -99,7 +99,7 @@ pub(crate) async fn show(arguments: &AccountShowArguments, output: Output) -> Ou
 
 pub(crate) async fn fund(arguments: &AccountFundArguments, output: Output) -> Outcome<()> {
     let network = Network::connect(&arguments.node).await?;
-    let to = network.account_address(&arguments.account)?;
+    let to = network.holder_address(&arguments.account)?;
     let signer = Signer::find(&arguments.sender, &network)?;
     let draft = Draft {
         gas_limit: arguments.sender.gas,

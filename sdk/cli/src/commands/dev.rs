@@ -188,14 +188,14 @@ fn print_ready(arguments: &DevArguments, url: &str, placed: &[Placed], output: O
     lines.extend(
         accounts
             .iter()
-            .map(|(name, address)| format!("  {name:<8}{address}")),
+            .map(|(name, address)| format!("  {name:<7} {address}")),
     );
     if !placed.is_empty() {
         lines.push("contracts".to_owned());
     }
     for one in placed {
         lines.push(format!(
-            "  {:<8}{}  {}",
+            "  {:<7} {}  {}",
             one.name,
             one.address,
             one.how.text()

@@ -33,6 +33,11 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     assert_eq!(second["returns"], json!("7"));
     check_mistakes(&machine);
     let moved = moves_on(&machine);
+    // A contract holds native tokens too, and is known by its name.
+    machine.json(&["account", "fund", "counter", "5"]);
+    let held = machine.json(&["account", "show", "counter"]);
+    assert_eq!(held["address"], address);
+    assert_eq!(held["balance"], json!("5"));
 
     machine.stop_chain();
     let again = machine.start_chain();
