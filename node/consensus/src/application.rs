@@ -73,6 +73,15 @@ pub trait Application: Send + Sync + 'static {
     /// disk. Heights come without gaps; one that came before is answered again.
     fn commit(&self, decided: Decided) -> Pending<()>;
 
+    /// Takes every committed block above `height` back, and answers with the tip and its time, in milliseconds since
+    /// 1970; `None` where that state is not kept. Only the driver of a chain for development asks for it; an application
+    /// that never takes anything back answers `None`.
+    fn rewind(&self, _height: Height) -> Pending<Option<(Tip, u64)>> {
+        let (reply, answer) = oneshot::channel();
+        let _listens = reply.send(None);
+        answer
+    }
+
     /// The newest block that [`Self::commit`] has stored.
     fn tip(&self) -> Tip;
 

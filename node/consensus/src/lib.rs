@@ -9,4 +9,4 @@ pub mod simplex;
 mod solo;
 
 pub use application::{Application, BuildRequest, CheckRequest, Decided, Pending, Tip};
-pub use solo::{Clock, Ended, Order, Sealing, Solo, TIME_MAX_MS, Warp};
+pub use solo::{ChainTime, Clock, Ended, Order, Sealing, Solo, TIME_MAX_MS, Warp};

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kumiki_protocol::{Certificate, Hash, Proposal, SecretKey, ValidatorSet};
+use kumiki_protocol::{Certificate, Hash, Height, Proposal, SecretKey, ValidatorSet};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{Application, BuildRequest, Decided, Tip};
 
+mod time;
+
+pub use time::{ChainTime, TIME_MAX_MS, Warp};
+
 #[cfg(test)]
 mod tests;
-
-/// The last moment of the year 9999, in milliseconds since 1970: a chain's time can be moved so far.
-pub const TIME_MAX_MS: u64 = 253_402_300_799_999;
 
 /// The time of day in milliseconds since 1970, as node assembly (or a test, or a simulator) tells it.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -34,15 +35,6 @@ pub enum Sealing {
     Every(Duration),
 }
 
-/// Where the time of a chain is moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Warp {
-    /// On by so many milliseconds.
-    By(u64),
-    /// To a moment, in milliseconds since 1970.
-    To(u64),
-}
-
 /// What a developer asks of a chain of one machine.
 #[derive(Debug)]
 pub enum Order {
@@ -58,6 +50,13 @@ pub enum Order {
         /// Where to.
         to: Warp,
         /// Told when the block is committed; `None` where time would go back, or beyond [`TIME_MAX_MS`].
+        done: oneshot::Sender<Option<Tip>>,
+    },
+    /// Takes every block above a height back; the chain and its time go on from there.
+    Rewind {
+        /// Height of the block that becomes the newest.
+        to: Height,
+        /// Told when they are gone; `None` where the state at that height is not kept.
         done: oneshot::Sender<Option<Tip>>,
     },
 }
@@ -81,12 +80,8 @@ pub struct Solo<A> {
     pub genesis_hash: Hash,
     /// When to make blocks.
     pub sealing: Sealing,
-    /// What time it is.
-    pub clock: Clock,
-    /// By how many milliseconds the chain's time is ahead of the clock.
-    pub ahead_ms: u64,
-    /// The time that the chain goes on from where the clock is behind it, looked at with the first block.
-    pub resume_ms: Option<u64>,
+    /// What time it is on the chain.
+    pub time: ChainTime,
     /// What a developer asks for; `None` where nobody may.
     pub orders: Option<mpsc::Receiver<Order>>,
 }
@@ -200,29 +195,24 @@ impl<A: Application> Solo<A> {
                 let _waits = done.send(*tip);
             }
             Order::Warp { to, done } => {
-                let now = self.now_ms();
-                let then = match to {
-                    Warp::By(ms) => now.saturating_add(ms),
-                    Warp::To(ms) => ms,
-                };
-                let Some(further_ms) = then.checked_sub(now).filter(|_| then <= TIME_MAX_MS) else {
+                if !self.time.warp(to) {
                     let _waits = done.send(None);
                     return Ok(());
-                };
-                self.ahead_ms = self.ahead_ms.saturating_add(further_ms);
+                }
                 *tip = self.seal_even_empty(*tip).await?;
                 let _waits = done.send(Some(*tip));
             }
+            Order::Rewind { to, done } => {
+                let rewound = self.application.rewind(to).await;
+                let rewound = rewound.map_err(|_closed| Ended::ApplicationGone)?;
+                if let Some((found, time_ms)) = rewound {
+                    *tip = found;
+                    self.time.rewind(time_ms);
+                }
+                let _waits = done.send(rewound.map(|(tip, _)| tip));
+            }
         }
         Ok(())
-    }
-
-    fn now_ms(&mut self) -> u64 {
-        let clock = (self.clock)();
-        if let Some(resume_ms) = self.resume_ms.take() {
-            self.ahead_ms = resume_ms.saturating_sub(clock);
-        }
-        clock.saturating_add(self.ahead_ms)
     }
 
     async fn seal_even_empty(&mut self, tip: Tip) -> Result<Tip, Ended> {
@@ -240,7 +230,7 @@ impl<A: Application> Solo<A> {
         let request = BuildRequest {
             height,
             parent: tip.block_hash,
-            time_ms: self.now_ms(),
+            time_ms: self.time.now_ms(),
             proposer: self.key.public_key(),
             allow_empty,
             ancestors: Vec::new(),

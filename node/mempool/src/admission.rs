@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use kumiki_protocol::{
-    AccountRecord, Decode, Encode, Gas, Hash, Height, Transaction, limits, sha3_256, state_key,
+    AccountRecord, Amount, ChainKind, Decode, Encode, Gas, Hash, Height, Transaction, limits,
+    sha3_256, state_key,
 };
 use kumiki_state::{StateError, StateReader};
 
@@ -14,6 +15,8 @@ use crate::{Candidate, Refusal};
 pub struct ChainRules {
     /// Hash of the genesis.
     pub genesis_hash: Hash,
+    /// What the chain is for.
+    pub kind: ChainKind,
     /// The least gas price, in base units.
     pub gas_price_min: u64,
     /// The most gas that the transactions of a block may ask for together.
@@ -41,6 +44,7 @@ impl ChainRules {
     ) -> Result<Unverified, Refusal> {
         let body = &transaction.body;
         body.check_form()?;
+        body.check_kind(self.kind)?;
         if body.genesis_hash != self.genesis_hash {
             return Err(Refusal::WrongChain {
                 expected: self.genesis_hash,
@@ -66,11 +70,8 @@ impl ChainRules {
         let sign_bytes = body.sign_bytes();
         let hash = sha3_256(&[&sign_bytes]);
         let sender = body.sender_address();
-        let values = body
-            .actions
-            .iter()
-            .fold(0_u128, |sum, action| sum.saturating_add(action.value()));
-        let cost = body.fee_cap().saturating_add(values);
+        let value = body.value().unwrap_or(Amount::MAX);
+        let cost = body.fee_cap().saturating_add(value);
         Ok(Unverified {
             candidate: Candidate {
                 transaction: Arc::new(transaction),

@@ -89,6 +89,8 @@ pub enum Removal {
     Replaced,
     /// The executor found at block building that it cannot be executed.
     Rejected(Rejection),
+    /// The chain was taken back to an earlier block, and with it what waited was given up.
+    Rewound,
 }
 
 /// How much waits.
@@ -302,6 +304,14 @@ impl Mempool {
         }
         if let Some(entry) = self.take(&sender, nonce) {
             self.remember(entry.candidate.hash, Removal::Rejected(rejection));
+        }
+    }
+
+    /// Gives up everything that waits, because the chain it waited for was taken back.
+    pub fn rewind(&mut self) {
+        let waiting = std::mem::replace(self, Self::new(self.limits)).by_hash;
+        for hash in waiting.into_keys() {
+            self.remember(hash, Removal::Rewound);
         }
     }
 

@@ -320,7 +320,7 @@ impl SharedMempool {
         loop {
             let accounts = read_accounts(&head, submissions);
             let pooled = lock(&self.pooled);
-            if pooled.head.height == head.height {
+            if Arc::ptr_eq(&pooled.head.state, &head.state) {
                 return (pooled, accounts);
             }
             head = pooled.head.clone();
@@ -370,6 +370,13 @@ impl SharedMempool {
             self.candidate_waits.notify_one();
         }
         Ok(())
+    }
+
+    /// Moves the pool back to the head of a chain whose newest blocks were taken back, and gives up what waits.
+    pub fn rewind(&self, head: ChainHead) {
+        let mut pooled = lock(&self.pooled);
+        pooled.head = head;
+        pooled.pool.rewind();
     }
 
     /// Forgets what the executor passed over while building a block.

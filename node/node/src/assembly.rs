@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kumiki_consensus::{Solo, Tip as OrderingTip};
+use kumiki_consensus::{ChainTime, Solo, Tip as OrderingTip};
 use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
 use kumiki_protocol::{Action, Genesis, Transaction};
 use kumiki_rpc::{NetworkView, RpcContext};
@@ -57,7 +57,7 @@ impl Opened {
         });
         let view = exchange.as_ref().map(Exchange::show);
         let mut context = self.rpc_context(&mempool, &heads_seen, view, status_seen, registry);
-        context.orders = company.take_orders(&self.genesis);
+        context.developer = company.take_orders(&self.genesis);
         // The port first: when it is taken, no thread has been started.
         let rpc = kumiki_rpc::serve(context, self.config.rpc.clone()).await?;
         let rpc_address = rpc.address();
@@ -128,7 +128,7 @@ impl Opened {
             key: self.config.ordering.key().public_key(),
             network,
             status,
-            orders: None,
+            developer: None,
             metrics,
         }
     }
@@ -148,15 +148,17 @@ impl Opened {
                 orders,
             } => {
                 // Where a developer has moved the time, it goes on from there.
-                let resume_ms = orders.as_ref().map(|_| self.tip.time_ms);
+                let time = ChainTime::of(Arc::clone(&self.config.clock));
+                let time = match &orders {
+                    Some(_) => time.resuming(self.tip.time_ms),
+                    None => time,
+                };
                 let solo = Solo {
                     application: Arc::new(chain),
                     key: *key,
                     genesis_hash: self.genesis.hash(),
                     sealing,
-                    clock: Arc::clone(&self.config.clock),
-                    ahead_ms: 0,
-                    resume_ms,
+                    time,
                     orders,
                 };
                 let tip = OrderingTip {
@@ -215,6 +217,7 @@ pub fn chain_rules(genesis: &Genesis) -> ChainRules {
     let parameters = &genesis.parameters;
     ChainRules {
         genesis_hash: genesis.hash(),
+        kind: genesis.kind,
         gas_price_min: parameters.gas_price_min,
         block_gas_max: parameters.block_gas_max,
         block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),

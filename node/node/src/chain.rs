@@ -16,6 +16,7 @@ pub(crate) enum Task {
     Build(BuildRequest, oneshot::Sender<Option<Arc<Block>>>),
     Check(CheckRequest, oneshot::Sender<bool>),
     Commit(Decided, oneshot::Sender<()>),
+    Rewind(Height, oneshot::Sender<Option<(Tip, u64)>>),
 }
 
 /// The node's chain behind the ordering seam.
@@ -94,6 +95,10 @@ impl Application for Chain {
 
     fn commit(&self, decided: Decided) -> Pending<()> {
         self.ask(|reply| Task::Commit(decided, reply))
+    }
+
+    fn rewind(&self, height: Height) -> Pending<Option<(Tip, u64)>> {
+        self.ask(|reply| Task::Rewind(height, reply))
     }
 
     fn tip(&self) -> Tip {

@@ -24,6 +24,7 @@ use crate::{Chain, Fatal, NodeMetrics};
 use ahead::{Executed, Outcome, Outline, validators_hash};
 
 mod ahead;
+mod rewind;
 #[cfg(test)]
 mod tests;
 
@@ -144,6 +145,7 @@ impl ChainExecutor {
             Task::Build(request, reply) => drop(reply.send(self.build(&request)?)),
             Task::Check(request, reply) => drop(reply.send(self.check(&request)?)),
             Task::Commit(decided, reply) => drop(reply.send(self.commit(&decided)?)),
+            Task::Rewind(height, reply) => drop(reply.send(self.rewind(height)?)),
         }
         Ok(())
     }

@@ -111,7 +111,11 @@ impl NodeConfig {
             },
             state_sync: None,
             mempool: MempoolLimits::STANDARD,
-            storage: StorageOptions::default(),
+            storage: StorageOptions {
+                // A developer may go back to any block.
+                undo_heights: u64::MAX,
+                ..StorageOptions::default()
+            },
             admission_threads: 1,
             trap_offsets: true,
             clock: system_clock(),

@@ -7,10 +7,10 @@ use kumiki_consensus::{Order, Sealing};
 use kumiki_mempool::SharedMempool;
 use kumiki_network::{Channel, Network, NetworkError, Topic};
 use kumiki_protocol::{ChainKind, Genesis, SecretKey, Transaction};
-use kumiki_rpc::NetworkView;
+use kumiki_rpc::{Developer, NetworkView};
 use kumiki_storage::Storage;
 use prometheus_client::registry::Registry;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::ordering::channel_specs;
 use crate::{OrderingConfig, gossip, peers, state_sync};
@@ -49,8 +49,8 @@ pub(crate) struct Exchange {
 
 impl Company {
     /// Takes orders from now on, where the chain is one for development that has no other validator.
-    pub(crate) fn take_orders(&mut self, genesis: &Genesis) -> Option<mpsc::Sender<Order>> {
-        let Self::Solo { orders, .. } = self else {
+    pub(crate) fn take_orders(&mut self, genesis: &Genesis) -> Option<Developer> {
+        let Self::Solo { key, orders, .. } = self else {
             return None;
         };
         if genesis.kind != ChainKind::Dev {
@@ -58,7 +58,11 @@ impl Company {
         }
         let (sender, taken) = mpsc::channel(ORDERS);
         *orders = Some(taken);
-        Some(sender)
+        Some(Developer {
+            orders: sender,
+            key: key.clone(),
+            sending: Mutex::new(()),
+        })
     }
 
     /// Joins the network, where the configuration says so; then also gives back what is exchanged there.

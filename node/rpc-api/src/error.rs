@@ -100,6 +100,9 @@ error_table! {
     1011 NodeFault "nodeFault" Later
         "The node could not answer for a reason of its own, which it has logged.",
         "Ask another node, or look into this node's log.";
+    1012 ChainRewound "chainRewound" AfterFix
+        "A developer took the chain back to an earlier block.",
+        "Begin again from the head of chain_getInfo.";
 
     2001 Malformed "malformed" AfterFix
         "The bytes are not a transaction, or break a rule of form.",

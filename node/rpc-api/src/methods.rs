@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
-    GenesisView, HeadView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion,
-    PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
-    TransactionSimulation, TransactionStatus, TransactionsIn,
+    GenesisView, HeadView, HeaderView, Health, ImpersonatedAction, Limits, NextNonce, NodeStatus,
+    NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted,
+    TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
 };
-use crate::{Bytes, Cursor};
+use crate::{Bytes, Cursor, Decimal};
 
 /// About the interface itself.
 #[rpc(server, client)]
@@ -234,6 +234,38 @@ pub trait DevApi {
         #[argument(rename = "byMs")] by_ms: Option<u64>,
         #[argument(rename = "toMs")] to_ms: Option<u64>,
     ) -> RpcResult<HeadView>;
+
+    /// A moment to go back to with `dev_revert`, by its hash.
+    #[method(name = "snapshot")]
+    fn snapshot(&self) -> RpcResult<HeadView>;
+
+    /// Takes every block after this one back, and what waits. The time goes on from that block, or from the clock.
+    #[method(name = "revert", param_kind = map)]
+    async fn revert(&self, hash: Hash) -> RpcResult<HeadView>;
+
+    /// Takes the newest blocks that have transactions back, one by default, with all blocks after them.
+    #[method(name = "undo", param_kind = map)]
+    async fn undo(&self, blocks: Option<u32>) -> RpcResult<HeadView>;
+
+    /// Takes all blocks but genesis back.
+    #[method(name = "reset")]
+    async fn reset(&self) -> RpcResult<HeadView>;
+
+    /// Sets what an account or a contract holds, in a transaction of the node.
+    #[method(name = "setBalance", param_kind = map)]
+    async fn set_balance(
+        &self,
+        account: Address,
+        balance: Decimal,
+    ) -> RpcResult<TransactionReceipt>;
+
+    /// Has an account or a contract take steps that it did not sign, in a transaction of the node, which pays.
+    #[method(name = "impersonate", param_kind = map)]
+    async fn impersonate(
+        &self,
+        account: Address,
+        actions: Vec<ImpersonatedAction>,
+    ) -> RpcResult<TransactionReceipt>;
 }
 
 /// About the node.

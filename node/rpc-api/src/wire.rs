@@ -24,6 +24,7 @@ pub use simulation::{
 };
 pub use state::{StateEntry, StateItem, StatePage, StateProof};
 pub use transaction::{
-    ActionView, FailureView, ReceiptProof, ReceiptStatus, ReceiptView, SubmitStatus, Submitted,
-    TransactionReceipt, TransactionState, TransactionStatus, TransactionView,
+    ActionView, FailureView, ImpersonatedAction, ReceiptProof, ReceiptStatus, ReceiptView,
+    SubmitStatus, Submitted, TransactionReceipt, TransactionState, TransactionStatus,
+    TransactionView,
 };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use kumiki_consensus::Order;
 use kumiki_executor::Executor;
 use kumiki_mempool::SharedMempool;
-use kumiki_protocol::{Genesis, PublicKey};
+use kumiki_protocol::{Genesis, PublicKey, SecretKey};
 use kumiki_rpc_api::{HealthStatus, PeerView};
 use kumiki_storage::{Storage, Tip};
 use prometheus_client::registry::Registry;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 /// What a node sees of its network.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,22 @@ pub struct NetworkView {
     pub listen_addresses: Vec<String>,
     /// Whom it is connected to.
     pub peers: Vec<PeerView>,
+}
+
+/// What a node gives the developer of its chain.
+pub struct Developer {
+    /// Where height and time are moved.
+    pub orders: mpsc::Sender<Order>,
+    /// Who signs what only a developer may do.
+    pub key: Box<SecretKey>,
+    /// Held while something is signed, so that no nonce is used twice.
+    pub sending: Mutex<()>,
+}
+
+impl std::fmt::Debug for Developer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Developer").finish_non_exhaustive()
+    }
 }
 
 /// The parts of a node that answer requests.
@@ -42,8 +58,8 @@ pub struct RpcContext {
     pub network: Option<watch::Receiver<NetworkView>>,
     /// Whether the node serves.
     pub status: watch::Receiver<HealthStatus>,
-    /// Where developers move height and time of a chain; `None` where nobody may.
-    pub orders: Option<mpsc::Sender<Order>>,
+    /// What developers may do with the chain; `None` where nobody may.
+    pub developer: Option<Developer>,
     /// The node's metrics, which the server adds its own to and shows under `/metrics`.
     pub metrics: Registry,
 }

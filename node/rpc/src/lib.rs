@@ -18,5 +18,5 @@ mod text;
 mod timed_io;
 
 pub use config::{ConfigError, ServerConfig, default_limits};
-pub use context::{NetworkView, RpcContext};
+pub use context::{Developer, NetworkView, RpcContext};
 pub use server::{ServeError, ServerHandle, serve};

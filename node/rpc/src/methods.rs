@@ -92,7 +92,7 @@ impl Deref for Rpc {
 pub(crate) fn all_methods(node: &Arc<Node>) -> Methods {
     let rpc = Rpc(Arc::clone(node));
     let mut all = Methods::new();
-    let dev: Methods = match &node.context.orders {
+    let dev: Methods = match &node.context.developer {
         Some(_) => DevApiServer::into_rpc(rpc.clone()).into(),
         None => Methods::new(),
     };
@@ -124,7 +124,7 @@ impl Node {
         in_use: watch::Receiver<()>,
     ) -> Self {
         let running = usize::try_from(limits.simulations).unwrap_or(1);
-        let document = document(context.orders.is_some());
+        let document = document(context.developer.is_some());
         Self {
             metrics: Metrics::new(std::mem::take(&mut context.metrics)),
             genesis_hash: context.genesis.hash(),

@@ -191,7 +191,7 @@ fn write_undo(
     Ok(())
 }
 
-fn write_records(
+pub(crate) fn write_records(
     transaction: &WriteTransaction,
     records: &BTreeMap<Vec<u8>, Option<Bucket>>,
 ) -> Result<(), StorageError> {

@@ -51,6 +51,13 @@ impl Head {
         self
     }
 
+    /// Remembers the trees below its own that `after`, a later commit, knows.
+    pub(crate) fn rewound_from(mut self, after: &Self) -> Self {
+        let below = |(height, _): &&(Height, Tree)| *height < self.tip.height;
+        self.recent = after.recent.iter().filter(below).cloned().collect();
+        self
+    }
+
     pub(crate) fn recent_tree(&self, height: Height) -> Option<Tree> {
         let mut known = self.recent.iter();
         known

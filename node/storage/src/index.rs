@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kumiki_protocol::{Address, Decode, Encode, Event, Hash, Height, Receipt};
-use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase as _, TableDefinition, WriteTransaction};
 
 use crate::head::Head;
 use crate::interface::PageBudget;
@@ -142,6 +142,26 @@ impl EventIndex {
         }
     }
 
+    /// Forgets the events of blocks that were taken back; `tip` is the newest block now. A failure is noted as in
+    /// [`Self::add`].
+    pub(crate) fn forget<'a>(
+        &self,
+        tip: &Tip,
+        undone: impl Iterator<Item = (Height, &'a [Receipt])>,
+    ) {
+        if self.failed.load(Ordering::Acquire) {
+            return;
+        }
+        let mut rows = BTreeSet::new();
+        for (height, receipts) in undone {
+            collect_rows(height, receipts, &mut rows);
+        }
+        if let Err(error) = self.remove(tip, &rows) {
+            tracing::error!(%error, height = tip.height, "event index failed; restart to make it again");
+            self.failed.store(true, Ordering::Release);
+        }
+    }
+
     /// One page of events that pass `filter`, as of `head`.
     pub(crate) fn find(
         &self,
@@ -272,20 +292,49 @@ impl EventIndex {
                     .insert(row.as_slice(), ())
                     .map_err(failed("write the index"))?;
             }
-            let mut table = transaction
-                .open_table(MARK)
-                .map_err(failed("open the index"))?;
-            let mark = Mark {
-                schema: SCHEMA,
-                height,
-                block_hash,
-            };
-            table
-                .insert((), mark.encode().as_slice())
-                .map_err(failed("write the index"))?;
         }
+        write_mark(&transaction, height, block_hash)?;
         transaction.commit().map_err(failed("commit the index"))
     }
+
+    fn remove(&self, tip: &Tip, rows: &BTreeSet<Vec<u8>>) -> Result<(), StorageError> {
+        let transaction = self
+            .database
+            .begin_write()
+            .map_err(failed("begin writing the index"))?;
+        {
+            let mut table = transaction
+                .open_table(ROWS)
+                .map_err(failed("open the index"))?;
+            for row in rows {
+                table
+                    .remove(row.as_slice())
+                    .map_err(failed("write the index"))?;
+            }
+        }
+        write_mark(&transaction, tip.height, tip.block_hash)?;
+        transaction.commit().map_err(failed("commit the index"))
+    }
+}
+
+/// Says up to which block events are indexed.
+fn write_mark(
+    transaction: &WriteTransaction,
+    height: Height,
+    block_hash: Hash,
+) -> Result<(), StorageError> {
+    let mut table = transaction
+        .open_table(MARK)
+        .map_err(failed("open the index"))?;
+    let mark = Mark {
+        schema: SCHEMA,
+        height,
+        block_hash,
+    };
+    table
+        .insert((), mark.encode().as_slice())
+        .map_err(failed("write the index"))?;
+    Ok(())
 }
 
 impl EventFilter {

@@ -11,6 +11,7 @@ mod index;
 mod interface;
 mod open;
 mod restore;
+mod rewind;
 mod schema;
 mod simulated_disk;
 mod snapshot;

@@ -40,6 +40,18 @@ pub(crate) struct Writer {
     failed: bool,
 }
 
+impl Writer {
+    /// From here on, until [`Self::recover`], what is on disk is not known.
+    pub(crate) const fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// Everything has succeeded.
+    pub(crate) const fn recover(&mut self) {
+        self.failed = false;
+    }
+}
+
 /// Changes with the state they lead to, not yet written.
 #[derive(Debug)]
 pub struct Prepared {
@@ -188,8 +200,7 @@ impl Storage {
             undo_from: oldest + 1,
             meta,
         };
-        // Until everything below has succeeded, what is on disk is not known.
-        writer.failed = true;
+        writer.fail();
         write_block(&self.database, &input)?;
         let view = View::open(&self.database)?;
         self.index.add(&tip, receipts);
@@ -198,8 +209,8 @@ impl Storage {
             Some(before) => head.following(&before),
             None => head,
         };
-        *self.head.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(head));
-        writer.failed = false;
+        self.set_head(head);
+        writer.recover();
         Ok(())
     }
 
@@ -340,7 +351,11 @@ impl Storage {
         self.current().ok_or(StorageError::NotInitialised)
     }
 
-    fn writer(&self) -> Result<MutexGuard<'_, Writer>, StorageError> {
+    pub(crate) fn set_head(&self, head: Head) {
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(head));
+    }
+
+    pub(crate) fn writer(&self) -> Result<MutexGuard<'_, Writer>, StorageError> {
         match self.writer.lock() {
             Ok(writer) if !writer.failed => Ok(writer),
             _ => Err(StorageError::Poisoned),

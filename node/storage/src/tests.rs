@@ -5,3 +5,4 @@ mod damage;
 mod events;
 mod power_loss;
 mod reading;
+mod rewind;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kumiki_protocol::{
-    Address, Amount, BatchVerifier, Encode, Gas, Genesis, Hash, Height, Parameters, PublicKey,
-    Receipt, Rejection, SignatureItem, Status, Transaction, TransactionHash,
+    Address, Amount, BatchVerifier, ChainKind, Encode, Gas, Genesis, Hash, Height, Parameters,
+    PublicKey, Receipt, Rejection, SignatureItem, Status, Transaction, TransactionHash,
 };
 use kumiki_state::{AccessSet, Journal, StateChanges, StateReader};
 use kumiki_vm::{BlockContext, Diagnostics, Session, Vm};
@@ -19,6 +19,7 @@ pub struct Executor {
     pub(crate) vm: Vm,
     pub(crate) chain_id: Arc<str>,
     pub(crate) genesis_hash: Hash,
+    pub(crate) kind: ChainKind,
     pub(crate) parameters: Parameters,
 }
 
@@ -91,6 +92,7 @@ impl Executor {
             vm,
             chain_id: Arc::from(genesis.chain_id.as_str()),
             genesis_hash: genesis.hash(),
+            kind: genesis.kind,
             parameters: genesis.parameters,
         }
     }
@@ -158,6 +160,7 @@ impl Executor {
         Rules {
             vm: &self.vm,
             genesis_hash: self.genesis_hash,
+            kind: self.kind,
             parameters: self.parameters,
             height,
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use kumiki_protocol::{
-    AccountRecord, Action, Address, Amount, Decode, Encode, Gas, Hash, Height, Nonce, Parameters,
-    Receipt, Rejection, ResultCode, Status, TransactionBody, TransactionHash, VALIDATORS_CONTRACT,
-    limits, state_key,
+    AccountRecord, Action, Address, Amount, ChainKind, Decode, Encode, Gas, Hash, Height, Nonce,
+    Parameters, Receipt, Rejection, ResultCode, Status, TransactionBody, TransactionHash,
+    VALIDATORS_CONTRACT, limits, state_key,
 };
 use kumiki_vm::{
     CodeSource, Deployment, Diagnostics, Entry, Message, Outcome, Session, Upgrade, Vm, gas,
@@ -17,6 +17,7 @@ use crate::{ExecutionFailure, validators};
 pub(crate) struct Rules<'a> {
     pub(crate) vm: &'a Vm,
     pub(crate) genesis_hash: Hash,
+    pub(crate) kind: ChainKind,
     pub(crate) parameters: Parameters,
     pub(crate) height: Height,
 }
@@ -108,7 +109,7 @@ fn check(
     account: &AccountRecord,
     intrinsic: Gas,
 ) -> Result<(), Rejection> {
-    if body.check_form().is_err() {
+    if body.check_form().is_err() || body.check_kind(rules.kind).is_err() {
         return Err(Rejection::Malformed);
     }
     if body.genesis_hash != rules.genesis_hash {
@@ -127,10 +128,10 @@ fn check(
     if body.gas_limit < intrinsic || body.gas_limit > rules.parameters.block_gas_max {
         return Err(Rejection::GasLimitOutOfRange);
     }
-    let values = body.actions.iter().try_fold(body.fee_cap(), |sum, action| {
-        sum.checked_add(action.value())
-    });
-    match values {
+    let needed = body
+        .value()
+        .and_then(|value| value.checked_add(body.fee_cap()));
+    match needed {
         Some(needed) if needed <= account.balance => Ok(()),
         Some(_) | None => Err(Rejection::InsufficientFunds),
     }
@@ -162,9 +163,13 @@ fn run_actions(
     let checkpoint = session.journal.checkpoint();
     let mut gas_used = intrinsic;
     let mut outputs = Vec::with_capacity(body.actions.len());
+    let mut acting = *sender;
     for (index, action) in body.actions.iter().enumerate() {
         let gas_left = body.gas_limit.saturating_sub(gas_used);
-        let (after, outcome) = run_action(rules, session, sender, action, gas_left)?;
+        if let Action::Impersonate { account } = action {
+            acting = *account;
+        }
+        let (after, outcome) = run_action(rules, session, &acting, action, gas_left)?;
         let outcome = pay_for_output(outcome, gas_left, &outputs);
         session = after;
         gas_used = gas_used
@@ -253,13 +258,7 @@ fn run_action(
                 value: *value,
                 gas,
             };
-            let (session, outcome, address) = vm.deploy(session, deployment)?;
-            // A deploy's output is the address it made; what `init` returns is of no use to anyone.
-            let data = match outcome.code {
-                ResultCode::Ok => address.0.to_vec(),
-                _ => outcome.data,
-            };
-            Ok((session, Outcome { data, ..outcome }))
+            deploy(vm, session, deployment)
         }
         Action::Upgrade {
             contract,
@@ -275,7 +274,39 @@ fn run_action(
                 sender: Some(*sender),
             },
         )?),
+        Action::SetBalance { account, balance } => set_balance(session, account, *balance, gas),
+        // Whose step comes next is known to the caller.
+        Action::Impersonate { .. } => Ok((session, flat(gas))),
     }
+}
+
+fn deploy(
+    vm: &Vm,
+    session: Session,
+    deployment: Deployment,
+) -> Result<(Session, Outcome), ExecutionFailure> {
+    let (session, outcome, address) = vm.deploy(session, deployment)?;
+    // A deploy's output is the address it made; what `init` returns is of no use to anyone.
+    let data = match outcome.code {
+        ResultCode::Ok => address.0.to_vec(),
+        _ => outcome.data,
+    };
+    Ok((session, Outcome { data, ..outcome }))
+}
+
+/// Only a chain for development has this step.
+fn set_balance(
+    mut session: Session,
+    address: &Address,
+    balance: Amount,
+    gas_left: Gas,
+) -> Result<(Session, Outcome), ExecutionFailure> {
+    let outcome = flat(gas_left);
+    if outcome.code == ResultCode::Ok {
+        let account = read_account(&mut session, address)?;
+        write_account(&mut session, address, AccountRecord { balance, ..account });
+    }
+    Ok((session, outcome))
 }
 
 /// Charges for what the receipt will keep. Data that is not paid for, or that is too much beside what earlier actions
@@ -311,23 +342,25 @@ fn transfer(
     amount: Amount,
     gas_left: Gas,
 ) -> Result<(Session, Outcome), ExecutionFailure> {
-    if gas_left < gas::TRANSFER {
-        let outcome = Outcome {
-            code: ResultCode::OutOfGas,
-            data: Vec::new(),
-            gas_used: gas_left,
-        };
+    let outcome = flat(gas_left);
+    if outcome.code != ResultCode::Ok {
         return Ok((session, outcome));
     }
     let code = session.transfer(sender, to, amount)?;
-    Ok((
-        session,
-        Outcome {
-            code,
-            data: Vec::new(),
-            gas_used: gas::TRANSFER,
-        },
-    ))
+    Ok((session, Outcome { code, ..outcome }))
+}
+
+/// A step that costs what a transfer costs, as far as the gas goes.
+fn flat(gas_left: Gas) -> Outcome {
+    let (code, gas_used) = match gas_left < gas::TRANSFER {
+        true => (ResultCode::OutOfGas, gas_left),
+        false => (ResultCode::Ok, gas::TRANSFER),
+    };
+    Outcome {
+        code,
+        data: Vec::new(),
+        gas_used,
+    }
 }
 
 fn refund(

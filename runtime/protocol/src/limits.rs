@@ -48,3 +48,6 @@ pub const VALID_UNTIL_WINDOW_MAX: u64 = 100_000;
 /// The largest integer that every JSON reader has exactly, 2^53 - 1: no nonce, gas limit or `valid_until` of a
 /// transaction is larger, so that they can be JSON numbers.
 pub const JSON_INTEGER_MAX: u64 = (1 << 53) - 1;
+/// The most base units that an account of a chain for development can be set to hold: however many accounts there are,
+/// their sum is an amount.
+pub const SET_BALANCE_MAX: u128 = 1 << 96;

@@ -7,8 +7,8 @@
 use parity_scale_codec::{Decode, Encode};
 
 use crate::{
-    Address, Amount, DecodeError, Gas, Hash, Height, Nonce, PublicKey, SecretKey, Signature,
-    SignatureError, decode_bounded, limits, sha3_256,
+    Address, Amount, ChainKind, DecodeError, Gas, Hash, Height, Nonce, PublicKey, SecretKey,
+    Signature, SignatureError, decode_bounded, limits, sha3_256,
 };
 
 /// The id of a transaction: SHA3-256 over its signed bytes, so that no second signature makes a second id.
@@ -62,6 +62,21 @@ pub enum Action {
         code: Vec<u8>,
         /// SCALE arguments of `migrate`.
         input: Vec<u8>,
+    },
+    /// Sets what an account holds. Only on a chain for development.
+    #[codec(index = 4)]
+    SetBalance {
+        /// The account, or contract.
+        account: Address,
+        /// What it holds from now on, in base units.
+        balance: Amount,
+    },
+    /// Has the steps after this one taken by an account that did not sign; the fee stays the signer's. Only on a chain
+    /// for development.
+    #[codec(index = 5)]
+    Impersonate {
+        /// The account, or contract.
+        account: Address,
     },
 }
 
@@ -137,6 +152,18 @@ pub enum FormError {
         /// How many bytes it has.
         found: usize,
     },
+    /// A balance is set so high that sums of balances could leave their range.
+    #[error("action {action}: a balance of at most {max} base units can be set", max = limits::SET_BALANCE_MAX)]
+    BalanceTooLarge {
+        /// Position of the action.
+        action: usize,
+    },
+    /// An action is one for development, and the chain is not.
+    #[error("action {action} is allowed on a chain for development only")]
+    DevelopmentOnly {
+        /// Position of the action.
+        action: usize,
+    },
 }
 
 impl TransactionBody {
@@ -210,6 +237,32 @@ impl TransactionBody {
         Ok(())
     }
 
+    /// Checks that a chain of this kind knows all actions.
+    ///
+    /// # Errors
+    /// `DevelopmentOnly`.
+    pub fn check_kind(&self, kind: ChainKind) -> Result<(), FormError> {
+        let for_development = |action: &Action| {
+            matches!(
+                action,
+                Action::SetBalance { .. } | Action::Impersonate { .. }
+            )
+        };
+        match self.actions.iter().position(for_development) {
+            Some(action) if kind != ChainKind::Dev => Err(FormError::DevelopmentOnly { action }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Native tokens that the actions move from the signer, in base units; `None` beyond what an amount can hold.
+    #[must_use]
+    pub fn value(&self) -> Option<Amount> {
+        self.actions
+            .iter()
+            .take_while(|action| !matches!(action, Action::Impersonate { .. }))
+            .try_fold(0, |sum: Amount, action| sum.checked_add(action.value()))
+    }
+
     /// The version that this crate writes.
     #[must_use]
     pub const fn current_version() -> u8 {
@@ -220,7 +273,12 @@ impl TransactionBody {
 impl Action {
     fn check_form(&self, index: usize) -> Result<(), FormError> {
         let (code, input) = match self {
-            Self::Transfer { .. } => return Ok(()),
+            Self::SetBalance { balance, .. } if *balance > limits::SET_BALANCE_MAX => {
+                return Err(FormError::BalanceTooLarge { action: index });
+            }
+            Self::Transfer { .. } | Self::SetBalance { .. } | Self::Impersonate { .. } => {
+                return Ok(());
+            }
             Self::Call { input, .. } => (None, input),
             Self::Deploy { code, input, .. } | Self::Upgrade { code, input, .. } => {
                 (Some(code), input)
@@ -241,13 +299,13 @@ impl Action {
         }
     }
 
-    /// Native tokens that this action moves from the sender, in base units.
+    /// Native tokens that this action moves from whoever takes the step, in base units.
     #[must_use]
     pub const fn value(&self) -> Amount {
         match self {
             Self::Transfer { amount, .. } => *amount,
             Self::Call { value, .. } | Self::Deploy { value, .. } => *value,
-            Self::Upgrade { .. } => 0,
+            Self::Upgrade { .. } | Self::SetBalance { .. } | Self::Impersonate { .. } => 0,
         }
     }
 }

@@ -13,7 +13,10 @@ pub(crate) mod node;
 pub(crate) mod validator;
 
 use bench::BenchArguments;
-pub(crate) use chain::{ChainCommand, ChainMineArguments, ChainWarpArguments, Warp};
+pub(crate) use chain::{
+    BlockName, ChainCommand, ChainMineArguments, ChainRevertArguments, ChainSetBalanceArguments,
+    ChainUndoArguments, ChainWarpArguments, Warp,
+};
 use localnet::LocalnetCommand;
 use node::NodeCommand;
 use validator::ValidatorCommand;

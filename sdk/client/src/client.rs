@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
-use kumiki_protocol::{Address, ChainKind, Gas, Hash, Height, TransactionHash};
+use kumiki_protocol::{Address, Amount, ChainKind, Gas, Hash, Height, TransactionHash};
 use kumiki_rpc_api::methods::{
     AccountApiClient as _, ChainApiClient as _, ContractApiClient as _, DevApiClient as _,
     EventsApiClient as _, FeeApiClient as _, NodeApiClient as _, RpcApiClient as _,
@@ -11,9 +11,9 @@ use kumiki_rpc_api::methods::{
 };
 use kumiki_rpc_api::{
     API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractView, Cursor,
-    EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, HeadView, Health,
-    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StateProof,
-    TransactionReceipt, TransactionStatus, TransactionsIn,
+    Decimal, EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, HeadView,
+    Health, ImpersonatedAction, NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader,
+    StateEntry, StateProof, TransactionReceipt, TransactionStatus, TransactionsIn,
 };
 
 use crate::ClientError;
@@ -209,6 +209,20 @@ questions! {
     warp_by(ms: u64) -> HeadView = warp(Some(ms), None);
     /// Moves the time of a chain for development to a moment, in milliseconds since 1970.
     warp_to(ms: u64) -> HeadView = warp(None, Some(ms));
+    /// The head, as a moment of a chain for development to go back to.
+    snapshot() -> HeadView = snapshot();
+    /// Takes every block of a chain for development after this one back.
+    revert(hash: Hash) -> HeadView = revert(hash);
+    /// Takes the newest blocks of a chain for development that have transactions back, with all after them.
+    undo(blocks: u32) -> HeadView = undo(Some(blocks));
+    /// Takes all blocks of a chain for development but genesis back.
+    reset() -> HeadView = reset();
+    /// Sets what an account or a contract of a chain for development holds.
+    set_balance(account: Address, balance: Amount) -> TransactionReceipt
+        = set_balance(account, Decimal(balance));
+    /// Has an account or a contract of a chain for development take steps that it did not sign; the node pays.
+    impersonate(account: Address, actions: Vec<ImpersonatedAction>) -> TransactionReceipt
+        = impersonate(account, actions);
     /// Whether the node serves.
     health() -> Health = health();
     /// What the node runs.

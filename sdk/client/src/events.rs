@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jsonrpsee::core::client::Subscription;
 use jsonrpsee::ws_client::{PingConfig, WsClient, WsClientBuilder};
-use kumiki_protocol::Height;
-use kumiki_rpc_api::methods::{ChainApiClient as _, EventsApiClient as _};
-use kumiki_rpc_api::{Cursor, EventFilter, EventView};
+use kumiki_protocol::{ChainKind, Height, TransactionHash};
+use kumiki_rpc_api::methods::{
+    ChainApiClient as _, EventsApiClient as _, TransactionApiClient as _,
+};
+use kumiki_rpc_api::{ApiError, Cursor, ErrorCode, EventFilter, EventView};
 
 use crate::{Client, ClientError};
 
@@ -40,6 +42,8 @@ pub struct EventStream {
     client: Client,
     filter: EventFilter,
     next: EventStart,
+    /// The transaction of the last event.
+    last: Option<TransactionHash>,
     // The connection lives as long as its subscription.
     open: Option<(WsClient, Subscription<EventView>)>,
     pause: Duration,
@@ -65,6 +69,7 @@ impl Client {
             client: self.clone(),
             filter,
             next,
+            last: None,
             open: None,
             pause: PAUSE_MIN,
             ping_interval: PING_INTERVAL,
@@ -77,7 +82,8 @@ impl EventStream {
     ///
     /// # Errors
     /// `WrongChain` when the node serves another chain than at first; `Api` or `Protocol` when it answers that this
-    /// stream cannot go on, or what no node answers. A lost connection is no error.
+    /// stream cannot go on, or what no node answers. A lost connection is no error. `Api` with `ChainRewound` when a
+    /// developer took the last event back.
     pub async fn next(&mut self) -> Result<EventView, ClientError> {
         loop {
             let Some((_connection, subscription)) = &mut self.open else {
@@ -117,6 +123,7 @@ impl EventStream {
             return Err(self.protocol(format!("event {cursor} again, or out of order")));
         }
         self.next = EventStart::After(cursor);
+        self.last = event.transaction;
         Ok(())
     }
 
@@ -156,6 +163,7 @@ impl EventStream {
             .await
             .map_err(|error| ClientError::from_rpc(&url, error))?;
         self.client.check_genesis(&info)?;
+        self.check_rewound(&connection).await?;
         let (from, after) = match self.next {
             EventStart::Now => (None, None),
             EventStart::Height(height) => (Some(height), None),
@@ -166,6 +174,25 @@ impl EventStream {
             .await
             .map_err(|error| ClientError::from_rpc(&url, error))?;
         Ok((connection, subscription))
+    }
+
+    /// Whether the last event is still on the chain, which may be another one from there on where a developer took
+    /// blocks back.
+    async fn check_rewound(&self, connection: &WsClient) -> Result<(), ClientError> {
+        let (EventStart::After(cursor), Some(hash), ChainKind::Dev) =
+            (self.next, self.last, self.client.kind())
+        else {
+            return Ok(());
+        };
+        let found = connection
+            .transaction(hash, None, None)
+            .await
+            .map_err(|error| ClientError::from_rpc(self.client.url(), error))?;
+        if found.height == Some(cursor.height) {
+            return Ok(());
+        }
+        let detail = format!("the event at {cursor} was taken back");
+        Err(ApiError::new(ErrorCode::ChainRewound, detail).into())
     }
 
     fn protocol(&self, reason: impl Into<String>) -> ClientError {

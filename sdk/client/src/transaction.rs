@@ -135,10 +135,7 @@ impl Client {
             .await
             .map_err(|error| self.failed(error))?;
         let balance = self.account(body.sender_address(), None).await?.balance.0;
-        let values: Amount = body
-            .actions
-            .iter()
-            .fold(0, |sum: Amount, action| sum.saturating_add(action.value()));
+        let values = body.value().unwrap_or(Amount::MAX);
         if balance.saturating_sub(values) < Amount::from(body.gas_price.max(1)) {
             return Err(ClientError::CannotPay {
                 address: body.sender_address(),

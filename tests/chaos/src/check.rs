@@ -178,6 +178,10 @@ impl Model {
                         contract, value, ..
                     } => (*contract, value.0),
                     ActionView::Deploy { .. } | ActionView::Upgrade { .. } => continue,
+                    ActionView::SetBalance { .. } | ActionView::Impersonate { .. } => {
+                        broken.push(format!("{} is for development", transaction.hash));
+                        continue;
+                    }
                 };
                 self.pay(transaction.sender, to, amount);
             }

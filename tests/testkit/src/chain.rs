@@ -83,6 +83,11 @@ impl Chain {
         (chain, block)
     }
 
+    /// Goes on from `tip`, a block of this chain.
+    pub fn rewind(&mut self, tip: Header) {
+        self.tip = tip;
+    }
+
     /// The next block, one second after the last, with its certificate.
     ///
     /// # Panics

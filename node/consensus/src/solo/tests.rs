@@ -103,6 +103,23 @@ impl Application for MemoryChain {
         self.answer(())
     }
 
+    fn rewind(&self, height: Height) -> Pending<Option<(Tip, u64)>> {
+        let mut blocks = self.decided.lock().unwrap();
+        let kept = blocks
+            .iter()
+            .position(|one| one.block.header.height == height);
+        let tip = kept.map(|position| {
+            blocks.truncate(position + 1);
+            let block = &blocks[position].block;
+            let tip = Tip {
+                height,
+                block_hash: block.hash(),
+            };
+            (tip, block.header.time_ms)
+        });
+        self.answer(tip)
+    }
+
     fn validators(&self, _height: Height) -> Option<Arc<ValidatorSet>> {
         self.genesis.validator_set().map(Arc::new)
     }
@@ -143,9 +160,7 @@ fn solo(chain: &Arc<MemoryChain>, sealing: Sealing) -> Solo<MemoryChain> {
         key: validator(0),
         genesis_hash: chain.genesis.hash(),
         sealing,
-        clock: Arc::new(|| 1_234),
-        ahead_ms: 0,
-        resume_ms: None,
+        time: ChainTime::of(Arc::new(|| 1_234)),
         orders: None,
     }
 }
@@ -289,4 +304,37 @@ async fn time_moves_on_and_never_back() {
     let decided = chain.decided.lock().unwrap();
     let times: Vec<u64> = decided.iter().map(|one| one.block.header.time_ms).collect();
     assert_eq!(times, [2_234, 5_000, 5_000]);
+}
+
+async fn rewind(orders: &mpsc::Sender<Order>, to: Height) -> Option<Tip> {
+    let (done, answer) = oneshot::channel();
+    orders.send(Order::Rewind { to, done }).await.unwrap();
+    answer.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_rewound_chain_goes_on_from_the_block_and_its_time() {
+    let chain = MemoryChain::new(false);
+    let (orders, stop, driver) = ordered(&chain);
+    let third = mine(&orders, 3).await;
+    warp(&orders, Warp::By(1_000)).await.unwrap();
+    mine(&orders, 2).await;
+    assert_eq!(rewind(&orders, 9).await, None);
+    assert_eq!(rewind(&orders, 3).await, Some(third));
+    // The warp is undone with its block.
+    let fourth = mine(&orders, 1).await;
+    let block = chain.decided(4).unwrap().block;
+    assert_eq!(
+        (block.hash(), block.header.parent),
+        (fourth.block_hash, third.block_hash)
+    );
+    assert_eq!(block.header.time_ms, 1_234);
+    // Not before that of a block that is still there.
+    warp(&orders, Warp::By(1_000)).await.unwrap();
+    mine(&orders, 1).await;
+    rewind(&orders, 5).await.unwrap();
+    mine(&orders, 1).await;
+    assert_eq!(chain.decided(6).unwrap().block.header.time_ms, 2_234);
+    stop.send_replace(true);
+    assert_eq!(driver.await.unwrap(), Ended::Stopped);
 }

@@ -24,6 +24,7 @@ fn accounts_at(genesis: &Genesis, nonce: Nonce) -> Arc<MemoryState> {
 fn rules(genesis: &Genesis) -> ChainRules {
     ChainRules {
         genesis_hash: genesis.hash(),
+        kind: genesis.kind,
         gas_price_min: 3,
         block_gas_max: genesis.parameters.block_gas_max,
         block_bytes_max: 1 << 20,

@@ -45,6 +45,7 @@ fn thread_of(dir: &Path, change: impl FnOnce(&mut Genesis)) -> ChainExecutor {
     let state = Arc::new(storage.snapshot().unwrap());
     let rules = ChainRules {
         genesis_hash: genesis.hash(),
+        kind: genesis.kind,
         gas_price_min: 1,
         block_gas_max: genesis.parameters.block_gas_max,
         block_bytes_max: 1 << 20,

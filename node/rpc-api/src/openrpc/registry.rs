@@ -9,11 +9,11 @@ use crate::schema::{AddressText, HashText};
 use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
-    GenesisView, HeadView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion,
-    PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
-    TransactionSimulation, TransactionStatus, TransactionsIn,
+    GenesisView, HeadView, HeaderView, Health, ImpersonatedAction, Limits, NextNonce, NodeStatus,
+    NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted,
+    TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
 };
-use crate::{Bytes, Cursor};
+use crate::{Bytes, Cursor, Decimal};
 
 fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
@@ -112,6 +112,7 @@ const REFUSALS: &[E] = &[
     E::Replaced,
     E::WaitTimedOut,
     E::WaitersTooMany,
+    E::ChainRewound,
 ];
 const HEIGHTS: &[E] = &[E::HeightUnknown, E::HeightPruned];
 const BLOCKS: &[E] = &[E::HeightUnknown, E::HeightPruned, E::BlockUnknown];
@@ -167,6 +168,7 @@ const STREAMS: &[E] = &[
     E::NeedsWebSocket,
     E::SubscriptionInBatch,
     E::ReaderTooSlow,
+    E::ChainRewound,
 ];
 
 const METHODS: &[MethodSpec] = &[
@@ -434,6 +436,66 @@ const METHODS: &[MethodSpec] = &[
         ],
         "head",
         &[E::TimeOutOfRange],
+    ),
+    method::<HeadView>(
+        "dev_snapshot",
+        "A moment to go back to with dev_revert, by its hash. Only on a chain for development.",
+        &[],
+        "head",
+        &[],
+    ),
+    method::<HeadView>(
+        "dev_revert",
+        "Takes every block after this one back, and what waits. Only on a chain for development.",
+        &[required::<HashText>(
+            "hash",
+            "Hash of the block that becomes the head.",
+        )],
+        "head",
+        &[E::BlockUnknown, E::HeightPruned],
+    ),
+    method::<HeadView>(
+        "dev_undo",
+        "Takes the newest blocks that have transactions back, with all blocks after them. Only on a chain for development.",
+        &[optional::<u32>(
+            "blocks",
+            "How many that have transactions, at most 1,000; one by default.",
+        )],
+        "head",
+        &[E::HeightUnknown, E::HeightPruned],
+    ),
+    method::<HeadView>(
+        "dev_reset",
+        "Takes all blocks but genesis back. Only on a chain for development.",
+        &[],
+        "head",
+        &[E::HeightPruned],
+    ),
+    method::<TransactionReceipt>(
+        "dev_setBalance",
+        "Sets what an account or a contract holds, in a transaction of the node. Only on a chain for development.",
+        &[
+            required::<AddressText>("account", "The account or contract."),
+            required::<Decimal>(
+                "balance",
+                "What it holds from then on, in base units; at most 2^96.",
+            ),
+        ],
+        "receipt",
+        REFUSALS,
+    ),
+    method::<TransactionReceipt>(
+        "dev_impersonate",
+        "Has an account or a contract take steps that it did not sign, in a transaction of the node, which pays. Only on a chain for development.",
+        &[
+            required::<AddressText>("account", "The account or contract."),
+            required::<Vec<ImpersonatedAction>>(
+                "actions",
+                "The steps, all or none of which happen.",
+            ),
+        ],
+        "receipt",
+        REFUSALS,
     ),
     method::<Health>(
         "node_getHealth",

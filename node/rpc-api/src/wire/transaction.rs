@@ -88,6 +88,20 @@ pub enum ActionView {
         /// SCALE arguments of `migrate`.
         input: Bytes,
     },
+    /// Sets what an account holds, on a chain for development.
+    SetBalance {
+        /// The account.
+        #[schemars(with = "AddressText")]
+        account: Address,
+        /// What it holds from then on.
+        balance: Decimal,
+    },
+    /// Has the steps after it taken by another account, on a chain for development.
+    Impersonate {
+        /// The account.
+        #[schemars(with = "AddressText")]
+        account: Address,
+    },
 }
 
 impl From<&Action> for ActionView {
@@ -129,6 +143,60 @@ impl From<&Action> for ActionView {
                 code_hash: sha3_256(&[code]),
                 code_size: code.len() as u64,
                 input: Bytes(input.clone()),
+            },
+            Action::SetBalance { account, balance } => Self::SetBalance {
+                account: *account,
+                balance: Decimal(*balance),
+            },
+            Action::Impersonate { account } => Self::Impersonate { account: *account },
+        }
+    }
+}
+
+/// A step that an account takes which did not sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
+pub enum ImpersonatedAction {
+    /// Moves native tokens.
+    Transfer {
+        /// Who receives them.
+        #[schemars(with = "AddressText")]
+        to: Address,
+        /// How many.
+        amount: Decimal,
+    },
+    /// Calls a contract.
+    Call {
+        /// The contract.
+        #[schemars(with = "AddressText")]
+        contract: Address,
+        /// Selector and SCALE arguments.
+        input: Bytes,
+        /// Native tokens sent along.
+        value: Decimal,
+    },
+}
+
+impl From<ImpersonatedAction> for Action {
+    fn from(action: ImpersonatedAction) -> Self {
+        match action {
+            ImpersonatedAction::Transfer { to, amount } => Self::Transfer {
+                to,
+                amount: amount.0,
+            },
+            ImpersonatedAction::Call {
+                contract,
+                input,
+                value,
+            } => Self::Call {
+                contract,
+                input: input.0,
+                value: value.0,
             },
         }
     }

@@ -10,6 +10,7 @@ use jsonrpsee::core::{SubscriptionError, SubscriptionResult};
 use jsonrpsee::{PendingSubscriptionSink, SubscriptionSink};
 use kumiki_protocol::{Height, limits};
 use kumiki_rpc_api::{ApiError, Cursor, ErrorCode, EventFilter, HeaderView, invalid_params};
+use kumiki_storage::Tip;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
@@ -55,8 +56,11 @@ pub(super) async fn heads(
         return Ok(());
     };
     let stream = async {
+        let mut seen = None;
         loop {
-            let head = heads.borrow_and_update().height;
+            let tip = *heads.borrow_and_update();
+            let head = tip.height;
+            check_rewound(&rpc, &mut seen, tip)?;
             while next <= head {
                 let last = head.min(next.saturating_add(PAGE_HEADERS - 1));
                 let heights = next..=last;
@@ -101,8 +105,11 @@ pub(super) async fn events(
     let filter = Arc::new(filter);
     let stream = async {
         let (mut after, mut last_sent) = (after, after);
+        let mut seen = None;
         loop {
-            let head = heads.borrow_and_update().height;
+            let tip = *heads.borrow_and_update();
+            let head = tip.height;
+            check_rewound(&rpc, &mut seen, tip)?;
             while next <= head {
                 let (filter, range) = (Arc::clone(&filter), (next, head));
                 let page = read(&rpc, &sink, move |node| {
@@ -123,6 +130,23 @@ pub(super) async fn events(
         }
     };
     finish(stream.await)
+}
+
+/// Ends a stream whose blocks were taken back: what it has sent is true no more, and what comes has the same heights.
+/// `seen` is the head that the stream went up to before.
+fn check_rewound(rpc: &Rpc, seen: &mut Option<Tip>, head: Tip) -> Result<(), Ended> {
+    if rpc.context.developer.is_none() {
+        return Ok(());
+    }
+    if let Some(seen) = seen.replace(head) {
+        let found = rpc.context.storage.height_of(&seen.block_hash);
+        let found = found.map_err(|error| super::fault(&error))?;
+        if found.is_none_or(|height| height > head.height) {
+            let detail = format!("block {} was taken back", seen.height);
+            return Err(Ended::Error(ApiError::new(ErrorCode::ChainRewound, detail)));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a page from the store, unless nobody wants it any more: a page may be empty and the next one too.

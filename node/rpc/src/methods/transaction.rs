@@ -100,6 +100,10 @@ impl Node {
             Removal::Replaced => (ErrorCode::Replaced, "it was replaced while it waited"),
             Removal::Expired => (ErrorCode::Expired, "the head passed its valid_until"),
             Removal::Evicted => (ErrorCode::PoolFull, "others that pay more needed the room"),
+            Removal::Rewound => (
+                ErrorCode::ChainRewound,
+                "the chain was taken back to an earlier block while it waited",
+            ),
             Removal::Rejected(rejection) => (
                 rejection.into(),
                 "it could not be executed when its turn came",
@@ -139,6 +143,26 @@ impl Node {
                 return Err(ApiError::new(ErrorCode::WaitTimedOut, detail).about(hash));
             }
         }
+    }
+}
+
+impl Rpc {
+    /// Takes a transaction in and waits, until `deadline`, until it is final.
+    pub(super) async fn submit_until(
+        &self,
+        deadline: Instant,
+        transaction: Bytes,
+    ) -> Result<TransactionReceipt, ApiError> {
+        let hash = match timeout_at(deadline, self.take_in(transaction)).await {
+            Ok(taken) => taken?.hash,
+            Err(_elapsed) => {
+                let detail = "the time was over before the transaction was taken in";
+                return Err(ApiError::new(ErrorCode::WaitTimedOut, detail));
+            }
+        };
+        let location = self.await_final(hash, deadline).await?;
+        self.read(&self.reads, move |node| node.receipt_at(location, false))
+            .await
     }
 }
 
@@ -200,16 +224,7 @@ impl TransactionApiServer for Rpc {
         })?;
         let wait_ms = timeout_ms.unwrap_or(u64::MAX).min(self.limits.wait_ms);
         let deadline = Instant::now() + Duration::from_millis(wait_ms);
-        let hash = match timeout_at(deadline, self.take_in(transaction)).await {
-            Ok(taken) => taken?.hash,
-            Err(_elapsed) => {
-                let detail = "the time was over before the transaction was taken in";
-                return Err(ApiError::new(ErrorCode::WaitTimedOut, detail).into());
-            }
-        };
-        let location = self.await_final(hash, deadline).await?;
-        let receipt = self.read(&self.reads, move |node| node.receipt_at(location, false));
-        Ok(receipt.await?)
+        Ok(self.submit_until(deadline, transaction).await?)
     }
 
     fn transaction(

@@ -9,7 +9,7 @@ use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use kumiki_executor::{BlockInput, Executor, Selection, Signatures, genesis_changes};
 use kumiki_mempool::{BlockRoom, ChainHead, ChainRules, MempoolLimits, SharedMempool};
 use kumiki_protocol::{Address, Encode, ExecutedState, Genesis, Hash, Transaction, sha3_256};
-use kumiki_rpc::{RpcContext, ServerConfig, ServerHandle, serve};
+use kumiki_rpc::{Developer, RpcContext, ServerConfig, ServerHandle, serve};
 use kumiki_rpc_api::{Bytes, HealthStatus, Limits};
 use kumiki_state::{EmptyState, Tree};
 use kumiki_storage::{BlockCommit, OpenCheck, Storage, StorageOptions, Tip};
@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 /// `call` keeps its input under "k" and emits it as an event, the first 32 bytes as topic; `query` answers what is
 /// kept, and reverts with its input when that is not empty.
@@ -117,7 +117,11 @@ impl LiveNode {
             key: validator(0).public_key(),
             network: None,
             status: status_seen,
-            orders: Some(orders),
+            developer: Some(Developer {
+                orders,
+                key: Box::new(validator(0)),
+                sending: Mutex::new(()),
+            }),
             metrics: Registry::default(),
         };
         let mut config = ServerConfig::loopback(0);
@@ -209,6 +213,18 @@ impl LiveNode {
         // As the executor thread does: first the head.
         self.heads.send_replace(self.storage.tip().unwrap());
         self.mempool.advance(head, &block.transactions).unwrap();
+    }
+
+    /// Takes every block above `height` back, as the executor thread does.
+    pub(crate) fn rewind(&mut self, height: u64) {
+        let tip = self.storage.rewind(height).unwrap();
+        self.chain
+            .rewind(self.storage.header(height).unwrap().unwrap());
+        self.mempool.rewind(ChainHead {
+            height,
+            state: Arc::new(self.storage.snapshot().unwrap()),
+        });
+        self.heads.send_replace(tip);
     }
 
     /// Seals what waits in the pool, once `count` transactions wait.
@@ -344,6 +360,7 @@ fn rules(genesis: &Genesis) -> ChainRules {
     let parameters = &genesis.parameters;
     ChainRules {
         genesis_hash: genesis.hash(),
+        kind: genesis.kind,
         gas_price_min: parameters.gas_price_min,
         block_gas_max: parameters.block_gas_max,
         block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap(),

@@ -6,6 +6,7 @@ use kumiki_rpc_api::methods::{ChainApiClient, EventsApiClient};
 use kumiki_rpc_api::{Cursor, EventFilter, EventView};
 
 use crate::live_node::LiveNode;
+use crate::raw_ws::RawWs;
 
 /// Seals a block whose one transaction emits `count` events.
 fn emit(node: &mut LiveNode, contract: &Address, nonce: u64, count: u8) {
@@ -145,4 +146,41 @@ async fn subscriptions_over_the_limit_or_over_http_say_what_to_do() {
         answer.contains("needsWebSocket") && answer.contains("ws://"),
         "{answer}"
     );
+}
+
+/// Subscribes by hand, since the client does not tell why a subscription was closed.
+async fn subscribe(node: &LiveNode, method: &str) -> RawWs {
+    let mut socket = RawWs::open(node).await;
+    let request =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"from":1}}}}"#);
+    socket.send(&request).await.unwrap();
+    let accepted = socket.next().await;
+    assert!(accepted["result"].is_u64(), "{accepted}");
+    socket
+}
+
+#[tokio::test]
+async fn streams_end_when_what_they_have_sent_is_taken_back() {
+    let mut node = LiveNode::start().await;
+    let contract = node.deploy();
+    emit(&mut node, &contract, 0, 1);
+    node.seal(Vec::new());
+    let mut heads = subscribe(&node, "chain_subscribeHeads").await;
+    let mut events = subscribe(&node, "events_subscribe").await;
+    for height in 1..=3 {
+        assert_eq!(heads.next().await["params"]["result"]["height"], height);
+    }
+    assert_eq!(events.next().await["params"]["result"]["cursor"], "2.0.0");
+    node.rewind(1);
+    // What replaces them has the same heights.
+    for _block in 0..3 {
+        node.seal(Vec::new());
+    }
+    for mut stream in [heads, events] {
+        let ended = stream.next().await;
+        assert_eq!(
+            ended["params"]["error"]["data"]["name"], "chainRewound",
+            "{ended}"
+        );
+    }
 }

@@ -3,8 +3,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
+use kumiki_protocol::{Amount, Hash, Height};
 
-use super::NodeArguments;
+use super::{CallArguments, NodeArguments};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChainCommand {
@@ -20,6 +21,30 @@ pub(crate) enum ChainCommand {
         after_help = "Examples:\n  kumiki chain warp 90s\n  kumiki chain warp '30days 12h'\n  kumiki chain warp 2030-01-01\n  kumiki chain warp 2030-01-01T12:30:00Z"
     )]
     Warp(ChainWarpArguments),
+    /// Name the newest block of a chain for development, to go back to later.
+    #[command(
+        after_help = "Examples:\n  kumiki chain snapshot\n  kumiki chain snapshot --json | jq -r .head.hash"
+    )]
+    Snapshot(NodeArguments),
+    /// Go back to a block of a chain for development: all after it are gone, and what waits.
+    #[command(after_help = "Examples:\n  kumiki chain revert 12\n  kumiki chain revert 0x3f…")]
+    Revert(ChainRevertArguments),
+    /// Take the newest transactions of a chain for development back, block by block.
+    #[command(after_help = "Examples:\n  kumiki chain undo\n  kumiki chain undo 3")]
+    Undo(ChainUndoArguments),
+    /// Go back to the genesis of a chain for development.
+    #[command(after_help = "Examples:\n  kumiki chain reset")]
+    Reset(NodeArguments),
+    /// Set what an account or a contract of a chain for development holds.
+    #[command(
+        after_help = "Examples:\n  kumiki chain set-balance alice 5000000000\n  kumiki chain set-balance kumi1… 0"
+    )]
+    SetBalance(ChainSetBalanceArguments),
+    /// Call a method as an account or a contract that does not sign, on a chain for development.
+    #[command(
+        after_help = "Examples:\n  kumiki chain impersonate governor token mint to=bob amount=5\n  kumiki chain impersonate kumi1… counter increase amount=1 --from alice"
+    )]
+    Impersonate(ChainImpersonateArguments),
 }
 
 impl ChainCommand {
@@ -28,6 +53,11 @@ impl ChainCommand {
             Self::Info(node) => node.clone(),
             Self::Mine(arguments) => arguments.node.clone(),
             Self::Warp(arguments) => arguments.node.clone(),
+            Self::Snapshot(node) | Self::Reset(node) => node.clone(),
+            Self::Revert(arguments) => arguments.node.clone(),
+            Self::Undo(arguments) => arguments.node.clone(),
+            Self::SetBalance(arguments) => arguments.node.clone(),
+            Self::Impersonate(arguments) => arguments.call.node.clone(),
         }
     }
 }
@@ -48,6 +78,60 @@ pub(crate) struct ChainWarpArguments {
     pub(crate) to: Warp,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainRevertArguments {
+    /// Height or hash of the block that becomes the newest.
+    #[arg(value_name = "BLOCK", value_parser = parse_block)]
+    pub(crate) to: BlockName,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainUndoArguments {
+    /// How many blocks that have transactions.
+    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) blocks: u32,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainSetBalanceArguments {
+    /// A name, also of a contract, or an address.
+    pub(crate) account: String,
+    /// Base units; 1 KUMI is 1000000000.
+    #[arg(value_name = "AMOUNT")]
+    pub(crate) balance: Amount,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainImpersonateArguments {
+    /// Who calls: a name, also of a contract, or an address.
+    pub(crate) account: String,
+    #[command(flatten)]
+    pub(crate) call: CallArguments,
+}
+
+/// How a block is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockName {
+    /// By its height.
+    Height(Height),
+    /// By its hash.
+    Hash(Hash),
+}
+
+fn parse_block(text: &str) -> Result<BlockName, String> {
+    if let Ok(height) = text.parse() {
+        return Ok(BlockName::Height(height));
+    }
+    let wrong = |_error| format!("expected a height as 12, or a hash as 0x…, found '{text}'");
+    text.parse().map(BlockName::Hash).map_err(wrong)
 }
 
 /// Where the time is moved.

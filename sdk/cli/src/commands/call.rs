@@ -8,6 +8,7 @@ use kumiki_rpc_api::FailureView;
 use serde_json::{Value, json};
 
 use crate::arguments::{CallArguments, SenderArguments, ViewArguments};
+use crate::commands::chain::check_movable;
 use crate::explain::value_failure;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Network;
@@ -46,6 +47,15 @@ impl Target {
 }
 
 pub(crate) async fn call(arguments: &CallArguments, output: Output) -> Outcome<()> {
+    call_as(arguments, None, output).await
+}
+
+/// Calls as whoever signs, or as `impersonated`, which only a chain for development allows.
+pub(crate) async fn call_as(
+    arguments: &CallArguments,
+    impersonated: Option<&str>,
+    output: Output,
+) -> Outcome<()> {
     let network = Network::connect(&arguments.node).await?;
     let Some(target) = find_target(&network, arguments, "call", output).await? else {
         return Ok(());
@@ -54,12 +64,17 @@ pub(crate) async fn call(arguments: &CallArguments, output: Output) -> Outcome<(
     let command = format!("kumiki call {}", arguments.contract);
     let signer = Signer::find(&arguments.sender, &network)?;
     let called = target.called(&arguments.contract);
-    let draft = draft(&arguments.sender, &target);
+    let mut draft = draft(&arguments.sender, &target);
+    if let Some(name) = impersonated {
+        check_movable(&network).await?;
+        let account = network.holder_address(name)?;
+        draft.actions.insert(0, Action::Impersonate { account });
+    }
     let receipt = send(&network, &signer, &draft, Some(&called), output).await?;
     let data = receipt
         .receipt
         .outputs
-        .first()
+        .last()
         .map(|bytes| bytes.0.as_slice());
     let returns = target.returns(data, &command)?;
     output.data(

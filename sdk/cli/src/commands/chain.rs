@@ -6,12 +6,17 @@ use kumiki_client::ClientError;
 use kumiki_consensus::TIME_MAX_MS;
 use kumiki_protocol::ChainKind;
 use kumiki_rpc_api::{ErrorCode, HeadView, NodeRole};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::arguments::{ChainCommand, ChainMineArguments, ChainWarpArguments, NodeArguments, Warp};
+use crate::arguments::{
+    BlockName, ChainCommand, ChainMineArguments, ChainRevertArguments, ChainSetBalanceArguments,
+    ChainUndoArguments, ChainWarpArguments, NodeArguments, Warp,
+};
+use crate::commands::call::call_as;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Network;
 use crate::output::Output;
+use crate::render::{receipt_json, receipt_text};
 
 /// Blocks asked for at a time.
 const BLOCKS_AT_ONCE: u32 = 500;
@@ -21,6 +26,14 @@ pub(crate) async fn run(command: ChainCommand, output: Output) -> Outcome<()> {
         ChainCommand::Info(arguments) => info(&arguments, output).await,
         ChainCommand::Mine(arguments) => mine(&arguments, output).await,
         ChainCommand::Warp(arguments) => warp(&arguments, output).await,
+        ChainCommand::Snapshot(node) => snapshot(&node, output).await,
+        ChainCommand::Revert(arguments) => revert(&arguments, output).await,
+        ChainCommand::Undo(arguments) => undo(&arguments, output).await,
+        ChainCommand::Reset(node) => reset(&node, output).await,
+        ChainCommand::SetBalance(arguments) => set_balance(&arguments, output).await,
+        ChainCommand::Impersonate(arguments) => {
+            call_as(&arguments.call, Some(&arguments.account), output).await
+        }
     }
 }
 
@@ -82,6 +95,89 @@ async fn warp(arguments: &ChainWarpArguments, output: Output) -> Outcome<()> {
     Ok(())
 }
 
+async fn snapshot(arguments: &NodeArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(arguments).await?;
+    check_movable(&network).await?;
+    let head = network.client.snapshot().await?;
+    show(&network, &head, output);
+    output.message(&format!(
+        "to come back to it: kumiki chain revert {}",
+        head.hash
+    ));
+    Ok(())
+}
+
+async fn revert(arguments: &ChainRevertArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(&arguments.node).await?;
+    check_movable(&network).await?;
+    let hash = match arguments.to {
+        BlockName::Hash(hash) => hash,
+        BlockName::Height(height) => {
+            let named = network.client.header(Some(height)).await;
+            named.map_err(no_such_block)?.header.hash
+        }
+    };
+    let head = network.client.revert(hash).await.map_err(no_such_block)?;
+    show(&network, &head, output);
+    Ok(())
+}
+
+fn no_such_block(error: ClientError) -> Failure {
+    match error {
+        ClientError::Api(error)
+            if matches!(
+                error.code,
+                ErrorCode::BlockUnknown | ErrorCode::HeightUnknown
+            ) =>
+        {
+            let what = "the chain has no such block, or no more";
+            Failure::new(Exit::Refused, error.code.name(), what)
+                .expected("a block from genesis, 0, to the head")
+                .found(error.data.detail)
+                .next("kumiki chain info")
+        }
+        other => other.into(),
+    }
+}
+
+async fn undo(arguments: &ChainUndoArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(&arguments.node).await?;
+    check_movable(&network).await?;
+    let undone = network.client.undo(arguments.blocks).await;
+    let head = match undone {
+        Err(ClientError::Api(error)) if error.code == ErrorCode::HeightUnknown => {
+            let what = "there are not so many transactions to take back; nothing changed";
+            return Err(Failure::new(Exit::Refused, "nothingToUndo", what)
+                .found(error.data.detail)
+                .next("kumiki chain info"));
+        }
+        other => other?,
+    };
+    show(&network, &head, output);
+    Ok(())
+}
+
+async fn reset(arguments: &NodeArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(arguments).await?;
+    check_movable(&network).await?;
+    let head = network.client.reset().await?;
+    show(&network, &head, output);
+    Ok(())
+}
+
+async fn set_balance(arguments: &ChainSetBalanceArguments, output: Output) -> Outcome<()> {
+    let network = Network::connect(&arguments.node).await?;
+    check_movable(&network).await?;
+    let account = network.holder_address(&arguments.account)?;
+    let set = network.client.set_balance(account, arguments.balance);
+    let receipt = set.await?;
+    output.data(
+        &receipt_json(&receipt, &Value::Null, None),
+        &receipt_text(&receipt, &Value::Null, None),
+    );
+    Ok(())
+}
+
 fn out_of_range(to: Warp) -> Failure {
     let found = match to {
         Warp::By(ms) => format!("{ms} ms after its time"),
@@ -101,7 +197,7 @@ fn moment(ms: u64) -> String {
 }
 
 /// Only a chain for development, and only its one validator, can be moved.
-async fn check_movable(network: &Network) -> Outcome<()> {
+pub(crate) async fn check_movable(network: &Network) -> Outcome<()> {
     let role = network.client.node_status().await?.role;
     if network.client.kind() == ChainKind::Dev && role == NodeRole::Solo {
         return Ok(());

@@ -140,6 +140,12 @@ impl Machine {
         self.command(arguments, &self.project).output().unwrap()
     }
 
+    /// Starts a command whose output is read while it runs.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments, &self.project);
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    }
+
     /// What a command that must succeed answers with `--json`.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let lines = self.lines(arguments);

@@ -8,8 +8,10 @@
     reason = "a test ends where its set-up fails"
 )]
 
+mod development;
 mod machine;
 
+use development::{goes_back, moves_on};
 use machine::{Machine, check_golden, shape};
 use serde_json::{Value, json};
 
@@ -52,6 +54,7 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     assert_eq!(later.len(), 1, "only the event after the cursor");
     assert_eq!(later[0]["fields"]["value"], json!("42"));
     machine.paste_next_steps();
+    goes_back(&machine);
     machine.stop_chain();
 }
 
@@ -86,23 +89,6 @@ fn dev_loses_no_save_and_follows_kumiki_toml_and_what_others_deploy() {
     machine.stop_chain();
 }
 
-/// Moves height and time of the chain, and answers the time.
-fn moves_on(machine: &Machine) -> Option<u64> {
-    let height = |answer: &Value| answer["head"]["height"].as_u64().unwrap();
-    let before = machine.json(&["chain", "info"])["chain"].clone();
-    // More than are asked for at a time.
-    let mined = machine.json(&["chain", "mine", "1200"]);
-    assert_eq!(height(&mined), height(&before) + 1_200);
-    let later = machine.json(&["chain", "warp", "2100-01-01"]);
-    let moment: u64 = 4_102_444_800_000;
-    let shown = later["head"]["timeMs"].as_u64().unwrap();
-    assert!((moment..moment + 60_000).contains(&shown), "{later}");
-    let last = machine.json(&["chain", "warp", "30days"]);
-    let shown = last["head"]["timeMs"].as_u64().unwrap();
-    assert!(shown >= moment + 30 * 86_400_000, "{last}");
-    Some(shown)
-}
-
 /// The keys and types of every command's answer.
 fn check_shapes(machine: &Machine, call: &Value) {
     let hash = call["hash"].as_str().unwrap();
@@ -117,6 +103,14 @@ fn check_shapes(machine: &Machine, call: &Value) {
     add("chain info", &["chain", "info"]);
     add("chain mine", &["chain", "mine", "2"]);
     add("chain warp", &["chain", "warp", "1s"]);
+    add("chain snapshot", &["chain", "snapshot"]);
+    add("chain set-balance", &["chain", "set-balance", "frank", "5"]);
+    let as_frank = ["chain", "impersonate", "frank", "counter", "increase"];
+    add(
+        "chain impersonate",
+        &[&as_frank[..], &["amount=0"]].concat(),
+    );
+    add("chain undo", &["chain", "undo"]);
     add("proof account", &["proof", "account", "alice"]);
     add("proof contract", &["proof", "contract", "counter"]);
     // On a dev chain a header commits to the state after its own block.
@@ -190,6 +184,25 @@ const ABOUT_THE_CHAIN: &[&[&str]] = &[
     &["chain", "warp", "2001-01-01"],
     &["chain", "warp", "soon"],
     &["chain", "mine", "0"],
+    &["chain", "revert", "99999"],
+    &["chain", "revert", "yesterday"],
+    &["chain", "undo", "1000"],
+    &["chain", "set-balance", "bob", "lots"],
+    &[
+        "chain",
+        "set-balance",
+        "bob",
+        "340282366920938463463374607431768211455",
+    ],
+    &[
+        "chain",
+        "impersonate",
+        "nobody",
+        "counter",
+        "increase",
+        "amount=1",
+    ],
+    &["chain", "impersonate", "bob", "counter", "reset"],
     &["chain", "info", "--rpc", "http://127.0.0.1:1"],
     &["chain", "info", "--rpc", "localhost"],
 ];

@@ -58,6 +58,19 @@ pub(crate) fn actions() -> Vec<(&'static str, Action)> {
                 input: vec![9],
             },
         ),
+        (
+            "set_balance",
+            Action::SetBalance {
+                account: Address([0x22; 32]),
+                balance: 7,
+            },
+        ),
+        (
+            "impersonate",
+            Action::Impersonate {
+                account: Address([0x33; 32]),
+            },
+        ),
     ]
 }
 
