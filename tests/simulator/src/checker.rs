@@ -248,6 +248,8 @@ impl Model {
                     // A stake, to the contract of the validators.
                     Action::Call { value, .. } => self.0.entry(sender).or_default().0 -= value,
                     Action::Deploy { .. } | Action::Upgrade { .. } => {}
+                    // Passed over here, since this is no chain for development.
+                    Action::SetBalance { .. } | Action::Impersonate { .. } => {}
                 }
             }
             for (owner, stake) in receipt.events.iter().filter_map(returned_stake) {
