@@ -19,7 +19,7 @@ pub fn dev_validator_key() -> SecretKey {
     SecretKey::from_seed(sha3_256(&[b"kumiki/dev-validator/v1"]).0)
 }
 
-/// A dev chain that starts at `time_ms`, on which each of `accounts` has `balance` base units.
+/// A dev chain that starts at `time_ms`, on which each of `accounts`, and the validator's, has `balance` base units.
 ///
 /// The time is part of its identity: a transaction for one dev chain is void on the next.
 #[must_use]
@@ -30,12 +30,12 @@ pub fn dev_genesis(accounts: &[Address], balance: Amount, time_ms: u64) -> Genes
         time_ms,
         certificate_scheme: "ed25519".to_owned(),
         validators: vec![dev_validator_key().public_key()],
+        // The node signs what its developer asks it to do.
         accounts: accounts
             .iter()
-            .map(|address| GenesisAccount {
-                address: *address,
-                balance,
-            })
+            .copied()
+            .chain([Address::of_account(&dev_validator_key().public_key())])
+            .map(|address| GenesisAccount { address, balance })
             .collect(),
         parameters: Parameters {
             execution_lag: 0,

@@ -68,6 +68,25 @@ fn the_contracts_do_what_their_readmes_show() {
     }
 }
 
+/// Whoever compares our contract with the one they know compares with what is tested.
+#[test]
+fn the_guide_for_newcomers_shows_the_counter_as_it_is() {
+    let guide = read("docs/coming-from.md");
+    let shown: Vec<&str> = guide
+        .split("```rust\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(shown.len(), 1, "one block of Rust is ours");
+    let source: String = read("contracts/counter/src/lib.rs")
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)))
+        .collect();
+    for one in shown {
+        assert!(source.contains(one), "contracts/counter has changed:\n{one}");
+    }
+}
+
 /// A command in another kind of block would look the same and never be run.
 #[test]
 fn no_command_hides_in_a_block_that_is_not_run() {
