@@ -64,7 +64,7 @@ pub enum Action {
         input: Vec<u8>,
     },
     /// Sets what an account holds. Only on a chain for development.
-    #[codec(index = 4)]
+    #[codec(index = 128)]
     SetBalance {
         /// The account, or contract.
         account: Address,
@@ -73,7 +73,7 @@ pub enum Action {
     },
     /// Has the steps after this one taken by an account that did not sign; the fee stays the signer's. Only on a chain
     /// for development.
-    #[codec(index = 5)]
+    #[codec(index = 129)]
     Impersonate {
         /// The account, or contract.
         account: Address,
