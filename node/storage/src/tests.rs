@@ -2,6 +2,8 @@
 
 mod chain;
 mod damage;
+#[cfg(target_os = "linux")]
+mod disk_faults;
 mod events;
 mod power_loss;
 mod reading;
