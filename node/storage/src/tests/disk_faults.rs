@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use tempfile::TempDir;
@@ -28,6 +28,8 @@ const BEFORE: u64 = 3;
 const ADDED: u64 = 2;
 /// What makes something durable. Nothing else in the process does any of it.
 const CALLS: [&str; 5] = ["pwrite64", "ftruncate", "fdatasync", "fsync", "rename"];
+/// Held while a store is open here, and while a process starts: it has what is open here, locks too, until it runs.
+static STARTING: Mutex<()> = Mutex::new(());
 /// The exit code of a process that told of an error.
 const TOLD: i32 = 3;
 
@@ -53,7 +55,9 @@ fn open(dir: &Path) -> Result<Storage, StorageError> {
 /// Writes one line past the harness's capture.
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
-    write!(out, "\n{line}\n").unwrap();
+    // The harness leaves its own line unfinished.
+    out.write_all(b"\n").unwrap();
+    out.write_all(format!("{line}\n").as_bytes()).unwrap();
     out.flush().unwrap();
 }
 
@@ -121,14 +125,18 @@ fn run(dir: &Path, call: &str, nth: usize, harm: Harm) -> Ran {
     if let Some(what) = what {
         strace.args(["-e", &format!("inject={call}:{what}:when={nth}")]);
     }
-    let output = strace
+    strace
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", TEST, "--nocapture", "--test-threads", "1"])
         .env(DIR, dir)
-        .output()
-        .expect(
-            "strace is needed: 'apt-get install strace', or 'cargo xtask test' as root installs it",
-        );
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let starting = STARTING.lock().unwrap();
+    let started = strace.spawn().expect(
+        "strace is needed: 'apt-get install strace', or 'cargo xtask test' as root installs it",
+    );
+    drop(starting);
+    let output = started.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let trace = std::fs::read_to_string(&trace).unwrap_or_default();
@@ -163,6 +171,7 @@ fn copy_of(template: Option<&Path>) -> TempDir {
 /// Everything that was acknowledged is there, at most one block more, and the store goes on.
 fn check_left(dir: &Path, acknowledged: Option<u64>, before: Option<u64>) {
     let mut chain = made_chain();
+    let _nobody_starts = STARTING.lock().unwrap();
     let storage = open(dir).unwrap();
     let told = acknowledged.max(before).map_or(0, |height| height + 1);
     let stored = storage.tip().map_or(0, |tip| tip.height + 1);
@@ -192,7 +201,7 @@ fn strike(template: Option<&Path>, (call, nth, harm): (&str, usize, Harm)) -> (S
         }
     };
     let hit = hit.expect("strace did it");
-    let done = ran.at("\\ndone\\n").is_some_and(|done| done < hit);
+    let done = ran.at("\"done\\n\"").is_some_and(|done| done < hit);
     match harm {
         Harm::Kill => assert_ne!(ran.code, Some(0)),
         Harm::Nothing => {}

@@ -169,7 +169,7 @@ impl Life {
     /// Cuts the power again while the store recovers, some times.
     fn fail_while_recovering(&mut self) {
         let mut before = 0;
-        for _ in 0..self.random.below(4) {
+        for _ in 0..self.random.below(3) {
             self.disk.fail_after(1 + self.random.below(10) as u64);
             let check = self.check();
             let opened = self.open(check);
@@ -199,7 +199,7 @@ fn live(seed: u64, crashes: u64, prepare: fn(&Disk)) -> Tally {
     prepare(&life.disk);
     while life.tally.crashes() < crashes {
         // With few operations the failure hits the opening.
-        let reach = [12, 80, 600][life.random.below(3)];
+        let reach = [12, 100, 300, 900][life.random.below(4)];
         life.disk.fail_after(1 + life.random.below(reach) as u64);
         life.commit_until_failure();
         life.restart();
@@ -260,15 +260,11 @@ fn no_power_loss_loses_an_acknowledged_block_or_mixes_two() {
     );
     assert!(tally.crashes() >= crashes);
     if crashes >= 1_000 {
-        let rarest = [tally.committing, tally.opening, tally.again, tally.kept];
-        assert!(
-            rarest.iter().all(|count| *count > crashes / 50),
-            "{tally:?}"
-        );
-        assert!(
-            tally.initialising > 0 && tally.lost > crashes / 50,
-            "{tally:?}"
-        );
+        // A block in flight is there only where the power fails in the last sync of its commit.
+        let least = crashes / 500;
+        let often = [tally.committing, tally.opening, tally.again, tally.lost];
+        assert!(tally.initialising > 0 && tally.kept > least, "{tally:?}");
+        assert!(often.iter().all(|count| *count > crashes / 10), "{tally:?}");
         assert!(tally.blocks > crashes / 4, "no room for blocks: {tally:?}");
     }
 }
