@@ -29,12 +29,16 @@ fn address(number: u64) -> Address {
     Address(sha2_256(&[&number.to_be_bytes()]).0)
 }
 
-fn executed(height: u64, state_root: Hash, state_entries: u64) -> ExecutedState {
+fn executed(
+    height: u64,
+    (state_root, state_entries): (Hash, u64),
+    receipts: &[Receipt],
+) -> ExecutedState {
     ExecutedState {
         height,
         state_root,
         state_entries,
-        receipts_root: Hash::ZERO,
+        receipts_root: Receipt::root(receipts),
         next_validators_hash: Hash::ZERO,
     }
 }
@@ -56,7 +60,7 @@ impl Bench {
             .update(&changes, &EmptyState)
             .expect("nothing fails");
         let genesis = genesis();
-        let first = executed(0, tree.root(), tree.entries());
+        let first = executed(0, (tree.root(), tree.entries()), &[]);
         let (chain, block) = Chain::new(&genesis, vec![validator(0)], first);
         storage
             .initialise(&genesis, &changes, &block)
@@ -113,7 +117,8 @@ impl Bench {
         let prepared = self.storage.prepare(&changes).expect("the disk works");
         let preparing = start.elapsed();
         let height = self.storage.tip().map_or(0, |tip| tip.height + 1);
-        let result = executed(height, prepared.state_root, prepared.state_entries);
+        let state = (prepared.state_root, prepared.state_entries);
+        let result = executed(height, state, &receipts);
         let (block, certificate) = self.chain.append(transactions, result);
         let start = Instant::now();
         self.storage

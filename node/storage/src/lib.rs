@@ -6,11 +6,13 @@
 mod commit;
 mod error;
 mod finality;
+mod folder;
 mod head;
 mod index;
 mod interface;
 mod open;
 mod restore;
+mod result;
 mod schema;
 mod simulated_disk;
 mod snapshot;
@@ -21,6 +23,7 @@ mod view;
 mod tests;
 
 pub use error::StorageError;
+pub use folder::create_folder;
 pub use interface::{
     Base, BlockCommit, EntryPage, EventCursor, EventFilter, EventPage, OpenCheck, RangePage,
     StorageOptions, Tip,

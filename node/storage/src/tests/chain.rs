@@ -34,12 +34,16 @@ pub(crate) struct TestChain {
     pub(crate) made: Vec<Made>,
 }
 
-fn executed(height: Height, state_root: Hash, state_entries: u64) -> ExecutedState {
+fn executed(
+    height: Height,
+    (state_root, state_entries): (Hash, u64),
+    receipts: &[Receipt],
+) -> ExecutedState {
     ExecutedState {
         height,
         state_root,
         state_entries,
-        receipts_root: Hash::ZERO,
+        receipts_root: Receipt::root(receipts),
         next_validators_hash: Hash::ZERO,
     }
 }
@@ -52,7 +56,7 @@ impl TestChain {
         let tree = Tree::empty()
             .update(&changes, &kumiki_state::EmptyState)
             .unwrap();
-        let first = executed(0, tree.root(), tree.entries());
+        let first = executed(0, (tree.root(), tree.entries()), &[]);
         let (chain, block) = Chain::new(&genesis, vec![validator(0)], first);
         let made = Made {
             block,
@@ -89,7 +93,8 @@ impl TestChain {
         })
     }
 
-    fn make(&mut self, storage: &Storage, height: Height) -> Result<(), StorageError> {
+    /// Makes the next block, at `height`.
+    pub(crate) fn make(&mut self, storage: &Storage, height: Height) -> Result<(), StorageError> {
         let before = &self.made.last().unwrap().state;
         let (changes, state) = random_changes(&mut self.random, before);
         let prepared = storage.prepare(&changes)?;
@@ -113,7 +118,8 @@ impl TestChain {
                 events: random_events(&mut self.random),
             })
             .collect();
-        let result = executed(height, prepared.state_root, prepared.state_entries);
+        let state = (prepared.state_root, prepared.state_entries);
+        let result = executed(height, state, &receipts);
         let (block, certificate) = self.chain.append(transactions, result);
         self.made.push(Made {
             block,
