@@ -6,18 +6,20 @@ use std::path::Path;
 use crate::StorageError;
 
 /// Makes `folder` with the folders above it that are missing, and syncs each into the one above it: what is synced in a
-/// folder whose own name is not would be gone with it.
+/// folder whose own name is not would be gone with it. One that is there is synced too: a crash may have come between.
 ///
 /// # Errors
 /// `Io`.
 pub fn create_folder(folder: &Path) -> Result<(), StorageError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
     let above = match folder.parent() {
         Some(above) if !above.as_os_str().is_empty() => above,
-        _ => Path::new("."),
+        Some(_) => Path::new("."),
+        None => return Ok(()),
     };
+    if folder.is_dir() {
+        // Whoever may not look into the one above has not made a folder in it.
+        return File::open(above).map_or(Ok(()), |_readable| sync_folder(above));
+    }
     create_folder(above)?;
     match std::fs::create_dir(folder) {
         // Somebody else makes it at the same time.

@@ -19,6 +19,8 @@ use crate::{OpenCheck, Storage, StorageError, StorageOptions};
 const TEST: &str = "tests::disk_faults::each_failing_call_is_told_and_loses_nothing_acknowledged";
 /// Set for the process that is to fail: the folder of its store.
 const DIR: &str = "KUMIKI_DISK_FAULT_DIR";
+/// Where in it the store is. A new store has to make it.
+const FOLDER: &str = "data/chain";
 const SEED: u64 = 5;
 /// Blocks that the chain may come to.
 const BLOCKS: usize = 8;
@@ -49,7 +51,7 @@ fn open(dir: &Path) -> Result<Storage, StorageError> {
         cache_bytes: 1 << 20,
         ..StorageOptions::default()
     };
-    Storage::open(dir, options)
+    Storage::open(&dir.join(FOLDER), options)
 }
 
 /// Writes one line past the harness's capture.
@@ -160,9 +162,11 @@ fn run(dir: &Path, call: &str, nth: usize, harm: Harm) -> Ran {
 
 fn copy_of(template: Option<&Path>) -> TempDir {
     let dir = TempDir::new().unwrap();
-    for name in ["chain.redb", "index.redb"] {
-        if let Some(template) = template {
-            std::fs::copy(template.join(name), dir.path().join(name)).unwrap();
+    if let Some(template) = template {
+        let (from, to) = (template.join(FOLDER), dir.path().join(FOLDER));
+        std::fs::create_dir_all(&to).unwrap();
+        for name in ["chain.redb", "index.redb"] {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
         }
     }
     dir
@@ -287,6 +291,8 @@ fn each_failing_call_is_told_and_loses_nothing_acknowledged() {
     for (call, file) in [
         ("pwrite64", "chain.redb.new"),
         ("fdatasync", "chain.redb.new"),
+        ("fsync", "data"),
+        ("fsync", "chain"),
         ("fsync", "chain.redb.new"),
         ("rename", "chain.redb.new"),
         ("pwrite64", "chain.redb"),
