@@ -7,3 +7,4 @@ mod disk_faults;
 mod events;
 mod power_loss;
 mod reading;
+mod rot;
