@@ -118,8 +118,8 @@ impl TestChain {
                 events: random_events(&mut self.random),
             })
             .collect();
-        let state = (prepared.state_root, prepared.state_entries);
-        let result = executed(height, state, &receipts);
+        let root = (prepared.state_root, prepared.state_entries);
+        let result = executed(height, root, &receipts);
         let (block, certificate) = self.chain.append(transactions, result);
         self.made.push(Made {
             block,

@@ -143,7 +143,7 @@ fn run(dir: &Path, call: &str, nth: usize, harm: Harm) -> Ran {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let trace = std::fs::read_to_string(&trace).unwrap_or_default();
     assert!(
-        trace.contains("pwrite64("),
+        trace.contains("write("),
         "strace sees nothing, so nothing was tested; may it trace (ptrace)? {errors}{said}"
     );
     let lines = said.lines();

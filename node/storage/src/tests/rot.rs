@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kumiki_state::StateReader as _;
-use kumiki_state::proof::verify;
 use kumiki_testkit::Random;
 use tempfile::TempDir;
 
-use super::chain::TestChain;
 use super::damage::{open, stored_chain};
-use crate::{OpenCheck, Storage, StorageError, StorageOptions};
+use crate::StorageError;
 
 const PAGE: usize = 4_096;
 /// Flips in each page.
@@ -126,61 +123,4 @@ fn a_rotten_page_of_the_index_changes_no_answer() {
         let dir = copy_with(&whole, &rotten);
         chain.check_all(&open(dir.path()).unwrap());
     }
-}
-
-/// With the quick check a page is looked at when something in it is asked for; what is then proved is right.
-#[test]
-fn no_proof_comes_from_a_rotten_page_even_after_the_quick_check() {
-    let dir = TempDir::new().unwrap();
-    let chain = stored_chain(dir.path(), 40);
-    let [whole, index] = files(dir.path());
-    let (mut proved, mut refused) = (0, 0);
-    for (_, at, mask) in flips(&whole, &mut Random::new(13)) {
-        let mut rotten = whole.clone();
-        rotten[at] ^= mask;
-        let dir = copy_with(&rotten, &index);
-        let options = StorageOptions {
-            check: OpenCheck::Quick,
-            ..StorageOptions::default()
-        };
-        match Storage::open(dir.path(), options) {
-            Err(_) => refused += 1,
-            Ok(storage) => {
-                let (right, wrong) = prove_all(&storage, &chain);
-                proved += right;
-                refused += wrong;
-            }
-        }
-    }
-    println!("{proved} proved, {refused} refused");
-    assert!(proved > 1_000 && refused > 10, "{proved} {refused}");
-}
-
-/// Proves some keys. What is proved must be what the chain holds.
-fn prove_all(storage: &Storage, chain: &TestChain) -> (u32, u32) {
-    let snapshot = storage.snapshot().unwrap();
-    let last = chain.made.last().unwrap();
-    let root = last.block.header.executed.state_root;
-    assert_eq!(storage.tip().unwrap().state_root, root);
-    let (mut proved, mut refused) = (0, 0);
-    for (key, value) in last.state.iter().step_by(7) {
-        let proof = snapshot.prove(key).and_then(|proof| {
-            let found = snapshot.get(key)?;
-            Ok((proof, found))
-        });
-        match proof {
-            Ok((proof, found)) => {
-                // Whoever asks compares the value with the proof, as light clients do.
-                let holds = verify(&root, key, found.as_deref(), &proof).is_ok();
-                assert!(!holds || found.as_ref() == Some(value));
-                assert!(
-                    verify(&root, key, Some(value), &proof).is_ok(),
-                    "a wrong proof"
-                );
-                proved += 1;
-            }
-            Err(_) => refused += 1,
-        }
-    }
-    (proved, refused)
 }
