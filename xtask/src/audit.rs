@@ -10,6 +10,8 @@ mod watchlist;
 
 /// The version of cargo-deny that `deny.toml` is written for.
 const DENY_VERSION: &str = "0.20.2";
+/// What cargo-deny calls its clone of `https://github.com/RustSec/advisory-db`.
+const DATABASE: &str = "advisory-db-3157b0e258782691";
 /// Where all crates come from.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// What the process exits with where all checks that ran are clean, but the advisories could not be fetched.
@@ -58,8 +60,8 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
         }
     };
     match check_advisories(&deny, advisories.as_deref()) {
-        Ok(Advisories::Clean) => {
-            println!("audit: clean, advisories included");
+        Ok(Advisories::Clean(date)) => {
+            println!("audit: clean, also by RustSec's advisories up to {date}");
             ExitCode::SUCCESS
         }
         Ok(Advisories::NotChecked(why)) => {
@@ -78,40 +80,48 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
 }
 
 enum Advisories {
-    Clean,
+    /// Those of so long ago, as git says it, name nothing that we use.
+    Clean(String),
     NotChecked(String),
 }
 
+/// Checks against RustSec's advisories, fetched now or taken from the git repository `copy`.
 fn check_advisories(deny: &Path, copy: Option<&Path>) -> Result<Advisories, String> {
-    let config = match copy {
-        None => PathBuf::from("deny.toml"),
-        Some(copy) => config_with(copy)?,
+    let databases = workspace::target()?.join("advisory-dbs");
+    let config = config_with(&databases)?;
+    let database = databases.join(DATABASE);
+    let had = match copy {
+        None => process::run(deny_command(deny, &config, &["fetch", "db"])),
+        Some(copy) => clone(copy, &database),
     };
-    if let Err(why) = process::run(deny_command(deny, &config, &["fetch", "db"])) {
+    if let Err(why) = had {
         return Ok(Advisories::NotChecked(why));
     }
-    let check = ["check", "--disable-fetch", "advisories"];
+    let check = ["--offline", "check", "advisories"];
     process::run(deny_command(deny, &config, &check))?;
-    Ok(Advisories::Clean)
+    let mut git = Command::new("git");
+    git.arg("-C")
+        .arg(&database)
+        .args(["log", "-1", "--format=%cs"]);
+    let date = process::output(git)?;
+    Ok(Advisories::Clean(date.trim().to_owned()))
 }
 
-/// `deny.toml` with the advisories taken from the git repository in `folder`.
+fn clone(from: &Path, to: &Path) -> Result<(), String> {
+    if to.exists() {
+        std::fs::remove_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
+    }
+    let mut git = Command::new("git");
+    git.args(["clone", "--quiet"]).args([from, to]);
+    process::run(git)
+}
+
+/// `deny.toml` with the databases kept in `folder`.
 fn config_with(folder: &Path) -> Result<PathBuf, String> {
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |error: std::io::Error| format!("{path}: {error}")
-    };
-    let folder = folder.canonicalize().map_err(failed(folder))?;
-    let target = workspace::target()?;
-    let databases = target.join("advisory-dbs");
-    let place = format!(
-        "[advisories]\ndb-path = \"{}\"\ndb-urls = [\"file://{}\"]\ngit-fetch-with-cli = true\n",
-        databases.display(),
-        folder.display()
-    );
+    let place = format!("[advisories]\ndb-path = \"{}\"\n", folder.display());
     let text = read("deny.toml")?.replacen("[advisories]\n", &place, 1);
-    let config = target.join("deny.toml");
-    std::fs::write(&config, text).map_err(failed(&config))?;
+    let config = workspace::target()?.join("deny.toml");
+    std::fs::write(&config, text).map_err(|error| format!("{}: {error}", config.display()))?;
     Ok(config)
 }
 
@@ -135,10 +145,8 @@ fn install() -> Result<PathBuf, String> {
 
 fn deny_command(program: &Path, config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command.arg("--locked").current_dir(workspace::root());
-    // The command comes before its own options, and --config is one of them.
-    let (name, rest) = arguments.split_first().unwrap_or((&"check", &[]));
-    command.arg(name).arg("--config").arg(config).args(rest);
+    command.args(["--locked", "--config"]).arg(config);
+    command.args(arguments).current_dir(workspace::root());
     command
 }
 
@@ -183,10 +191,9 @@ mod tests {
     }
 
     #[test]
-    fn another_place_for_advisories_is_written_into_the_configuration() {
-        let config = config_with(workspace::root()).unwrap();
+    fn the_place_of_advisories_is_written_into_the_configuration() {
+        let config = config_with(Path::new("/somewhere")).unwrap();
         let text = std::fs::read_to_string(config).unwrap();
-        let place = format!("db-urls = [\"file://{}\"]", workspace::root().display());
-        assert!(text.contains(&place), "{text}");
+        assert!(text.contains("db-path = \"/somewhere\""), "{text}");
     }
 }
