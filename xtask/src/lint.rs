@@ -1,6 +1,6 @@
 //! Run every check of form and say at the end which ones failed.
 
-use crate::{crate_table, layers, process, tidy, workspace};
+use crate::{audit, crate_table, layers, process, tidy, workspace};
 
 /// How much to check.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub(crate) fn run(scope: Scope) -> Result<(), String> {
     };
     record("layers", check_layers());
     record("tidy", check_tidy());
+    record("audit", audit::quick());
     record(
         "fmt",
         process::run(process::cargo(&["fmt", "--all", "--check"])),

@@ -1,6 +1,8 @@
-//! Run developer commands: `cargo xtask lint`, `test` and `bless`.
+//! Run developer commands: `cargo xtask lint`, `test`, `bless`, `audit` and long runs.
 
+mod audit;
 mod crate_table;
+mod durability;
 mod layers;
 mod lint;
 mod planted;
@@ -26,6 +28,12 @@ Usage: cargo xtask COMMAND
                                the same, with validators that join and leave at every epoch
   chaos --hostile [--minutes N] [--seed S]
                                the same, with peers that mean harm on every protocol
+  audit [--advisory-db DIR]    known holes, licences, sources and versions of all crates, by our own lists and
+                               cargo-deny, which it installs; exits with 2 where advisories cannot be had
+  powerloss [--crashes N] [--seed S]
+                               so many power losses of the store on a simulated disk, or those of one life
+  kills [--rounds N] [--seed S]
+                               a node under load, killed so many times, its chain executed again from genesis
   simulate [--seeds N] [--seed S]
                                so many simulated networks, or the one of this seed
   simulate --planted [NAME]    plants the bugs of tests/simulator/bugs one at a time, in a working tree of
@@ -37,10 +45,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
+        ["audit", rest @ ..] => return audit::run(rest),
         ["lint"] => lint::run(lint::Scope::Everything),
         ["tidy"] => lint::run(lint::Scope::WithoutCompiler),
         ["test", rest @ ..] => test_run::Selection::parse(rest).and_then(|one| test_run::run(&one)),
         ["chaos", rest @ ..] => test_run::chaos(rest),
+        ["powerloss", rest @ ..] => durability::power_loss(rest),
+        ["kills", rest @ ..] => durability::kills(rest),
         ["simulate", "--planted"] => planted::run(""),
         ["simulate", "--planted", name] => planted::run(name),
         ["simulate", rest @ ..] => test_run::simulate(rest),

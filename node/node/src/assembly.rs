@@ -174,6 +174,9 @@ impl Opened {
                     network,
                     channels,
                 } = *joined;
+                let folder = self.config.data_dir.join("consensus");
+                // Before the first vote is written there.
+                kumiki_storage::create_folder(&folder)?;
                 let (keeps_up, seen) = watch::channel(false);
                 tokio::spawn(show_readiness(seen, status.clone()));
                 let parts = SimplexParts {
@@ -185,7 +188,7 @@ impl Opened {
                     network,
                     channels,
                     keeps_up,
-                    folder: self.config.data_dir.join("consensus"),
+                    folder,
                 };
                 ordering::start_simplex(parts, stopped, alarm)
             }

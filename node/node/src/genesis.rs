@@ -2,7 +2,7 @@
 
 use kumiki_protocol::{
     Address, Amount, Block, ChainKind, ExecutedState, Genesis, GenesisAccount, Hash, Header,
-    PROTOCOL_VERSION, Parameters, Receipt, SecretKey, ValidatorSet, sha3_256,
+    PROTOCOL_VERSION, Parameters, Receipt, ValidatorSet, dev_validator_key,
 };
 use kumiki_state::{EmptyState, StateChanges, Tree};
 use kumiki_storage::StorageError;
@@ -12,12 +12,6 @@ pub const DEV_CHAIN_ID: &str = "kumiki-dev";
 
 /// What a seat costs on a dev chain: 1,000 KUMI, which published accounts have.
 const VALIDATOR_STAKE: Amount = 1_000_000_000_000;
-
-/// The key that seals every dev chain. It is published: a dev chain's certificates prove nothing to others.
-#[must_use]
-pub fn dev_validator_key() -> SecretKey {
-    SecretKey::from_seed(sha3_256(&[b"kumiki/dev-validator/v1"]).0)
-}
 
 /// A dev chain that starts at `time_ms`, on which each of `accounts`, and the validator's, has `balance` base units.
 ///

@@ -29,10 +29,6 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn open(config: NodeConfig) -> Result<Self, NodeError> {
-        std::fs::create_dir_all(&config.data_dir).map_err(|source| NodeError::Io {
-            operation: "make the data folder",
-            source,
-        })?;
         let storage = Storage::open(&config.data_dir.join(CHAIN_FOLDER), config.storage)?;
         let genesis = open_chain(&storage, &config.genesis)?;
         let validators = genesis

@@ -1,7 +1,7 @@
 //! Kill a node under load, at random moments, and look at what is left: every acknowledged transaction exactly
 //! once, and a state that executing all blocks again leads to.
 //!
-//! `KUMIKI_CRASH_ROUNDS` sets how often (3 by default), `KUMIKI_CRASH_SEED` repeats a run.
+//! `cargo xtask kills --rounds N --seed S` sets how often and repeats a run.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use kumiki_node::{Node, NodeConfig, NodeHandle, dev_genesis, verify_chain};
-use kumiki_protocol::{Hash, TransactionHash};
+use kumiki_protocol::{Encode as _, Hash, TransactionHash, sha3_256};
 use kumiki_storage::{Storage, StorageOptions};
 use kumiki_testkit::{Draft, Random, account};
 use kumiki_vm::{EngineKind, Vm, VmConfig};
@@ -31,6 +31,10 @@ const TEST: &str = "killed_nodes_keep_every_acknowledged_transaction_exactly_onc
 const CHILD_DIR: &str = "KUMIKI_CRASH_CHILD_DIR";
 /// How long nothing may be heard, of a sender by its node or of a node by the test.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// Rounds in CI.
+const ROUNDS: u64 = 20;
+/// Every so many rounds, and after the last, all blocks are executed again.
+const EXECUTED_EVERY: u64 = 10;
 /// Accounts that send, each with its transactions in flight.
 const SENDERS: u8 = 6;
 const IN_FLIGHT: u64 = 5;
@@ -83,23 +87,29 @@ async fn send_for_ever(node: Arc<NodeHandle>, number: u8) {
         }
         for hash in hashes {
             let final_in_time = timeout(SILENCE_MAX, wait_until_final(&node, &hash));
-            let height = final_in_time
+            let (height, receipt) = final_in_time
                 .await
                 .unwrap_or_else(|_elapsed| panic!("sender {number} waits for {hash} in vain"));
-            say(&format!("ack {hash} {height}"));
+            say(&format!("ack {hash} {height} {receipt}"));
         }
     }
 }
 
-async fn wait_until_final(node: &NodeHandle, hash: &TransactionHash) -> u64 {
+/// Where the transaction happened, and the hash of its receipt.
+async fn wait_until_final(node: &NodeHandle, hash: &TransactionHash) -> (u64, Hash) {
     let mut heads = node.heads();
     loop {
         heads.borrow_and_update();
-        if let Some((height, _)) = node.storage().transaction_location(hash).unwrap() {
-            return height;
+        if let Some((height, index)) = node.storage().transaction_location(hash).unwrap() {
+            return (height, receipt_hash(node.storage(), height, index));
         }
         heads.changed().await.unwrap();
     }
+}
+
+fn receipt_hash(storage: &Storage, height: u64, index: u32) -> Hash {
+    let receipt = storage.receipt(height, index).unwrap().unwrap();
+    sha3_256(&[&receipt.encode()])
 }
 
 fn start_child(dir: &Path) -> Child {
@@ -111,11 +121,14 @@ fn start_child(dir: &Path) -> Child {
         .unwrap()
 }
 
+/// A transaction, where it happened, and the hash of its receipt.
+type Acknowledged = (TransactionHash, u64, Hash);
+
 /// What a child said until it was killed.
 #[derive(Default)]
 struct Heard {
     start: Option<(u64, Hash)>,
-    acknowledged: Vec<(TransactionHash, u64)>,
+    acknowledged: Vec<Acknowledged>,
 }
 
 /// The whole lines that come from `out`, read on a thread of its own so that waiting for one can end.
@@ -156,10 +169,10 @@ fn run_and_kill(dir: &Path, acks: usize) -> Heard {
             ["start", height, root] => {
                 heard.start = Some((height.parse().unwrap(), root.parse().unwrap()));
             }
-            ["ack", hash, height] => {
-                heard
-                    .acknowledged
-                    .push((hash.parse().unwrap(), height.parse().unwrap()));
+            ["ack", hash, height, receipt] => {
+                let (hash, height) = (hash.parse().unwrap(), height.parse().unwrap());
+                let receipt = receipt.parse().unwrap();
+                heard.acknowledged.push((hash, height, receipt));
                 seen += 1;
                 if seen == acks {
                     child.kill().unwrap();
@@ -176,8 +189,8 @@ fn run_and_kill(dir: &Path, acks: usize) -> Heard {
     heard
 }
 
-/// Height and root of what a killed node left, after checking that it is whole.
-fn examine(dir: &Path, acknowledged: &[(TransactionHash, u64)], scratch: &Path) -> (u64, Hash) {
+/// The store that a killed node left, after checking that what it acknowledged is in it, once.
+fn examine(dir: &Path, acknowledged: &[Acknowledged]) -> Storage {
     let storage = Storage::open(&dir.join("chain"), StorageOptions::default()).unwrap();
     let tip = storage.tip().unwrap();
     let mut found = BTreeSet::new();
@@ -186,16 +199,26 @@ fn examine(dir: &Path, acknowledged: &[(TransactionHash, u64)], scratch: &Path) 
             assert!(found.insert(transaction.hash()), "one transaction twice");
         }
     }
-    for (hash, height) in acknowledged {
+    for (hash, height, receipt) in acknowledged {
         assert!(found.contains(hash), "an acknowledged transaction is lost");
-        let location = storage.transaction_location(hash).unwrap();
-        assert_eq!(location.map(|(height, _)| height), Some(*height));
+        let (at, index) = storage.transaction_location(hash).unwrap().unwrap();
+        assert_eq!(at, *height);
+        assert_eq!(
+            receipt_hash(&storage, at, index),
+            *receipt,
+            "another receipt"
+        );
     }
+    storage
+}
+
+/// Executes all blocks again from genesis, and compares what each height comes to.
+fn execute_again(storage: &Storage, scratch: &Path) {
     let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap();
-    let verified = verify_chain(&storage, vm, scratch).unwrap();
+    let verified = verify_chain(storage, vm, scratch).unwrap();
+    let tip = storage.tip().unwrap();
+    assert_eq!(verified.blocks, tip.height);
     assert_eq!(verified.state_root, tip.state_root);
-    assert_eq!(verified.transactions, u64::try_from(found.len()).unwrap());
-    (tip.height, tip.state_root)
 }
 
 #[test]
@@ -211,7 +234,8 @@ fn killed_nodes_keep_every_acknowledged_transaction_exactly_once() {
     let dir = data_dir(scratch.path());
     let mut acknowledged = Vec::new();
     let mut left = None;
-    for round in 0..number_from_env("KUMIKI_CRASH_ROUNDS", 3) {
+    let rounds = number_from_env("KUMIKI_CRASH_ROUNDS", ROUNDS);
+    for round in 1..=rounds {
         let heard = run_and_kill(&dir, 1 + random.below(300));
         if left.is_some() {
             assert_eq!(
@@ -220,7 +244,17 @@ fn killed_nodes_keep_every_acknowledged_transaction_exactly_once() {
             );
         }
         acknowledged.extend(heard.acknowledged);
-        let replay = scratch.path().join(format!("replay-{round}"));
-        left = Some(examine(&dir, &acknowledged, &replay));
+        let storage = examine(&dir, &acknowledged);
+        let tip = storage.tip().unwrap();
+        if round % EXECUTED_EVERY == 0 || round == rounds {
+            execute_again(&storage, &scratch.path().join(format!("replay-{round}")));
+        }
+        println!(
+            "kill {round} of {rounds}: {} acknowledged so far, all there; height {}, root {}",
+            acknowledged.len(),
+            tip.height,
+            tip.state_root
+        );
+        left = Some((tip.height, tip.state_root));
     }
 }

@@ -47,32 +47,39 @@ enum Prefix<'a> {
 }
 
 impl EventIndex {
-    /// Opens the index, or makes an empty one where it cannot be read.
+    /// Opens the index in the file at `path`, as [`Self::open`] does.
     pub(crate) fn open_file(
         path: &Path,
         cache_bytes: usize,
         check: OpenCheck,
     ) -> Result<Self, StorageError> {
-        let mut builder = Database::builder();
-        builder
-            .set_cache_size(cache_bytes)
-            .set_check_integrity_on_open(check == OpenCheck::Full);
-        match builder
-            .create(path)
-            .map_err(failed("open index.redb"))
-            .and_then(Self::new)
-        {
-            Ok(index) => Ok(index),
-            Err(error) => {
-                tracing::warn!(%error, "event index unreadable, making it again");
-                std::fs::remove_file(path).map_err(|source| StorageError::Io {
-                    operation: "remove",
-                    path: path.to_owned(),
-                    source,
-                })?;
-                Self::new(builder.create(path).map_err(failed("make index.redb"))?)
-            }
-        }
+        let make = || {
+            Database::builder()
+                .set_cache_size(cache_bytes)
+                .set_check_integrity_on_open(check == OpenCheck::Full)
+                .create(path)
+                .map_err(failed("open index.redb"))
+        };
+        let remove = || {
+            std::fs::remove_file(path).map_err(|source| StorageError::Io {
+                operation: "remove",
+                path: path.to_owned(),
+                source,
+            })
+        };
+        Self::open(&make, &remove)
+    }
+
+    /// Opens the index with what `make` opens, or makes an empty one, after `remove`, where it cannot be read.
+    pub(crate) fn open(
+        make: &dyn Fn() -> Result<Database, StorageError>,
+        remove: &dyn Fn() -> Result<(), StorageError>,
+    ) -> Result<Self, StorageError> {
+        make().and_then(Self::new).or_else(|error| {
+            tracing::warn!(%error, "event index unreadable, making it again");
+            remove()?;
+            Self::new(make()?)
+        })
     }
 
     pub(crate) fn new(database: Database) -> Result<Self, StorageError> {

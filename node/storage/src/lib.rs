@@ -6,12 +6,14 @@
 mod commit;
 mod error;
 mod finality;
+mod folder;
 mod head;
 mod index;
 mod interface;
 mod open;
 mod restore;
 mod rewind;
+mod result;
 mod schema;
 mod simulated_disk;
 mod snapshot;
@@ -22,6 +24,7 @@ mod view;
 mod tests;
 
 pub use error::StorageError;
+pub use folder::create_folder;
 pub use interface::{
     Base, BlockCommit, EntryPage, EventCursor, EventFilter, EventPage, OpenCheck, RangePage,
     StorageOptions, Tip,

@@ -9,6 +9,7 @@ use kumiki_state::{Bucket, Tree};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use crate::commit::{create_tables, replace_records};
+use crate::folder::{create_folder, failed as io_failed, sync_folder};
 use crate::head::{Head, RECENT_TREES};
 use crate::index::EventIndex;
 use crate::schema::{self, META, META_GENESIS, META_SCHEMA, META_TIP, damaged, exact, failed};
@@ -29,11 +30,7 @@ impl Storage {
     /// `Locked` when another process has it open; `Corrupt` or `Schema` when it cannot be served; `Io` and
     /// `Database` when the disk fails.
     pub fn open(dir: &Path, options: StorageOptions) -> Result<Self, StorageError> {
-        std::fs::create_dir_all(dir).map_err(|source| StorageError::Io {
-            operation: "make the folder",
-            path: dir.to_owned(),
-            source,
-        })?;
+        create_folder(dir)?;
         let lock = lock(dir)?;
         let chain = dir.join(CHAIN_FILE);
         if !chain.exists() {
@@ -139,20 +136,10 @@ pub(crate) fn remove(file: &Path) -> Result<(), StorageError> {
 
 /// Moves a file that is whole to its place in the same folder, in the place of what is there. Synced when this returns.
 pub(crate) fn put_in_place(file: &Path, place: &Path) -> Result<(), StorageError> {
-    let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
-    sync(file).map_err(io_failed("sync", file))?;
+    let synced = File::open(file).and_then(|file| file.sync_all());
+    synced.map_err(io_failed("sync", file))?;
     std::fs::rename(file, place).map_err(io_failed("make", place))?;
-    let dir = place.parent().unwrap_or(place);
-    sync(dir).map_err(io_failed("sync", dir))
-}
-
-fn io_failed(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> StorageError {
-    let path = path.to_owned();
-    move |source| StorageError::Io {
-        operation,
-        path: path.clone(),
-        source,
-    }
+    sync_folder(place.parent().unwrap_or(place))
 }
 
 fn check_schema(database: &Database) -> Result<(), StorageError> {

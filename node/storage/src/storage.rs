@@ -15,6 +15,7 @@ use crate::commit::{BlockWrite, Writes, write_block};
 use crate::head::Head;
 use crate::index::EventIndex;
 use crate::interface::PageBudget;
+use crate::result::check_result;
 use crate::schema::{META_GENESIS, damaged};
 use crate::view::View;
 use crate::{
@@ -173,8 +174,12 @@ impl Storage {
         parameters: &Parameters,
         meta: &[(&'static str, Vec<u8>)],
     ) -> Result<(), StorageError> {
-        check_result(block, certificate, receipts, &prepared)?;
         let before = self.current();
+        let earlier = match &before {
+            Some(before) => before.view.root(block.header.executed.height)?,
+            None => None,
+        };
+        check_result(block, certificate, receipts, &prepared, earlier)?;
         let height = block.header.height;
         let tip = Tip {
             height,
@@ -385,30 +390,6 @@ fn prepare_on(
 fn fixed_validators(writes: &Writes, epoch: u64) -> Option<(u64, &[u8])> {
     let written = writes.get(&state_key::validators())?;
     written.as_deref().map(|validators| (epoch, validators))
-}
-
-/// Holds what is to be written against what the header and the certificate commit to, as far as that takes no hashing
-/// of transactions and receipts: who made the header from them has just done so.
-fn check_result(
-    block: &Block,
-    certificate: Option<&Certificate>,
-    receipts: &[Receipt],
-    prepared: &Prepared,
-) -> Result<(), StorageError> {
-    let header = &block.header;
-    let executed = &header.executed;
-    let wrong_state = executed.height == header.height
-        && (executed.state_root != prepared.state_root
-            || executed.state_entries != prepared.state_entries);
-    let other_receipts = receipts.len() != block.transactions.len();
-    let other_block =
-        certificate.is_some_and(|certificate| certificate.proposal.block != block.hash());
-    if wrong_state || other_receipts || other_block {
-        return Err(StorageError::WrongResult {
-            height: header.height,
-        });
-    }
-    Ok(())
 }
 
 /// The newest commit as it is on disk; `None` before there is a genesis.

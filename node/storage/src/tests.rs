@@ -2,7 +2,10 @@
 
 mod chain;
 mod damage;
+#[cfg(target_os = "linux")]
+mod disk_faults;
 mod events;
 mod power_loss;
 mod reading;
 mod rewind;
+mod rot;

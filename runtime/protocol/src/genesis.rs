@@ -3,6 +3,7 @@
 use parity_scale_codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::published_key::{published_addresses, published_keys};
 use crate::{
     Address, Amount, Gas, Hash, Height, PublicKey, VALIDATORS_CONTRACT, ValidatorSet, limits,
     sha3_256,
@@ -101,6 +102,14 @@ pub enum GenesisError {
     /// There are too many accounts, one twice, or one that is the protocol's own.
     #[error("accounts must be at most {max} different addresses, none of a system contract", max = limits::GENESIS_ACCOUNTS_MAX)]
     Accounts,
+    /// A live chain would give a seat or funds to a key that everybody knows.
+    #[error(
+        "{holder} belongs to a published key of dev chains: anyone could use it, so it has no seat and no funds on a live chain"
+    )]
+    Published {
+        /// The validator's key, or the account's address.
+        holder: String,
+    },
     /// Balances and stakes do not fit 128 bits together.
     #[error("balances and stakes together exceed 2^128 - 1")]
     Supply,
@@ -200,6 +209,7 @@ impl Genesis {
             return Err(GenesisError::ValidatorKey { key: *key });
         }
         self.check_accounts()?;
+        self.check_published()?;
         let parameters = &self.parameters;
         let in_range = [
             ("execution_lag", parameters.execution_lag <= 16),
@@ -221,6 +231,22 @@ impl Genesis {
         ];
         match in_range.iter().find(|(_, holds)| !holds) {
             Some((name, _)) => Err(GenesisError::Parameter { name }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_published(&self) -> Result<(), GenesisError> {
+        if self.kind == ChainKind::Dev {
+            return Ok(());
+        }
+        let keys = published_keys();
+        let validator = self.validators.iter().find(|key| keys.contains(key));
+        let addresses = published_addresses();
+        let mut accounts = self.accounts.iter().map(|one| one.address);
+        let account = accounts.find(|address| addresses.contains(address));
+        let holder = validator.map(ToString::to_string);
+        match holder.or_else(|| account.map(|address| address.to_string())) {
+            Some(holder) => Err(GenesisError::Published { holder }),
             None => Ok(()),
         }
     }

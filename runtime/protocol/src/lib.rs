@@ -15,6 +15,7 @@ mod genesis;
 mod hash;
 pub mod limits;
 pub mod merkle;
+mod published_key;
 mod receipt;
 mod signature;
 pub mod state_key;
@@ -33,6 +34,7 @@ pub use genesis::{ChainKind, Genesis, GenesisAccount, GenesisError, Parameters};
 pub use hash::{Hash, HashError, sha2_256, sha3_256};
 pub use kumiki_abi::ResultCode;
 pub use parity_scale_codec::{Decode, Encode};
+pub use published_key::{DEV_ACCOUNT_NAMES, dev_account_key, dev_validator_key};
 pub use receipt::{Event, Receipt, Rejection, Status};
 pub use signature::{
     BatchVerifier, PublicKey, SecretKey, Signature, SignatureError, SignatureItem,

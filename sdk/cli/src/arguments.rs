@@ -10,6 +10,8 @@ pub(crate) mod bench;
 mod chain;
 pub(crate) mod localnet;
 pub(crate) mod node;
+#[cfg(test)]
+mod secrets;
 pub(crate) mod validator;
 
 use bench::BenchArguments;

@@ -2,12 +2,12 @@
 //!
 //! Anyone can spend from these: the seed of `name` is SHA3-256 over `kumiki/dev-account/v1/` and `name`.
 
-use kumiki_protocol::{Address, ChainKind, PublicKey, SecretKey, sha3_256};
-
-const SEED_DOMAIN: &[u8] = b"kumiki/dev-account/v1/";
+use kumiki_protocol::{
+    Address, ChainKind, DEV_ACCOUNT_NAMES, PublicKey, SecretKey, dev_account_key,
+};
 
 /// The names of the published accounts; the first is the one that tools use unless told otherwise.
-pub const NAMES: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "frank"];
+pub const NAMES: [&str; 6] = DEV_ACCOUNT_NAMES;
 
 /// A published account.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub fn published_name(key: &PublicKey) -> Option<&'static str> {
 }
 
 fn account(name: &'static str) -> DevAccount {
-    let key = SecretKey::from_seed(sha3_256(&[SEED_DOMAIN, name.as_bytes()]).0);
+    let key = dev_account_key(name);
     DevAccount {
         name,
         address: Address::of_account(&key.public_key()),
@@ -79,6 +79,8 @@ fn account(name: &'static str) -> DevAccount {
 
 #[cfg(test)]
 mod tests {
+    use kumiki_protocol::sha3_256;
+
     use super::*;
 
     #[test]

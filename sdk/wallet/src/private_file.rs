@@ -52,22 +52,36 @@ pub enum PrivateFileError {
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// Makes `folder` (and its parents) with mode 0700 where it is missing, and checks that it is a plain folder of
-/// that mode.
+/// Makes `folder` (and its parents) with mode 0700 where it is missing, each synced into the one above it, and checks
+/// that it is a plain folder of that mode.
 ///
 /// # Errors
 /// `LooseMode` or `NotPlain` when it exists otherwise, `Io`.
 pub fn create_folder(folder: &Path) -> Result<(), PrivateFileError> {
     if !folder.exists() {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, FOLDER_MODE);
-        builder
-            .create(folder)
-            .map_err(|source| io_error(folder, source))?;
+        make_folder(folder)?;
     }
     check_folder(folder)
+}
+
+fn make_folder(folder: &Path) -> Result<(), PrivateFileError> {
+    let above = match folder.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    if !above.exists() {
+        make_folder(above)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, FOLDER_MODE);
+    match builder.create(folder) {
+        // Another process made it meanwhile; whoever needs it private looks at it next.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        made => made.map_err(|source| io_error(folder, source))?,
+    }
+    // A key that is synced in a folder whose own name is not would be gone with it.
+    sync_folder(above)
 }
 
 /// Checks that `folder` is a plain folder of mode 0700.

@@ -1,4 +1,4 @@
-//! Kill a running process as it enters an exact system call on an exact file, with strace.
+//! Kill a running process as it enters an exact system call on an exact file, or let that call fail, with strace.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::tool::{missing, tool};
 
 /// Far above what it takes until a node writes to a file.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A process that is killed as soon as it enters a call.
 #[derive(Debug)]
@@ -50,10 +50,33 @@ impl Strike {
     /// # Errors
     /// When strace cannot do so.
     pub fn aim(pid: &str, call: &str, files: &[PathBuf], trace: &Path) -> Result<Self, String> {
+        Self::attach(pid, (call, "signal=KILL"), files, trace)
+    }
+
+    /// Lets the first such call of the process `pid` on one of `files` fail with an error of the system, `EIO` say.
+    ///
+    /// # Errors
+    /// When strace cannot do so.
+    pub fn fail(
+        pid: &str,
+        (call, error): (&str, &str),
+        files: &[PathBuf],
+        trace: &Path,
+    ) -> Result<Self, String> {
+        let harm = format!("error={error}:when=1");
+        Self::attach(pid, (call, &harm), files, trace)
+    }
+
+    fn attach(
+        pid: &str,
+        (call, harm): (&str, &str),
+        files: &[PathBuf],
+        trace: &Path,
+    ) -> Result<Self, String> {
         let mut command = Command::new("strace");
         command.args(["-f", "-y", "-p", pid, "-o"]).arg(trace);
         let calls = "trace=pwrite64,pwritev,pwritev2,fsync,fdatasync";
-        command.args(["-e", calls, "-e", &format!("inject={call}:signal=KILL")]);
+        command.args(["-e", calls, "-e", &format!("inject={call}:{harm}")]);
         for file in files {
             command.arg("-P").arg(file);
         }
@@ -86,6 +109,23 @@ impl Strike {
     /// # Errors
     /// When it was not killed, or elsewhere.
     pub fn wait(mut self) -> Result<Hit, String> {
+        let trace = self.trace_to_the_end()?;
+        hit(&trace, &self.call)
+            .ok_or_else(|| format!("the trace shows no kill in {}:\n{trace}", self.call))
+    }
+
+    /// Waits until the process has ended after its call failed, and gives back the call as strace shows it.
+    ///
+    /// # Errors
+    /// When it goes on, or no call failed.
+    pub fn failed(mut self) -> Result<String, String> {
+        let trace = self.trace_to_the_end()?;
+        let line = trace.lines().find(|line| line.contains("(INJECTED)"));
+        line.map(str::to_owned)
+            .ok_or_else(|| format!("no {} failed:\n{trace}", self.call))
+    }
+
+    fn trace_to_the_end(&mut self) -> Result<String, String> {
         let end = Instant::now() + DEADLINE;
         loop {
             match self.strace.try_wait().map_err(|error| error.to_string())? {
@@ -94,14 +134,15 @@ impl Strike {
                     // Detaches, and the process goes on.
                     let _ended = self.strace.kill();
                     let _reaped = self.strace.wait();
-                    return Err(format!("there was no {} within {DEADLINE:?}", self.call));
+                    return Err(format!(
+                        "within {DEADLINE:?} there was no {}, or the process went on after it",
+                        self.call
+                    ));
                 }
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
         }
-        let trace = std::fs::read_to_string(&self.trace).map_err(|error| error.to_string())?;
-        hit(&trace, &self.call)
-            .ok_or_else(|| format!("the trace shows no kill in {}:\n{trace}", self.call))
+        std::fs::read_to_string(&self.trace).map_err(|error| error.to_string())
     }
 }
 

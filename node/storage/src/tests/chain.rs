@@ -10,7 +10,7 @@ use kumiki_protocol::{
 use kumiki_state::{ScanDirection, StateChanges, StateReader, Tree};
 use kumiki_testkit::{Chain, Draft, Random, account, genesis, validator};
 
-use crate::{BlockCommit, Storage, StorageError};
+use crate::{BlockCommit, EventCursor, EventFilter, Storage, StorageError};
 
 pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -34,12 +34,16 @@ pub(crate) struct TestChain {
     pub(crate) made: Vec<Made>,
 }
 
-fn executed(height: Height, state_root: Hash, state_entries: u64) -> ExecutedState {
+fn executed(
+    height: Height,
+    (state_root, state_entries): (Hash, u64),
+    receipts: &[Receipt],
+) -> ExecutedState {
     ExecutedState {
         height,
         state_root,
         state_entries,
-        receipts_root: Hash::ZERO,
+        receipts_root: Receipt::root(receipts),
         next_validators_hash: Hash::ZERO,
     }
 }
@@ -52,7 +56,7 @@ impl TestChain {
         let tree = Tree::empty()
             .update(&changes, &kumiki_state::EmptyState)
             .unwrap();
-        let first = executed(0, tree.root(), tree.entries());
+        let first = executed(0, (tree.root(), tree.entries()), &[]);
         let (chain, block) = Chain::new(&genesis, vec![validator(0)], first);
         let made = Made {
             block,
@@ -89,7 +93,8 @@ impl TestChain {
         })
     }
 
-    fn make(&mut self, storage: &Storage, height: Height) -> Result<(), StorageError> {
+    /// Makes the next block, at `height`.
+    pub(crate) fn make(&mut self, storage: &Storage, height: Height) -> Result<(), StorageError> {
         let before = &self.made.last().unwrap().state;
         let (changes, state) = random_changes(&mut self.random, before);
         let prepared = storage.prepare(&changes)?;
@@ -113,7 +118,8 @@ impl TestChain {
                 events: random_events(&mut self.random),
             })
             .collect();
-        let result = executed(height, prepared.state_root, prepared.state_entries);
+        let root = (prepared.state_root, prepared.state_entries);
+        let result = executed(height, root, &receipts);
         let (block, certificate) = self.chain.append(transactions, result);
         self.made.push(Made {
             block,
@@ -156,8 +162,70 @@ impl TestChain {
         assert_eq!(tip.block_hash, last.block.hash());
         assert_eq!(tip.state_root, last.block.header.executed.state_root);
         assert_eq!(storage.header(tip.height + 1).unwrap(), None);
+        assert_eq!(tip.state_root, root_of(&last.state));
         assert_eq!(entries_of(&storage.snapshot().unwrap()), last.state);
+        self.check_past(storage, tip.height);
+        self.check_events(storage, tip.height);
     }
+
+    /// The oldest state that is kept, and one between it and the tip.
+    fn check_past(&self, storage: &Storage, tip: Height) {
+        let oldest = storage.oldest_state().unwrap();
+        for height in [oldest, oldest.midpoint(tip)] {
+            let past = storage.snapshot_at(height).unwrap();
+            let made = &self.made[usize::try_from(height).unwrap()];
+            assert_eq!(past.state_root(), root_of(&made.state), "{height}");
+            assert_eq!(entries_of(&past), made.state, "{height}");
+        }
+    }
+
+    /// The index knows every event of the first blocks, and no other.
+    fn check_events(&self, storage: &Storage, tip: Height) {
+        let contract = EventFilter {
+            contract: Some(Address([1; 32])),
+            ..EventFilter::default()
+        };
+        for filter in [EventFilter::default(), contract] {
+            let mut expected = Vec::new();
+            for (height, made) in (0..=tip).zip(&self.made) {
+                for (transaction, receipt) in (0..).zip(&made.receipts) {
+                    for (index, event) in (0..).zip(&receipt.events) {
+                        let cursor = EventCursor {
+                            height,
+                            transaction,
+                            index,
+                        };
+                        if filter.passes(event) {
+                            expected.push((cursor, receipt.transaction, event.clone()));
+                        }
+                    }
+                }
+            }
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = storage.events(&filter, after, 256).unwrap();
+                found.extend(page.items);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+/// The root of a state, made from nothing.
+fn root_of(state: &Model) -> Hash {
+    let entries = state
+        .iter()
+        .map(|(key, value)| (key.clone(), Some(value.clone())));
+    let changes = StateChanges {
+        entries: entries.collect(),
+        ..StateChanges::default()
+    };
+    let tree = Tree::empty().update(&changes, &kumiki_state::EmptyState);
+    tree.unwrap().root()
 }
 
 pub(crate) fn entries_of(reader: &dyn StateReader) -> Model {

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use kumiki_protocol::{Block, Receipt};
 use kumiki_state::proof::{verify, verify_range};
 use kumiki_state::{StateChanges, StateReader as _};
 
@@ -138,9 +139,54 @@ fn blocks_that_do_not_follow_are_refused_and_change_nothing() {
     assert_eq!(storage.tip().unwrap().height, 4);
     chain.commit_next(&storage).unwrap();
     chain.check_all(&storage);
+    refuses_other_results(&mut chain, &storage);
     let twice = chain.initialise(&storage);
     assert!(matches!(
         twice,
         Err(StorageError::AlreadyInitialised { .. })
     ));
+}
+
+/// The next block with any one thing changed that its header commits to is refused, and without that it is not.
+fn refuses_other_results(chain: &mut TestChain, storage: &Storage) {
+    type Change = fn(&mut Block, &mut Vec<Receipt>);
+    let changes: [(&str, Change); 7] = [
+        ("a transaction", |block, _| {
+            block.transactions[0].body.nonce += 1
+        }),
+        ("a signature", |block, _| {
+            block.transactions[0].signature.0[0] ^= 1
+        }),
+        ("one fewer", |block, _| drop(block.transactions.pop())),
+        ("a receipt", |_, receipts| receipts[0].gas_used += 1),
+        ("another order", |_, receipts| receipts.reverse()),
+        ("no receipts", |_, receipts| receipts.clear()),
+        ("a root", |block, _| {
+            block.header.executed.state_entries += 1
+        }),
+    ];
+    let height = loop {
+        let height = storage.tip().unwrap().height + 1;
+        chain.make(storage, height).unwrap();
+        if chain.made.last().unwrap().block.transactions.len() == 2 {
+            break height;
+        }
+        chain.commit_next(storage).unwrap();
+    };
+    let made = chain.made.last().unwrap();
+    for (name, change) in changes {
+        let (mut block, mut receipts) = (made.block.clone(), made.receipts.clone());
+        change(&mut block, &mut receipts);
+        let refused = storage.commit(BlockCommit {
+            block: &block,
+            certificate: None,
+            receipts: &receipts,
+            prepared: storage.prepare(&made.changes).unwrap(),
+        });
+        let wrong =
+            matches!(refused, Err(StorageError::WrongResult { height: at }) if at == height);
+        assert!(wrong, "{name}: {refused:?}");
+    }
+    chain.commit_next(storage).unwrap();
+    chain.check_all(storage);
 }

@@ -9,6 +9,7 @@
 mod abi_table;
 mod certificate_attacks;
 mod counted_alloc;
+mod domain_separation;
 mod evidence_attacks;
 mod finality_cases;
 mod finality_chain;
