@@ -99,8 +99,18 @@ impl Case {
     /// The transaction that deploys it.
     #[must_use]
     pub fn deployment(&self, chain: &Chain) -> Transaction {
-        let action = chain.deploy_action(&self.code, [0; 32]);
-        chain.transaction(vec![action], self.deploy_gas_limit)
+        chain.transaction(vec![self.deploy_action(chain)], self.deploy_gas_limit)
+    }
+
+    /// The deployment alone.
+    #[must_use]
+    pub fn deploy_action(&self, chain: &Chain) -> Action {
+        chain.deploy_action(&self.code, self.salt())
+    }
+
+    /// Another one for each case, as some have the same code.
+    fn salt(&self) -> [u8; 32] {
+        sha3_256(&[self.name.as_bytes()]).0
     }
 
     /// The call that attacks, once it is deployed. Its input is the accomplice's address and the hash of its own code.
@@ -114,7 +124,7 @@ impl Case {
     pub fn attack_action(&self, chain: &Chain) -> Action {
         let hash = sha3_256(&[&self.code]);
         Action::Call {
-            contract: chain.address_of(&self.code, [0; 32]),
+            contract: chain.address_of(&self.code, self.salt()),
             input: [chain.accomplice.0, hash.0].concat(),
             value: 0,
         }

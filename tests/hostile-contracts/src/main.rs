@@ -10,6 +10,8 @@ const USAGE: &str = "\
 Usage: kumiki-hostile-contracts COMMAND
 
   smith [--modules N] [--seed S]  generated modules on both engines
+  module SEED FILE                writes the generated module of a seed
+  file FILE                       a contract, Wasm or WAT, on both engines
   bombs                           time and memory of compiling what the rules let through
   blocks                          time of blocks full of hostile calls, beside a usual one
 ";
@@ -30,6 +32,8 @@ fn run(arguments: &[String]) -> Result<(), String> {
     match arguments {
         [command] if command == "bombs" => measure::bombs(),
         [command] if command == "blocks" => measure::blocks(),
+        [command, path] if command == "file" => smith_run::file(path),
+        [command, seed, file] if command == "module" => smith_run::write(seed, file),
         [command, rest @ ..] if command == "smith" => {
             let (mut modules, mut seed) = (100_000, 0);
             for (option, value) in numbers(rest)? {

@@ -65,27 +65,56 @@ impl Pair {
 
     /// Generates the module of `seed` and runs it on both engines.
     ///
-    /// # Panics
-    /// When the engines differ, with the seed.
-    #[must_use]
-    pub fn hold(&self, seed: u64) -> Verdict {
-        let Some(code) = generate(seed) else {
-            return Verdict::NotGenerated;
-        };
-        let valid = check_code(&code).is_ok();
-        let [compiled, interpreted] =
-            [&self.compiled, &self.interpreted].map(|vm| run(vm, &code));
-        assert_eq!(compiled, interpreted, "seed {seed}: the engines differ");
+    /// # Errors
+    /// What each engine came to, where they differ.
+    pub fn hold(&self, seed: u64) -> Result<Verdict, String> {
+        match generate(seed) {
+            None => Ok(Verdict::NotGenerated),
+            Some(code) => self
+                .hold_code(&code)
+                .map_err(|difference| format!("seed {seed}: {difference}")),
+        }
+    }
+
+    /// Runs a contract on both engines.
+    ///
+    /// # Errors
+    /// What each engine came to, where they differ.
+    pub fn hold_code(&self, code: &[u8]) -> Result<Verdict, String> {
+        let valid = check_code(code).is_ok();
+        let [compiled, interpreted] = [&self.compiled, &self.interpreted].map(|vm| run(vm, code));
+        if compiled != interpreted {
+            let (compiled, interpreted) = (compiled.text(), interpreted.text());
+            return Err(format!(
+                "the engines differ\n  compiled    {compiled}\n  interpreted {interpreted}"
+            ));
+        }
         let deployed = compiled.outcomes.first().map(|outcome| outcome.code);
-        assert_eq!(
-            deployed == Some(ResultCode::InvalidCode),
-            !valid,
-            "seed {seed}: our rules say {valid}, deployment {deployed:?}"
-        );
-        match compiled.outcomes.get(1) {
+        if valid != (deployed != Some(ResultCode::InvalidCode)) {
+            return Err(format!("our rules say {valid}, the deployment {deployed:?}"));
+        }
+        Ok(match compiled.outcomes.get(1) {
             Some(call) => Verdict::Ran(call.code),
             None => Verdict::Refused,
-        }
+        })
+    }
+}
+
+impl Came {
+    /// All of it in a few lines.
+    fn text(&self) -> String {
+        let mut lines: Vec<String> = self
+            .outcomes
+            .iter()
+            .map(|outcome| {
+                let data = sha3_256(&[&outcome.data]);
+                format!("{} gas {} data {data}", outcome.code.name(), outcome.gas_used)
+            })
+            .collect();
+        let entries: Vec<_> = self.changes.entries.clone().into_iter().collect();
+        lines.push(format!("events {}", sha3_256(&[&self.events.encode()])));
+        lines.push(format!("changes {}", sha3_256(&[&entries.encode()])));
+        lines.join("; ")
     }
 }
 

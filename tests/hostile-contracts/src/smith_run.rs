@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use kumiki_hostile_contracts::smith::{Pair, Verdict};
+use kumiki_hostile_contracts::smith::{Pair, Verdict, generate};
 use kumiki_vm::{EngineKind, spawn_execution_thread};
 
 /// Modules after which fresh engines are taken, so that what they keep stays small.
 const MODULES_PER_PAIR: u64 = 2_000;
+
+/// How modules are counted on which the engines differ.
+const DIFFERENT: &str = "different";
 
 /// Runs the modules of `first..first + count`.
 pub(crate) fn run(first: u64, count: u64) -> Result<(), String> {
@@ -30,7 +33,14 @@ pub(crate) fn run(first: u64, count: u64) -> Result<(), String> {
                 let mut found = BTreeMap::new();
                 let pair = Pair::new();
                 for seed in from..to {
-                    *found.entry(name(pair.hold(seed))).or_insert(0) += 1;
+                    let ended = match pair.hold(seed) {
+                        Ok(verdict) => name(verdict),
+                        Err(difference) => {
+                            eprintln!("{difference}");
+                            DIFFERENT.to_owned()
+                        }
+                    };
+                    *found.entry(ended).or_insert(0) += 1;
                 }
                 let mut ended = ended.lock().expect("no worker panics with it");
                 for (name, number) in found {
@@ -51,9 +61,11 @@ pub(crate) fn run(first: u64, count: u64) -> Result<(), String> {
         .into_iter()
         .filter_map(|worker| worker.join().err())
         .count();
-    if failed > 0 {
+    let ended = ended.lock().map_err(|_poisoned| "a thread panicked")?;
+    let different = ended.get(DIFFERENT).copied().unwrap_or(0);
+    if failed > 0 || different > 0 {
         return Err(format!(
-            "{failed} threads found a difference; the seed is above"
+            "{different} modules differ and {failed} threads panicked; the seeds are above"
         ));
     }
     println!(
@@ -62,6 +74,22 @@ pub(crate) fn run(first: u64, count: u64) -> Result<(), String> {
         EngineKind::Wasmi
     );
     Ok(())
+}
+
+/// Runs a contract in a file, Wasm or WAT, on both engines.
+pub(crate) fn file(path: &str) -> Result<(), String> {
+    let text = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let code = wat::parse_bytes(&text).map_err(|error| format!("{path}: {error}"))?;
+    let verdict = Pair::new().hold_code(&code)?;
+    println!("{}", name(verdict));
+    Ok(())
+}
+
+/// Writes the module of `seed` to a file, to look at it.
+pub(crate) fn write(seed: &str, file: &str) -> Result<(), String> {
+    let seed = seed.parse().map_err(|_no_number| format!("{seed} is no seed"))?;
+    let wasm = generate(seed).ok_or("this seed gives no module")?;
+    std::fs::write(file, wasm).map_err(|error| format!("{file}: {error}"))
 }
 
 fn name(verdict: Verdict) -> String {

@@ -175,7 +175,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::succeeds("functions_of_32_parameters", "the most functions with the most parameters, paid for", many_functions(4_990, 32)),
         Case {
             deploy_gas_limit: 50_000_000,
-            ..Case::new("functions_not_paid_for", "the same with the gas of a usual deployment", many_functions(4_990, 32), End::DeployFails(OutOfGas))
+            ..Case::new("functions_not_paid_for", "nearly the same with the gas of a usual deployment", many_functions(4_989, 32), End::DeployFails(OutOfGas))
         },
         Case::succeeds("code_of_loops", "loops over locals, as many as the rules let through", loops(20, 800)),
         Case::succeeds("code_of_operands", "9,000 values on the operand stack", operands(9_000)),

@@ -116,7 +116,7 @@ fn bytes() -> Vec<Case> {
         refused("bytes_component", "a component", b"\0asm\x0d\0\x01\0".to_vec(), "component"),
         refused("bytes_truncated", "a module without its last byte", broken(|bytes| { bytes.pop(); }), "unexpected end"),
         refused("bytes_trailing", "bytes after the end", broken(|bytes| bytes.extend(b"\x0b\x01")), "unexpected"),
-        refused("bytes_section_twice", "two type sections", broken(|bytes| { let section = bytes[8..16].to_vec(); bytes.splice(8..8, section); }), "order"),
+        refused("bytes_section_twice", "two type sections", broken(|bytes| { let section = bytes[8..15].to_vec(); bytes.splice(8..8, section); }), "order"),
         refused("bytes_section_of_4_gib", "a section that claims 4 GiB", b"\0asm\x01\0\0\0\x01\xff\xff\xff\xff\x0f".to_vec(), "unexpected end"),
         refused("bytes_count_of_4_billion", "a type section that claims 2^32 - 1 types", b"\0asm\x01\0\0\0\x01\x05\xff\xff\xff\xff\x0f".to_vec(), "types"),
         refused("bytes_names_of_64_kib", "64 KiB of names and more", custom("name", 65_537), "custom sections"),
