@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kumiki_abi::{EXPORT_MEMORY, IMPORT_MODULE};
 use kumiki_protocol::{Hash, ResultCode};
+use wasmi::errors::{ErrorKind, TableError};
 use wasmi::{Caller, Config, Global, Linker, Memory, Module, Store, TrapCode, Val};
 
 use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
@@ -167,10 +168,12 @@ impl WasmiModule {
 /// Tells the contract's faults from this node's.
 fn explain(error: &wasmi::Error) -> Stop {
     let reason = match error.as_trap_code() {
-        Some(TrapCode::OutOfSystemMemory | TrapCode::StackOverflow | TrapCode::OutOfFuel) => None,
+        Some(TrapCode::StackOverflow | TrapCode::OutOfFuel) => None,
         Some(code) => Some(code.to_string()),
         None if error.downcast_ref::<HostStop>().is_some() => Some("ended by the host".to_owned()),
-        None => None,
+        // A trap that wasmi has no code for.
+        None => matches!(error.kind(), ErrorKind::Table(TableError::CopyOutOfBounds))
+            .then(|| error.to_string()),
     };
     match reason {
         Some(reason) => Stop::Trapped {

@@ -1,0 +1,11 @@
+//! Keep contracts that mean harm, with how each must end, and the chains that run them on every engine.
+
+pub mod case;
+pub mod cases;
+pub mod chain;
+mod observe;
+pub mod smith;
+pub mod wat;
+
+pub use case::{Case, End};
+pub use chain::{Chain, Node};

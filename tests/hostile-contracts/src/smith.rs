@@ -1,0 +1,287 @@
+//! Generate contracts by wasm-smith and hold the compiler and the interpreter to the same results.
+
+use std::sync::Arc;
+
+use arbitrary::Unstructured;
+use kumiki_abi::HOST_FUNCTIONS;
+use kumiki_protocol::{
+    AccountRecord, Address, Encode as _, Event, Gas, Hash, ResultCode, sha3_256, state_key,
+};
+use kumiki_state::{Journal, MemoryState, StateChanges};
+use kumiki_testkit::Random;
+use kumiki_vm::{
+    BlockContext, CodeSource, Deployment, EngineKind, Entry, Message, Outcome, Session, Vm,
+    VmConfig, check_code,
+};
+use wasm_smith::{Config, InstructionKind, InstructionKinds};
+
+use crate::observe::observed;
+use crate::wat::{type_name, wasm};
+
+/// Gas of each call: enough to look at the whole memory at the end, and for loops to be worth it.
+const GAS: Gas = 300_000;
+/// Entropy of a module, at most.
+const ENTROPY_BYTES_MAX: usize = 3_000;
+const CALLER: Address = Address([0x33; 32]);
+
+/// The two engines.
+pub struct Pair {
+    compiled: Vm,
+    interpreted: Vm,
+}
+
+/// What a generated module came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// wasm-smith had not enough entropy.
+    NotGenerated,
+    /// Our rules refuse it, and so does every engine.
+    Refused,
+    /// It ran, and its `call` ended so on both engines.
+    Ran(ResultCode),
+}
+
+/// Everything that two engines must agree on.
+#[derive(Debug, PartialEq, Eq)]
+struct Came {
+    outcomes: Vec<Outcome>,
+    events: Vec<Event>,
+    changes: StateChanges,
+}
+
+impl Pair {
+    /// Both engines, with nothing compiled.
+    ///
+    /// # Panics
+    /// When the machine refuses them their memory.
+    #[must_use]
+    pub fn new() -> Self {
+        let vm = |kind| Vm::new(VmConfig::new(kind)).expect("a machine that can run contracts");
+        Self {
+            compiled: vm(EngineKind::Wasmtime),
+            interpreted: vm(EngineKind::Wasmi),
+        }
+    }
+
+    /// Generates the module of `seed` and runs it on both engines.
+    ///
+    /// # Errors
+    /// What each engine came to, where they differ.
+    pub fn hold(&self, seed: u64) -> Result<Verdict, String> {
+        match generate(seed) {
+            None => Ok(Verdict::NotGenerated),
+            Some(code) => self
+                .hold_code(&code)
+                .map_err(|difference| format!("seed {seed}: {difference}")),
+        }
+    }
+
+    /// Runs a contract on both engines.
+    ///
+    /// # Errors
+    /// What each engine came to, where they differ.
+    pub fn hold_code(&self, code: &[u8]) -> Result<Verdict, String> {
+        let valid = check_code(code).is_ok();
+        let [compiled, interpreted] = [&self.compiled, &self.interpreted].map(|vm| run(vm, code));
+        if compiled != interpreted {
+            let (compiled, interpreted) = (compiled.text(), interpreted.text());
+            return Err(format!(
+                "the engines differ\n  compiled    {compiled}\n  interpreted {interpreted}"
+            ));
+        }
+        let deployed = compiled.outcomes.first().map(|outcome| outcome.code);
+        if valid != (deployed != Some(ResultCode::InvalidCode)) {
+            return Err(format!("our rules say {valid}, the deployment {deployed:?}"));
+        }
+        Ok(match compiled.outcomes.get(1) {
+            Some(call) => Verdict::Ran(call.code),
+            None => Verdict::Refused,
+        })
+    }
+}
+
+impl Came {
+    /// All of it in a few lines.
+    fn text(&self) -> String {
+        let mut lines: Vec<String> = self
+            .outcomes
+            .iter()
+            .map(|outcome| {
+                let data = sha3_256(&[&outcome.data]);
+                format!("{} gas {} data {data}", outcome.code.name(), outcome.gas_used)
+            })
+            .collect();
+        let entries: Vec<_> = self.changes.entries.clone().into_iter().collect();
+        lines.push(format!("events {}", sha3_256(&[&self.events.encode()])));
+        lines.push(format!("changes {}", sha3_256(&[&entries.encode()])));
+        lines.join("; ")
+    }
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Deploys the code, calls it, and queries it.
+fn run(vm: &Vm, code: &[u8]) -> Came {
+    let deployment = Deployment {
+        deployer: CALLER,
+        admin: None,
+        code: CodeSource::Bytes(code.into()),
+        salt: [0; 32],
+        input: Vec::new(),
+        value: 1_000,
+        gas: 1_000_000_000,
+    };
+    let failed = "a node that runs generated code does not fail";
+    let (mut session, deployed, contract) = vm.deploy(session(), deployment).expect(failed);
+    let succeeded = deployed.code == ResultCode::Ok;
+    let mut outcomes = vec![deployed];
+    for entry in [Entry::Call, Entry::Query] {
+        if !succeeded {
+            break;
+        }
+        let message = Message {
+            caller: CALLER,
+            contract,
+            entry,
+            input: b"input of the call".to_vec(),
+            value: 0,
+            gas: GAS,
+        };
+        let (after, outcome) = vm.call(session, message).expect(failed);
+        session = after;
+        outcomes.push(outcome);
+    }
+    Came {
+        outcomes,
+        events: session.events,
+        changes: session.journal.into_changes().expect("a state in memory"),
+    }
+}
+
+fn session() -> Session {
+    let mut state = MemoryState::default();
+    let record = AccountRecord {
+        nonce: 0,
+        balance: 1_000_000,
+    };
+    state
+        .entries
+        .insert(state_key::account(&CALLER), record.encode());
+    let block = BlockContext {
+        height: 7,
+        time_ms: 1_767_225_607_000,
+        chain_id: "smith-1".into(),
+    };
+    // Simulated, so that a hundred thousand modules do not stay in memory.
+    Session::new(Journal::new(Arc::new(state)), block).simulated()
+}
+
+/// The module of `seed`, made to show its memory and globals; `None` when its entropy did not suffice.
+#[must_use]
+pub fn generate(seed: u64) -> Option<Vec<u8>> {
+    let mut random = Random::new(seed);
+    let config = config(&mut random);
+    let length = 200 + random.below(ENTROPY_BYTES_MAX);
+    let entropy = random.bytes(length);
+    let mut choices = Unstructured::new(&entropy);
+    let module = wasm_smith::Module::new(config, &mut choices).ok()?;
+    observed(&module.to_bytes())
+}
+
+/// The hash of the modules of some seeds, to notice that another generator was taken.
+#[must_use]
+pub fn fingerprint(seeds: std::ops::Range<u64>) -> Hash {
+    let modules: Vec<Vec<u8>> = seeds.filter_map(generate).collect();
+    let modules: Vec<&[u8]> = modules.iter().map(Vec::as_slice).collect();
+    sha3_256(&modules)
+}
+
+/// A shape of our rules, and instructions of our features. Each seed has others switched off.
+fn config(random: &mut Random) -> Config {
+    let instructions = [
+        InstructionKind::NumericInt,
+        InstructionKind::Parametric,
+        InstructionKind::Variable,
+        InstructionKind::MemoryInt,
+        InstructionKind::Control,
+        InstructionKind::Table,
+        InstructionKind::Reference,
+    ];
+    let kept: Vec<InstructionKind> = instructions
+        .into_iter()
+        .filter(|kind| *kind == InstructionKind::NumericInt || !random.one_in(4))
+        .collect();
+    Config {
+        module_shape: Some(shape(random)),
+        allowed_instructions: InstructionKinds::new(&kept),
+        allow_start_export: random.one_in(50),
+        allow_floats: false,
+        bulk_memory_enabled: !random.one_in(4),
+        // Most function types would have several results, and most reference types others than functions.
+        multi_value_enabled: random.one_in(16),
+        reference_types_enabled: random.one_in(16),
+        disallow_traps: random.one_in(3),
+        max_data_segments: random.below(4),
+        max_element_segments: random.below(4),
+        max_instructions: 10 + random.below(150),
+        max_funcs: 2 + random.below(8),
+        max_globals: random.below(8),
+        max_table_elements: 64,
+        max_types: 12,
+        max_tables: 1,
+        max_memories: 1,
+        max_memory32_bytes: 4 << 16,
+        min_uleb_size: if random.one_in(8) { 5 } else { 1 },
+        memory64_enabled: false,
+        exceptions_enabled: false,
+        gc_enabled: false,
+        custom_descriptors_enabled: false,
+        relaxed_simd_enabled: false,
+        simd_enabled: false,
+        saturating_float_to_int_enabled: false,
+        shared_everything_threads_enabled: false,
+        tail_call_enabled: false,
+        threads_enabled: false,
+        wide_arithmetic_enabled: false,
+        extended_const_enabled: false,
+        ..Config::default()
+    }
+}
+
+/// `ret` and some other host functions, a memory, and entries.
+fn shape(random: &mut Random) -> Vec<u8> {
+    let mut chosen = String::new();
+    for host in HOST_FUNCTIONS {
+        if host.name == "ret" || !random.one_in(6) {
+            continue;
+        }
+        let parameters: Vec<&str> = host
+            .parameters
+            .iter()
+            .map(|(_, kind)| type_name(*kind))
+            .collect();
+        let result = host
+            .result
+            .map_or(String::new(), |kind| format!("(result {})", type_name(kind)));
+        chosen.push_str(&format!(
+            "(import \"kumiki_v1\" \"{}\" (func (param {}) {result}))",
+            host.name,
+            parameters.join(" ")
+        ));
+    }
+    let pages = 1 + random.below(2);
+    let table = match random.below(3) {
+        0 => "",
+        1 => "(table 8 funcref)",
+        _ => "(table 3 3 funcref)",
+    };
+    wasm(&format!(
+        "(module (import \"kumiki_v1\" \"ret\" (func (param i32 i32))) {chosen}
+           (memory (export \"memory\") {pages} 4) {table}
+           (func (export \"call\") (param i32)) (func (export \"query\") (param i32)))"
+    ))
+}
