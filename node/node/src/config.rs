@@ -17,6 +17,9 @@ use crate::StateSync;
 /// Pages that come from a program on their reader's own machine.
 const LOOPBACK_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
 
+/// Heights below the tip whose state a dev chain keeps, so that what happened there can be traced.
+const DEV_UNDO_HEIGHTS: u64 = 100_000;
+
 /// Which chain a node runs.
 #[derive(Debug, Clone)]
 pub enum GenesisSource {
@@ -111,12 +114,16 @@ impl NodeConfig {
             },
             state_sync: None,
             mempool: MempoolLimits::STANDARD,
-            storage: StorageOptions::default(),
+            storage: StorageOptions {
+                undo_heights: DEV_UNDO_HEIGHTS,
+                ..StorageOptions::default()
+            },
             admission_threads: 1,
             trap_offsets: true,
             clock: system_clock(),
             rpc: ServerConfig {
                 origins: LOOPBACK_ORIGINS.map(str::to_owned).into(),
+                debug: true,
                 ..ServerConfig::loopback(rpc_port)
             },
         }

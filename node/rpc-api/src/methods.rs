@@ -12,8 +12,8 @@ use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
     GenesisView, HeadView, HeaderView, Health, Limits, NextNonce, NodeStatus, NodeVersion,
-    PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted, TransactionReceipt,
-    TransactionSimulation, TransactionStatus, TransactionsIn,
+    PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted, TraceView,
+    TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor};
 
@@ -234,6 +234,19 @@ pub trait DevApi {
         #[argument(rename = "byMs")] by_ms: Option<u64>,
         #[argument(rename = "toMs")] to_ms: Option<u64>,
     ) -> RpcResult<HeadView>;
+}
+
+/// For developers: only where the node is told to serve them.
+#[rpc(server, client, namespace = "debug", namespace_separator = "_")]
+pub trait DebugApi {
+    /// Executes the block of a final transaction again, up to it, and tells what its calls did.
+    #[method(name = "traceTx", param_kind = map)]
+    async fn trace_transaction(&self, hash: TransactionHash) -> RpcResult<TraceView>;
+
+    /// Runs an unsigned transaction (the SCALE encoding of a `TransactionBody`) on top of the head, and tells what
+    /// its calls do.
+    #[method(name = "traceCall", param_kind = map)]
+    async fn trace_call(&self, body: Bytes) -> RpcResult<TraceView>;
 }
 
 /// About the node.

@@ -8,7 +8,8 @@ use kumiki_protocol::{
     limits, state_key,
 };
 use kumiki_vm::{
-    CodeSource, Deployment, Diagnostics, Entry, Message, Outcome, Session, Upgrade, Vm, gas,
+    CodeSource, Deployment, Diagnostics, Entry, Message, Outcome, Session, TracedAction, Upgrade,
+    Vm, gas,
 };
 
 use crate::{ExecutionFailure, validators};
@@ -164,9 +165,18 @@ fn run_actions(
     let mut outputs = Vec::with_capacity(body.actions.len());
     for (index, action) in body.actions.iter().enumerate() {
         let gas_left = body.gas_limit.saturating_sub(gas_used);
+        let calls_before = session.trace.as_ref().map_or(0, |trace| trace.calls.len());
         let (after, outcome) = run_action(rules, session, sender, action, gas_left)?;
+        let unpaid = outcome.gas_used;
         let outcome = pay_for_output(outcome, gas_left, &outputs);
         session = after;
+        if let Some(trace) = &mut session.trace {
+            trace.actions.push(TracedAction {
+                gas_used: outcome.gas_used,
+                output_gas: outcome.gas_used.saturating_sub(unpaid),
+                call: (trace.calls.len() > calls_before).then_some(calls_before),
+            });
+        }
         gas_used = gas_used
             .saturating_add(outcome.gas_used)
             .min(body.gas_limit);
