@@ -77,12 +77,17 @@ pub(crate) enum Command {
     View(ViewArguments),
     /// Show what a call would come to, without sending it.
     #[command(
-        after_help = "Examples:\n  kumiki simulate counter increase amount=1\n  kumiki simulate token transfer to=bob amount=100 --from alice --json"
+        after_help = "Examples:\n  kumiki simulate counter increase amount=1\n  kumiki simulate counter increase amount=1 --trace\n  kumiki simulate token transfer to=bob amount=100 --from alice --json"
     )]
-    Simulate(CallArguments),
+    Simulate(SimulateArguments),
     /// Show a transaction: its fate, and its receipt when final.
     #[command(after_help = "Examples:\n  kumiki tx 0x3f…\n  kumiki tx 0x3f… --json")]
     Tx(TxArguments),
+    /// Show what the calls of a final transaction did: gas, storage, events, and the line where one failed.
+    #[command(
+        after_help = "Examples:\n  kumiki trace 0x3f…\n  kumiki trace 0x3f… --json\n  kumiki simulate counter increase amount=1 --trace"
+    )]
+    Trace(TraceArguments),
     /// Show events, and follow new ones.
     #[command(
         after_help = "Examples:\n  kumiki events token\n  kumiki events token --follow --from 17.0.2\n  kumiki events --event Transfer token --json"
@@ -171,9 +176,11 @@ impl Command {
             Self::Test(arguments) => NodeArguments::of_project(&arguments.project),
             Self::Dev(arguments) => NodeArguments::of_project(&arguments.path),
             Self::Deploy(arguments) => arguments.node.clone(),
-            Self::Call(arguments) | Self::Simulate(arguments) => arguments.node.clone(),
+            Self::Call(arguments) => arguments.node.clone(),
+            Self::Simulate(arguments) => arguments.call.node.clone(),
             Self::View(arguments) => arguments.node.clone(),
             Self::Tx(arguments) => arguments.node.clone(),
+            Self::Trace(arguments) => arguments.node.clone(),
             Self::Events(arguments) => arguments.node.clone(),
             Self::Account(AccountCommand::Show(arguments)) => arguments.node.clone(),
             Self::Account(AccountCommand::Fund(arguments)) => arguments.node.clone(),
@@ -327,6 +334,15 @@ pub(crate) struct CallArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SimulateArguments {
+    #[command(flatten)]
+    pub(crate) call: CallArguments,
+    /// Show what each call would do: gas, storage, events.
+    #[arg(long)]
+    pub(crate) trace: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ViewArguments {
     /// An address, or the name of a contract of the project.
     pub(crate) contract: String,
@@ -352,6 +368,14 @@ pub(crate) struct TxArguments {
     /// The last height at which it may be executed, as 'kumiki simulate' shows; makes the answer certain.
     #[arg(long)]
     pub(crate) valid_until: Option<Height>,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArguments {
+    /// The transaction's hash.
+    pub(crate) hash: Hash,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
-use kumiki_protocol::{Address, ChainKind, Gas, Hash, Height, TransactionHash};
+use kumiki_protocol::{
+    Address, ChainKind, Encode as _, Gas, Hash, Height, TransactionBody, TransactionHash,
+};
 use kumiki_rpc_api::methods::{
-    AccountApiClient as _, ChainApiClient as _, ContractApiClient as _, DevApiClient as _,
-    EventsApiClient as _, FeeApiClient as _, NodeApiClient as _, RpcApiClient as _,
-    SimulationApiClient as _, StateApiClient as _, TransactionApiClient as _,
+    AccountApiClient as _, ChainApiClient as _, ContractApiClient as _, DebugApiClient as _,
+    DevApiClient as _, EventsApiClient as _, FeeApiClient as _, NodeApiClient as _,
+    RpcApiClient as _, SimulationApiClient as _, StateApiClient as _, TransactionApiClient as _,
 };
 use kumiki_rpc_api::{
     API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractView, Cursor,
     EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, HeadView, Health,
-    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StateProof,
+    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StateProof, TraceView,
     TransactionReceipt, TransactionStatus, TransactionsIn,
 };
 
@@ -209,6 +211,10 @@ questions! {
     warp_by(ms: u64) -> HeadView = warp(Some(ms), None);
     /// Moves the time of a chain for development to a moment, in milliseconds since 1970.
     warp_to(ms: u64) -> HeadView = warp(None, Some(ms));
+    /// What the calls of a final transaction did; only nodes that serve developers tell.
+    trace_transaction(hash: TransactionHash) -> TraceView = trace_transaction(hash);
+    /// What the calls of an unsigned transaction would do; only nodes that serve developers tell.
+    trace_call(body: &TransactionBody) -> TraceView = trace_call(Bytes(body.encode()));
     /// Whether the node serves.
     health() -> Health = health();
     /// What the node runs.
