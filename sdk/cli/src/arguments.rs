@@ -52,6 +52,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kumiki build\n  kumiki build token --json\n  kumiki build --abi-schema > abi.schema.json"
     )]
     Build(BuildArguments),
+    /// Build a contract from its source and compare it with the code that is deployed.
+    #[command(
+        after_help = "Examples:\n  kumiki verify token\n  kumiki verify kumi1… ../their-project --network testnet"
+    )]
+    Verify(VerifyArguments),
     /// Build the contracts and run the project's tests, on native Rust and on the real Wasm.
     #[command(after_help = "Examples:\n  kumiki test\n  kumiki test transfer -- --nocapture")]
     Test(TestArguments),
@@ -176,6 +181,7 @@ impl Command {
             Self::Test(arguments) => NodeArguments::of_project(&arguments.project),
             Self::Dev(arguments) => NodeArguments::of_project(&arguments.path),
             Self::Deploy(arguments) => arguments.node.clone(),
+            Self::Verify(arguments) => arguments.node.clone(),
             Self::Call(arguments) => arguments.node.clone(),
             Self::Simulate(arguments) => arguments.call.node.clone(),
             Self::View(arguments) => arguments.node.clone(),
@@ -252,6 +258,16 @@ pub(crate) struct BuildArguments {
     /// Check this Wasm file by the chain's rules, and build nothing.
     #[arg(long, value_name = "FILE", conflicts_with = "contract")]
     pub(crate) check: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// An address, or the name of a contract of the project.
+    pub(crate) contract: String,
+    /// Folder of the project that has the source; by default that of --project.
+    pub(crate) path: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
 }
 
 #[derive(Debug, Args)]

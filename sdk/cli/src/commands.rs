@@ -18,3 +18,4 @@ pub(crate) mod test;
 pub(crate) mod trace;
 pub(crate) mod tx;
 pub(crate) mod validator;
+pub(crate) mod verify;

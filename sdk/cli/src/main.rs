@@ -108,6 +108,7 @@ async fn run(command: Command, output: Output) -> Outcome<()> {
     match command {
         Command::New(arguments) => commands::new_project::run(&arguments, output),
         Command::Build(arguments) => commands::build::run(&arguments, output),
+        Command::Verify(arguments) => commands::verify::run(&arguments, output).await,
         Command::Test(arguments) => commands::test::run(&arguments, output),
         Command::Dev(arguments) => commands::dev::run(arguments, output).await,
         Command::Deploy(arguments) => commands::deploy::run(&arguments, output).await,

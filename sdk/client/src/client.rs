@@ -12,10 +12,10 @@ use kumiki_rpc_api::methods::{
     RpcApiClient as _, SimulationApiClient as _, StateApiClient as _, TransactionApiClient as _,
 };
 use kumiki_rpc_api::{
-    API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractView, Cursor,
-    EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, HeadView, Health,
-    NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader, StateEntry, StateProof, TraceView,
-    TransactionReceipt, TransactionStatus, TransactionsIn,
+    API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractCode,
+    ContractView, Cursor, EpochEndView, EventFilter, EventPage, FeePrice, FinalityView,
+    GenesisView, HeadView, Health, NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader,
+    StateEntry, StateProof, TraceView, TransactionReceipt, TransactionStatus, TransactionsIn,
 };
 
 use crate::ClientError;
@@ -190,6 +190,8 @@ questions! {
     next_nonce(address: Address) -> NextNonce = next_nonce(address);
     /// Code hash, admin and balance of a contract.
     contract(address: Address) -> ContractView = contract(address, None);
+    /// The Wasm of a contract.
+    code(address: Address) -> ContractCode = contract_code(Some(address), None, None);
     /// The fate of a transaction; certain once the head is past `valid_until`.
     transaction(hash: TransactionHash, valid_until: Option<Height>) -> TransactionStatus
         = transaction(hash, valid_until, None);

@@ -9,6 +9,7 @@
 )]
 
 mod machine;
+mod traces;
 
 use machine::{Machine, check_golden, shape};
 use serde_json::{Value, json};
