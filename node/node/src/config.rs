@@ -17,6 +17,9 @@ use crate::StateSync;
 /// Pages that come from a program on their reader's own machine.
 const LOOPBACK_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
 
+/// Heights below the tip whose state a dev chain keeps: a developer may trace any block, and go back to it.
+const DEV_UNDO_HEIGHTS: u64 = u64::MAX;
+
 /// Which chain a node runs.
 #[derive(Debug, Clone)]
 pub enum GenesisSource {
@@ -112,8 +115,7 @@ impl NodeConfig {
             state_sync: None,
             mempool: MempoolLimits::STANDARD,
             storage: StorageOptions {
-                // A developer may go back to any block.
-                undo_heights: u64::MAX,
+                undo_heights: DEV_UNDO_HEIGHTS,
                 ..StorageOptions::default()
             },
             admission_threads: 1,
@@ -121,6 +123,7 @@ impl NodeConfig {
             clock: system_clock(),
             rpc: ServerConfig {
                 origins: LOOPBACK_ORIGINS.map(str::to_owned).into(),
+                debug: true,
                 ..ServerConfig::loopback(rpc_port)
             },
         }

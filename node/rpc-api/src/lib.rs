@@ -20,7 +20,7 @@ pub use bytes::Bytes;
 pub use cursor::{Cursor, CursorError};
 pub use decimal::Decimal;
 pub use error::{ApiError, ErrorCode, ErrorData, ProtocolError, Retry, invalid_params};
-pub use openrpc::{MethodSpec, OPENRPC_VERSION, ParamSpec, document, method_specs};
+pub use openrpc::{MethodSpec, OPENRPC_VERSION, ParamSpec, Served, document, method_specs};
 pub use wire::*;
 
 /// Version of the methods and wire types, as `rpc_version` answers it. The first number changes when a

@@ -12,7 +12,7 @@ use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
     GenesisView, HeadView, HeaderView, Health, ImpersonatedAction, Limits, NextNonce, NodeStatus,
-    NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted,
+    NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted, TraceView,
     TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor, Decimal};
@@ -266,6 +266,19 @@ pub trait DevApi {
         account: Address,
         actions: Vec<ImpersonatedAction>,
     ) -> RpcResult<TransactionReceipt>;
+}
+
+/// For developers: only where the node is told to serve them.
+#[rpc(server, client, namespace = "debug", namespace_separator = "_")]
+pub trait DebugApi {
+    /// Executes the block of a final transaction again, up to it, and tells what its calls did.
+    #[method(name = "traceTx", param_kind = map)]
+    async fn trace_transaction(&self, hash: TransactionHash) -> RpcResult<TraceView>;
+
+    /// Runs an unsigned transaction (the SCALE encoding of a `TransactionBody`) on top of the head, and tells what
+    /// its calls do.
+    #[method(name = "traceCall", param_kind = map)]
+    async fn trace_call(&self, body: Bytes) -> RpcResult<TraceView>;
 }
 
 /// About the node.

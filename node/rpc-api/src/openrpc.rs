@@ -48,15 +48,33 @@ pub struct ParamSpec {
 /// Requests and the results a real node gave to them, by method. `kumiki-rpc`'s tests record and replay them.
 const EXAMPLES: &str = include_str!("examples.json");
 
-/// Methods that only chains for development have.
-const DEV_PREFIX: &str = "dev_";
+/// Which methods a node has besides those that every node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// `dev_…`: only chains for development have them.
+    pub dev: bool,
+    /// `debug_…`: only nodes that are told so serve them.
+    pub debug: bool,
+}
 
-/// The OpenRPC document, `for_dev` of a chain for development.
+impl Served {
+    /// Every method there is.
+    pub const ALL: Self = Self {
+        dev: true,
+        debug: true,
+    };
+
+    fn has(self, method: &str) -> bool {
+        (self.dev || !method.starts_with("dev_")) && (self.debug || !method.starts_with("debug_"))
+    }
+}
+
+/// The OpenRPC document of a node with the methods of `served`.
 ///
 /// # Panics
 /// Never: the examples compiled in are JSON, by test.
 #[must_use]
-pub fn document(for_dev: bool) -> Value {
+pub fn document(served: Served) -> Value {
     let settings = SchemaSettings::draft07().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
@@ -66,7 +84,7 @@ pub fn document(for_dev: bool) -> Value {
         serde_json::from_str(EXAMPLES).expect("the examples are a JSON object by test");
     let methods: Vec<Value> = method_specs()
         .iter()
-        .filter(|spec| for_dev || !spec.name.starts_with(DEV_PREFIX))
+        .filter(|spec| served.has(spec.name))
         .map(|spec| describe(spec, examples.get(spec.name), &mut generator))
         .collect();
     let _error_data = generator.subschema_for::<ErrorData>();

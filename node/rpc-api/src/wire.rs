@@ -7,6 +7,7 @@ mod finality;
 mod node;
 mod simulation;
 mod state;
+mod trace;
 mod transaction;
 
 pub use chain::{
@@ -23,6 +24,7 @@ pub use simulation::{
     CallSimulation, DiagnosticKind, DiagnosticView, FeePrice, TransactionSimulation,
 };
 pub use state::{StateEntry, StateItem, StatePage, StateProof};
+pub use trace::{CutBytes, EntryName, StepView, TraceView, TracedActionView, TracedCallView};
 pub use transaction::{
     ActionView, FailureView, ImpersonatedAction, ReceiptProof, ReceiptStatus, ReceiptView,
     SubmitStatus, Submitted, TransactionReceipt, TransactionState, TransactionStatus,

@@ -19,6 +19,8 @@ pub struct ServerConfig {
     /// Origins of web pages to answer besides the server's own: `https://app.example`, or with `:*` for every
     /// port, as in `http://localhost:*`.
     pub origins: Vec<String>,
+    /// Serve `debug_…`, which have the node execute blocks again: for developers.
+    pub debug: bool,
     /// What to allow.
     pub limits: Limits,
 }
@@ -53,13 +55,14 @@ pub enum ConfigError {
 }
 
 impl ServerConfig {
-    /// Loopback only, on `port`, for no foreign page, with [`default_limits`].
+    /// Loopback only, on `port`, for no foreign page, without `debug_…`, with [`default_limits`].
     #[must_use]
     pub fn loopback(port: u16) -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, port).into(),
             hosts: Vec::new(),
             origins: Vec::new(),
+            debug: false,
             limits: default_limits(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod chain;
 mod contract;
+mod debug;
 mod dev;
 mod event;
 mod finality;
@@ -17,19 +18,20 @@ use std::sync::Arc;
 use jsonrpsee::Methods;
 use kumiki_protocol::{AccountRecord, Address, Decode, Hash, Height, TransactionHash, state_key};
 use kumiki_rpc_api::methods::{
-    AccountApiServer, ChainApiServer, ContractApiServer, DevApiServer, EventsApiServer,
-    FeeApiServer, NodeApiServer, RpcApiServer, SimulationApiServer, StateApiServer,
+    AccountApiServer, ChainApiServer, ContractApiServer, DebugApiServer, DevApiServer,
+    EventsApiServer, FeeApiServer, NodeApiServer, RpcApiServer, SimulationApiServer,
+    StateApiServer,
 };
-use kumiki_rpc_api::{ApiError, ErrorCode, HealthStatus, Limits, document};
+use kumiki_rpc_api::{ApiError, ErrorCode, HealthStatus, Limits, Served, document};
 use kumiki_state::StateReader;
 use kumiki_storage::{Snapshot, StorageError, Tip};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Semaphore, watch};
 
-use crate::RpcContext;
 use crate::blocking::Threads;
 use crate::metrics::Metrics;
 use crate::places::Places;
+use crate::{RpcContext, ServerConfig};
 
 /// Simulations that wait for their turn, per one that runs.
 const SIMULATIONS_QUEUED: usize = 32;
@@ -44,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) context: RpcContext,
     pub(crate) limits: Limits,
     pub(crate) genesis_hash: Hash,
+    /// Whether `debug_…` are served.
+    pub(crate) debug: bool,
     pub(crate) metrics: Arc<Metrics>,
     /// The OpenRPC document, made once.
     pub(crate) document: Box<RawValue>,
@@ -96,8 +100,13 @@ pub(crate) fn all_methods(node: &Arc<Node>) -> Methods {
         Some(_) => DevApiServer::into_rpc(rpc.clone()).into(),
         None => Methods::new(),
     };
-    let groups: [Methods; 11] = [
+    let debug: Methods = match node.debug {
+        true => DebugApiServer::into_rpc(rpc.clone()).into(),
+        false => Methods::new(),
+    };
+    let groups: [Methods; 12] = [
         dev,
+        debug,
         RpcApiServer::into_rpc(rpc.clone()).into(),
         ChainApiServer::into_rpc(rpc.clone()).into(),
         AccountApiServer::into_rpc(rpc.clone()).into(),
@@ -120,14 +129,19 @@ impl Node {
     /// `in_use` is open as long as this is in use.
     pub(crate) fn new(
         mut context: RpcContext,
-        limits: Limits,
+        config: &ServerConfig,
         in_use: watch::Receiver<()>,
     ) -> Self {
+        let limits = config.limits;
         let running = usize::try_from(limits.simulations).unwrap_or(1);
-        let document = document(context.developer.is_some());
+        let document = document(Served {
+            dev: context.developer.is_some(),
+            debug: config.debug,
+        });
         Self {
             metrics: Metrics::new(std::mem::take(&mut context.metrics)),
             genesis_hash: context.genesis.hash(),
+            debug: config.debug,
             context,
             limits,
             document: to_raw_value(&document).expect("a JSON value is written as JSON"),

@@ -119,7 +119,7 @@ pub async fn serve(context: RpcContext, config: ServerConfig) -> Result<ServerHa
     let (stop, stopped) = watch::channel(false);
     let (cut, cut_off) = watch::channel(false);
     let (in_use, used) = watch::channel(());
-    let node = Arc::new(Node::new(context, config.limits, used));
+    let node = Arc::new(Node::new(context, &config, used));
     let signals = Signals { stopped, cut_off };
     let routes = Routes::new(&node, &config, Arc::clone(&connections), signals.clone());
     drop(node);

@@ -231,7 +231,7 @@ impl Progress {
 }
 
 /// Positions of the transactions whose signature does not verify, rising; those of `verified` are not looked at.
-fn find_bad_signatures(transactions: &[Transaction], verified: &[bool]) -> Vec<usize> {
+pub(crate) fn find_bad_signatures(transactions: &[Transaction], verified: &[bool]) -> Vec<usize> {
     let unverified: Vec<(usize, &Transaction, Vec<u8>)> = transactions
         .iter()
         .enumerate()

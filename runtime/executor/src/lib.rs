@@ -7,12 +7,14 @@
 mod block;
 mod genesis;
 mod simulation;
+mod traced;
 mod transaction;
 mod validators;
 
 pub use block::{BlockInput, ExecutedBlock, Executor, Selection, Signatures};
 pub use genesis::genesis_changes;
 pub use simulation::{Simulation, View, Viewed};
+pub use traced::Traced;
 pub use validators::{VALIDATORS_ABI, ValidatorsError, validators_at};
 
 use kumiki_state::StateError;

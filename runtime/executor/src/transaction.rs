@@ -8,7 +8,8 @@ use kumiki_protocol::{
     VALIDATORS_CONTRACT, limits, state_key,
 };
 use kumiki_vm::{
-    CodeSource, Deployment, Diagnostics, Entry, Message, Outcome, Session, Upgrade, Vm, gas,
+    CodeSource, Deployment, Diagnostics, Entry, Message, Outcome, Session, TracedAction, Upgrade,
+    Vm, gas,
 };
 
 use crate::{ExecutionFailure, validators};
@@ -169,9 +170,18 @@ fn run_actions(
         if let Action::Impersonate { account } = action {
             acting = *account;
         }
+        let calls_before = session.trace.as_ref().map_or(0, |trace| trace.calls.len());
         let (after, outcome) = run_action(rules, session, &acting, action, gas_left)?;
+        let unpaid = outcome.gas_used;
         let outcome = pay_for_output(outcome, gas_left, &outputs);
         session = after;
+        if let Some(trace) = &mut session.trace {
+            trace.actions.push(TracedAction {
+                gas_used: outcome.gas_used,
+                output_gas: outcome.gas_used.saturating_sub(unpaid),
+                call: (trace.calls.len() > calls_before).then_some(calls_before),
+            });
+        }
         gas_used = gas_used
             .saturating_add(outcome.gas_used)
             .min(body.gas_limit);

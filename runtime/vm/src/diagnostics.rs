@@ -1,11 +1,13 @@
-//! Collect what helps a developer and must never reach a receipt: panic messages and trap descriptions.
+//! Collect what helps a developer and must never reach a receipt: panic messages, trap descriptions, positions.
 
-use kumiki_protocol::Address;
+use kumiki_protocol::{Address, Hash, ResultCode};
 
 /// Most messages kept of one session; the first ones count.
 const MESSAGES_MAX: usize = 32;
 /// Most bytes kept of one panic message.
 const TEXT_BYTES_MAX: usize = 1024;
+/// Most positions kept of one message; the innermost count.
+pub(crate) const WASM_OFFSETS_MAX: usize = 32;
 
 /// What contracts said when they failed, for people. Never in receipts, never compared between nodes.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +21,14 @@ pub struct Diagnostics {
 pub struct Diagnostic {
     /// The contract it is about.
     pub contract: Address,
+    /// Hash of the code that ran.
+    pub code_hash: Hash,
     /// Calls below this one: 0 for the first.
     pub call_depth: usize,
     /// What happened.
     pub kind: DiagnosticKind,
+    /// Byte offsets into the contract's Wasm, innermost call first; empty where the engine keeps no map.
+    pub wasm_offsets: Vec<u32>,
 }
 
 /// What happened.
@@ -37,20 +43,48 @@ pub enum DiagnosticKind {
     Trap {
         /// Why, in words.
         reason: String,
-        /// Byte offsets into the contract's Wasm, innermost call first; empty where the engine keeps no map.
-        wasm_offsets: Vec<u32>,
+    },
+    /// The contract ended with this code: it reverted, ran out of gas or stack, or broke a limit.
+    Ended {
+        /// How.
+        code: ResultCode,
+    },
+    /// A call that the contract made failed. What became of the contract itself comes after this.
+    CallFailed {
+        /// Whom it called, deployed or upgraded.
+        callee: Address,
+        /// How that ended.
+        code: ResultCode,
     },
 }
 
+impl DiagnosticKind {
+    pub(crate) const fn is_panic(&self) -> bool {
+        matches!(self, Self::Panic { .. })
+    }
+}
+
 impl Diagnostics {
-    pub(crate) fn push(&mut self, contract: Address, call_depth: usize, kind: DiagnosticKind) {
-        if self.messages.len() < MESSAGES_MAX {
-            self.messages.push(Diagnostic {
-                contract,
-                call_depth,
-                kind,
-            });
+    /// Keeps `message` if there is room, and says so.
+    pub(crate) fn push(&mut self, message: Diagnostic) -> bool {
+        let has_room = self.messages.len() < MESSAGES_MAX;
+        if has_room {
+            self.messages.push(message);
         }
+        has_room
+    }
+
+    /// The message noted last, if it is about this call and has no position yet.
+    pub(crate) fn unplaced(
+        &mut self,
+        contract: &Address,
+        call_depth: usize,
+    ) -> Option<&mut Diagnostic> {
+        self.messages.last_mut().filter(|last| {
+            last.contract == *contract
+                && last.call_depth == call_depth
+                && last.wasm_offsets.is_empty()
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod calls;
 mod crypto;
+mod diagnosed;
 mod storage;
 
 use kumiki_abi::{REVERT_SDK, SdkError};
@@ -14,7 +15,7 @@ use kumiki_protocol::limits::{
 use kumiki_protocol::{Address, Amount, Event, Gas, Hash, Height, ResultCode};
 use kumiki_state::StateError;
 
-use crate::diagnostics::{DiagnosticKind, bounded_text};
+use crate::trace::{Cut, Step};
 use crate::{Session, Vm, VmFailure, gas};
 
 /// The call has ended (reverted, out of gas, trapped): return from native code, or unwind out of it, at once.
@@ -38,6 +39,8 @@ pub struct Frame {
     pub(crate) session: Option<Box<Session>>,
     pub(crate) vm: Vm,
     pub(crate) contract: Address,
+    /// Hash of the code that runs.
+    pub(crate) code_hash: Hash,
     pub(crate) caller: Address,
     pub(crate) value: Amount,
     pub(crate) read_only: bool,
@@ -51,6 +54,8 @@ pub struct Frame {
     /// This contract's storage prefix, and room for a key after it.
     pub(crate) key: Vec<u8>,
     pub(crate) end: Option<HostEnd>,
+    /// The engine shall say where the host function that runs was called from.
+    pub(crate) position_wanted: bool,
 }
 
 /// Every method is a host function of the same name.
@@ -163,6 +168,10 @@ impl Frame {
             topics: topics.to_vec(),
             data: data.to_vec(),
         };
+        self.record(|| Step::Event {
+            topics: event.topics.clone(),
+            data: Cut::of(&event.data),
+        });
         self.session()?.events.push(event);
         Ok(())
     }
@@ -188,17 +197,6 @@ impl Frame {
         self.note_panic(message.as_bytes());
         self.output = vec![REVERT_SDK, SdkError::Panic as u8];
         self.end_with(ResultCode::Reverted);
-    }
-
-    fn note_panic(&mut self, message: &[u8]) {
-        let contract = self.contract;
-        if let Some(session) = &mut self.session {
-            let depth = session.stack.len().saturating_sub(1);
-            let message = bounded_text(message);
-            session
-                .diagnostics
-                .push(contract, depth, DiagnosticKind::Panic { message });
-        }
     }
 
     /// Takes gas, or ends the call.

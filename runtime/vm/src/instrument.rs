@@ -11,10 +11,13 @@ mod tests;
 use wasm_encoder::{Encode as _, ExportKind, Module, RawSection, SectionId};
 use wasmparser::{
     BinaryReader, FuncValidatorAllocations, MemorySectionReader, Payload, ValidPayload,
+    WasmFeatures,
 };
 
 use crate::validate::{CodeInfo, FEATURES, InvalidCode, MEMORY_PAGES_MAX, check_code, parser};
-use function::Accounting;
+#[cfg(feature = "wasmi")]
+pub(crate) use function::POSITION_BYTES;
+use function::{Accounting, POSITIONS_MEMORY};
 
 /// Changes when the same contract would be instrumented or compiled differently: compiled modules on disk are
 /// kept by it.
@@ -24,9 +27,17 @@ pub(crate) const PREPARE_VERSION: u32 = 2;
 pub(crate) const EXPORT_GAS: &str = "kumiki:gas";
 /// Export of the mutable i32 global with the stack slots left.
 pub(crate) const EXPORT_STACK: &str = "kumiki:stack";
+/// Export of the mutable i32 global that is [`POSITION_BYTES`] times the calls below the innermost function, where
+/// positions are kept.
+pub(crate) const EXPORT_POSITION: &str = "kumiki:position";
+/// Export of the memory with the offset in the original at which each of these functions is, outermost first.
+pub(crate) const EXPORT_POSITIONS: &str = "kumiki:positions";
 /// Slots of 8 bytes that the functions of one call may hold together: half of its native stack, by a count
 /// that is above what compilers use.
 pub(crate) const STACK_SLOTS: i32 = 64 * 1024;
+
+/// Pages of the memory of positions: the stack counter ends a call long before there are 16,384 functions in it.
+const POSITIONS_PAGES: u64 = 1;
 
 /// A contract ready for an engine.
 #[derive(Debug)]
@@ -56,10 +67,42 @@ impl OffsetMap {
 /// # Errors
 /// `InvalidCode` when `code` is no contract.
 pub(crate) fn instrument(code: &[u8]) -> Result<Instrumented, InvalidCode> {
+    instrument_for(code, Positions::OfEngine)
+}
+
+/// The same for an engine that cannot tell where Wasm has stopped: the code keeps that in a memory of its own. It has
+/// the same results and takes the same gas.
+///
+/// # Errors
+/// `InvalidCode` when `code` is no contract.
+#[cfg(feature = "wasmi")]
+pub(crate) fn instrument_with_positions(code: &[u8]) -> Result<Instrumented, InvalidCode> {
+    instrument_for(code, Positions::Kept)
+}
+
+/// Who knows where Wasm has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Positions {
+    OfEngine,
+    #[cfg(feature = "wasmi")]
+    Kept,
+}
+
+impl Positions {
+    const fn are_kept(self) -> bool {
+        !matches!(self, Self::OfEngine)
+    }
+}
+
+fn instrument_for(code: &[u8], positions: Positions) -> Result<Instrumented, InvalidCode> {
     let info = check_code(code)?;
     let refuse = |error: wasmparser::BinaryReaderError| InvalidCode::new(error.message());
-    let (wasm, offsets) = rewrite(code, &info).map_err(refuse)?;
-    check_instrumented(&wasm).map_err(refuse)?;
+    let (wasm, offsets) = rewrite(code, &info, positions).map_err(refuse)?;
+    let features = match positions.are_kept() {
+        true => FEATURES.union(WasmFeatures::MULTI_MEMORY),
+        false => FEATURES,
+    };
+    check_instrumented(&wasm, features).map_err(refuse)?;
     #[cfg(not(feature = "wasmtime"))]
     drop(offsets);
     Ok(Instrumented {
@@ -71,9 +114,14 @@ pub(crate) fn instrument(code: &[u8]) -> Result<Instrumented, InvalidCode> {
 }
 
 /// Validates what instrumentation wrote, so that no engine ever sees bytes that we would refuse.
-fn check_instrumented(wasm: &[u8]) -> Result<(), wasmparser::BinaryReaderError> {
-    let mut validator = wasmparser::Validator::new_with_features(FEATURES);
-    for payload in parser().parse_all(wasm) {
+fn check_instrumented(
+    wasm: &[u8],
+    features: WasmFeatures,
+) -> Result<(), wasmparser::BinaryReaderError> {
+    let mut validator = wasmparser::Validator::new_with_features(features);
+    let mut parser = parser();
+    parser.set_features(features);
+    for payload in parser.parse_all(wasm) {
         if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
             let allocations = FuncValidatorAllocations::default();
             function.into_validator(allocations).validate(&body)?;
@@ -85,18 +133,23 @@ fn check_instrumented(wasm: &[u8]) -> Result<(), wasmparser::BinaryReaderError> 
 fn rewrite(
     code: &[u8],
     info: &CodeInfo,
+    positions: Positions,
 ) -> Result<(Vec<u8>, OffsetMap), wasmparser::BinaryReaderError> {
     let mut offsets = Vec::new();
     let mut module = Module::new();
     let mut globals: Option<(u32, &[u8])> = None;
-    let mut accounting = Accounting { gas: 0, stack: 0 };
+    let mut accounting = Accounting {
+        gas: 0,
+        stack: 0,
+        position: None,
+    };
     let mut bodies = Vec::new();
     let mut body_count = 0;
     for payload in parser().parse_all(code) {
         let payload = payload?;
         match &payload {
             Payload::CustomSection(_) | Payload::Version { .. } | Payload::End(_) => {}
-            Payload::MemorySection(reader) => write_memory(&mut module, reader)?,
+            Payload::MemorySection(reader) => write_memory(&mut module, reader, positions)?,
             Payload::GlobalSection(reader) => {
                 globals = Some(count_and_rest(code, reader.range())?);
             }
@@ -105,8 +158,9 @@ fn rewrite(
                 accounting = Accounting {
                     gas: count,
                     stack: count + 1,
+                    position: positions.are_kept().then_some(count + 2),
                 };
-                write_globals(&mut module, count, rest);
+                write_globals(&mut module, count, rest, positions);
                 let (count, rest) = count_and_rest(code, reader.range())?;
                 write_exports(&mut module, count, rest, &accounting);
             }
@@ -163,6 +217,7 @@ fn count_and_rest(
 fn write_memory(
     module: &mut Module,
     reader: &MemorySectionReader<'_>,
+    positions: Positions,
 ) -> Result<(), wasmparser::BinaryReaderError> {
     let mut section = wasm_encoder::MemorySection::new();
     for memory in reader.clone() {
@@ -180,11 +235,20 @@ fn write_memory(
             page_size_log2: None,
         });
     }
+    if positions.are_kept() {
+        section.memory(wasm_encoder::MemoryType {
+            minimum: POSITIONS_PAGES,
+            maximum: Some(POSITIONS_PAGES),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
+    }
     module.section(&section);
     Ok(())
 }
 
-fn write_globals(module: &mut Module, count: u32, rest: &[u8]) {
+fn write_globals(module: &mut Module, count: u32, rest: &[u8], positions: Positions) {
     const I64: u8 = 0x7e;
     const I32: u8 = 0x7f;
     const MUTABLE: u8 = 0x01;
@@ -192,25 +256,32 @@ fn write_globals(module: &mut Module, count: u32, rest: &[u8]) {
     const I32_CONST: u8 = 0x41;
     const END: u8 = 0x0b;
     let mut data = Vec::new();
-    (count + 2).encode(&mut data);
+    (count + if positions.are_kept() { 3 } else { 2 }).encode(&mut data);
     data.extend_from_slice(rest);
     data.extend_from_slice(&[I64, MUTABLE, I64_CONST, 0, END, I32, MUTABLE, I32_CONST]);
     STACK_SLOTS.encode(&mut data);
     data.push(END);
+    if positions.are_kept() {
+        data.extend_from_slice(&[I32, MUTABLE, I32_CONST, 0, END]);
+    }
     write_raw(module, SectionId::Global as u8, &data);
 }
 
 fn write_exports(module: &mut Module, count: u32, rest: &[u8], accounting: &Accounting) {
     let mut data = Vec::new();
-    (count + 2).encode(&mut data);
+    let added = if accounting.position.is_some() { 4 } else { 2 };
+    (count + added).encode(&mut data);
     data.extend_from_slice(rest);
-    for (name, index) in [
-        (EXPORT_GAS, accounting.gas),
-        (EXPORT_STACK, accounting.stack),
-    ] {
+    let mut add = |name: &str, kind: ExportKind, index: u32| {
         name.encode(&mut data);
-        ExportKind::Global.encode(&mut data);
+        kind.encode(&mut data);
         index.encode(&mut data);
+    };
+    add(EXPORT_GAS, ExportKind::Global, accounting.gas);
+    add(EXPORT_STACK, ExportKind::Global, accounting.stack);
+    if let Some(position) = accounting.position {
+        add(EXPORT_POSITION, ExportKind::Global, position);
+        add(EXPORT_POSITIONS, ExportKind::Memory, POSITIONS_MEMORY);
     }
     write_raw(module, SectionId::Export as u8, &data);
 }

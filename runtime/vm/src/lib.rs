@@ -25,6 +25,7 @@ mod instrument;
 mod message;
 mod prepare;
 mod session;
+mod trace;
 mod validate;
 mod vm;
 
@@ -38,5 +39,6 @@ pub use execution_stack::{
 pub use frame::{Ended, Frame};
 pub use message::{CodeSource, Deployment, Entry, Message, Outcome, Upgrade};
 pub use session::{BlockContext, Session};
+pub use trace::{Cut, Step, Trace, TracedAction, TracedCall};
 pub use validate::{CodeInfo, InvalidCode, check_code};
 pub use vm::{EngineKind, Vm, VmConfig};

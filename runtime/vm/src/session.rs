@@ -9,9 +9,9 @@ use kumiki_protocol::{
 };
 use kumiki_state::{Journal, StateError};
 
-use crate::Diagnostics;
 #[cfg(feature = "wasmtime")]
 use crate::engine::Kept;
+use crate::{Diagnostics, Trace};
 
 /// The block that calls run in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Session {
     pub events: Vec<Event>,
     /// For people; never part of a result.
     pub diagnostics: Diagnostics,
+    /// What the calls did, where somebody wants to know; never part of a result.
+    pub trace: Option<Box<Trace>>,
     pub(crate) stack: Vec<StackEntry>,
     /// In a simulation: hashes of the code that it brought.
     trial_codes: Option<BTreeSet<Hash>>,
@@ -57,6 +59,7 @@ impl Session {
             block,
             events: Vec::new(),
             diagnostics: Diagnostics::default(),
+            trace: None,
             stack: Vec::new(),
             trial_codes: None,
         }
@@ -68,6 +71,11 @@ impl Session {
     pub fn simulated(mut self) -> Self {
         self.trial_codes = Some(BTreeSet::new());
         self
+    }
+
+    /// Calls below the one that runs.
+    pub(crate) fn depth(&self) -> usize {
+        self.stack.len().saturating_sub(1)
     }
 
     /// Notes that this session brought new code.

@@ -1,6 +1,7 @@
 //! Run calls, deployments and upgrades, each all or nothing.
 
 mod calls;
+mod conclude;
 #[cfg(test)]
 #[cfg(all(feature = "wasmtime", feature = "wasmi"))]
 mod tests;
@@ -45,7 +46,7 @@ pub struct VmConfig {
     pub compile_threads: usize,
     /// Calls from outside that run at the same time; more wait.
     pub parallel_calls_max: u32,
-    /// Keep a map from machine code to Wasm, so that traps carry offsets. For developers: it costs memory.
+    /// Keep what tells where in its Wasm a contract failed. For developers: it costs memory.
     pub trap_offsets: bool,
 }
 

@@ -57,6 +57,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kumiki build\n  kumiki build token --json\n  kumiki build --abi-schema > abi.schema.json"
     )]
     Build(BuildArguments),
+    /// Build a contract from its source and compare it with the code that is deployed.
+    #[command(
+        after_help = "Examples:\n  kumiki verify token\n  kumiki verify kumi1… ../their-project --network testnet"
+    )]
+    Verify(VerifyArguments),
     /// Build the contracts and run the project's tests, on native Rust and on the real Wasm.
     #[command(after_help = "Examples:\n  kumiki test\n  kumiki test transfer -- --nocapture")]
     Test(TestArguments),
@@ -82,12 +87,17 @@ pub(crate) enum Command {
     View(ViewArguments),
     /// Show what a call would come to, without sending it.
     #[command(
-        after_help = "Examples:\n  kumiki simulate counter increase amount=1\n  kumiki simulate token transfer to=bob amount=100 --from alice --json"
+        after_help = "Examples:\n  kumiki simulate counter increase amount=1\n  kumiki simulate counter increase amount=1 --trace\n  kumiki simulate token transfer to=bob amount=100 --from alice --json"
     )]
-    Simulate(CallArguments),
+    Simulate(SimulateArguments),
     /// Show a transaction: its fate, and its receipt when final.
     #[command(after_help = "Examples:\n  kumiki tx 0x3f…\n  kumiki tx 0x3f… --json")]
     Tx(TxArguments),
+    /// Show what the calls of a final transaction did: gas, storage, events, and the line where one failed.
+    #[command(
+        after_help = "Examples:\n  kumiki trace 0x3f…\n  kumiki trace 0x3f… --json\n  kumiki simulate counter increase amount=1 --trace"
+    )]
+    Trace(TraceArguments),
     /// Show events, and follow new ones.
     #[command(
         after_help = "Examples:\n  kumiki events token\n  kumiki events token --follow --from 17.0.2\n  kumiki events --event Transfer token --json"
@@ -176,9 +186,12 @@ impl Command {
             Self::Test(arguments) => NodeArguments::of_project(&arguments.project),
             Self::Dev(arguments) => NodeArguments::of_project(&arguments.path),
             Self::Deploy(arguments) => arguments.node.clone(),
-            Self::Call(arguments) | Self::Simulate(arguments) => arguments.node.clone(),
+            Self::Verify(arguments) => arguments.node.clone(),
+            Self::Call(arguments) => arguments.node.clone(),
+            Self::Simulate(arguments) => arguments.call.node.clone(),
             Self::View(arguments) => arguments.node.clone(),
             Self::Tx(arguments) => arguments.node.clone(),
+            Self::Trace(arguments) => arguments.node.clone(),
             Self::Events(arguments) => arguments.node.clone(),
             Self::Account(AccountCommand::Show(arguments)) => arguments.node.clone(),
             Self::Account(AccountCommand::Fund(arguments)) => arguments.node.clone(),
@@ -250,6 +263,16 @@ pub(crate) struct BuildArguments {
     /// Check this Wasm file by the chain's rules, and build nothing.
     #[arg(long, value_name = "FILE", conflicts_with = "contract")]
     pub(crate) check: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// An address, or the name of a contract of the project.
+    pub(crate) contract: String,
+    /// Folder of the project that has the source; by default that of --project.
+    pub(crate) path: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
 }
 
 #[derive(Debug, Args)]
@@ -332,6 +355,15 @@ pub(crate) struct CallArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SimulateArguments {
+    #[command(flatten)]
+    pub(crate) call: CallArguments,
+    /// Show what each call would do: gas, storage, events.
+    #[arg(long)]
+    pub(crate) trace: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ViewArguments {
     /// An address, or the name of a contract of the project.
     pub(crate) contract: String,
@@ -357,6 +389,14 @@ pub(crate) struct TxArguments {
     /// The last height at which it may be executed, as 'kumiki simulate' shows; makes the answer certain.
     #[arg(long)]
     pub(crate) valid_until: Option<Height>,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArguments {
+    /// The transaction's hash.
+    pub(crate) hash: Hash,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }

@@ -15,5 +15,7 @@ pub(crate) mod new_project;
 pub(crate) mod node;
 pub(crate) mod proof;
 pub(crate) mod test;
+pub(crate) mod trace;
 pub(crate) mod tx;
 pub(crate) mod validator;
+pub(crate) mod verify;

@@ -10,6 +10,7 @@ use kumiki_abi::metadata::Metadata;
 use kumiki_contract_build::{ContractBuild, TARGET};
 use kumiki_protocol::{Hash, limits, sha3_256};
 
+use crate::debug_files;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::home::Home;
 use crate::next_step::shell_word;
@@ -122,6 +123,7 @@ impl Builder<'_> {
         write_if_changed(&built.wasm_path, &built.wasm)?;
         write_if_changed(&built.abi_path, &pretty)?;
         write_if_changed(&built.debug_path, unstripped)?;
+        debug_files::keep(self.project, &built.name, &built.code_hash, unstripped)?;
         Ok(built)
     }
 }

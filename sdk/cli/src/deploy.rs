@@ -8,12 +8,16 @@ use kumiki_rpc_api::{ErrorCode, ReceiptStatus, TransactionReceipt};
 use crate::commands::call::example_arguments;
 use crate::explain::value_failure;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::project::Project;
 use crate::render::execution_failure;
+use crate::said::{Said, Sources};
 
 const SALT_DOMAIN: &[u8] = b"kumiki/cli/salt/v1/";
 
 /// A contract to deploy.
 pub(crate) struct DeployRequest<'a> {
+    /// Where its source lies, if it is at hand.
+    pub(crate) project: Option<&'a Project>,
     pub(crate) name: &'a str,
     pub(crate) wasm: &'a [u8],
     pub(crate) abi: &'a Abi,
@@ -128,12 +132,9 @@ impl DeployRequest<'_> {
         let simulated = &prepared.simulation;
         if let Some(failure) = &simulated.receipt.failure {
             let paid = "nothing was deployed, nothing is paid";
-            return Err(self.explain(execution_failure(
-                failure,
-                &simulated.diagnostics,
-                None,
-                paid,
-            )));
+            let said =
+                Sources::new(self.project, &client.genesis_hash()).explain(&simulated.diagnostics);
+            return Err(self.explain(execution_failure(failure, said, None, paid)));
         }
         let receipt = client.send(prepared.body, key).await?;
         match (&receipt.receipt.status, &receipt.receipt.failure) {
@@ -143,7 +144,7 @@ impl DeployRequest<'_> {
                     "nothing was deployed, the fee {} is paid",
                     receipt.receipt.fee
                 );
-                Err(self.explain(execution_failure(failure, &[], None, &paid)))
+                Err(self.explain(execution_failure(failure, Said::default(), None, &paid)))
             }
         }
     }

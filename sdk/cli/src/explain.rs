@@ -3,7 +3,7 @@
 use kumiki_client::ClientError;
 use kumiki_client::abi::ValueError;
 use kumiki_protocol::{Address, Amount};
-use kumiki_rpc_api::{ApiError, ErrorCode};
+use kumiki_rpc_api::{ApiError, DiagnosticKind, DiagnosticView, ErrorCode};
 use kumiki_wallet::{DevKeyRefused, KeystoreError, NodeKeyError, PrivateFileError, SealError};
 
 use crate::failure::{Exit, Failure};
@@ -122,11 +122,12 @@ impl From<ApiError> for Failure {
         let failure = Self::new(exit, error.code.name(), error.code.meaning())
             .found(error.data.detail.clone())
             .next(next_for(error.code).unwrap_or_else(|| error.data.hint.clone()));
-        error
-            .data
-            .diagnostics
-            .iter()
-            .fold(failure, |failure, one| failure.detail(one.message.clone()))
+        // Without a project at hand: the words alone.
+        let spoken = |one: &&DiagnosticView| {
+            matches!(one.kind, DiagnosticKind::Panic | DiagnosticKind::Trap)
+        };
+        let diagnostics = error.data.diagnostics.iter().filter(spoken);
+        diagnostics.fold(failure, |failure, one| failure.detail(one.message.clone()))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::NodeArguments;
 use crate::next_step::with_options;
+use crate::said::Said;
 
 /// What the process exits with. `docs/cli.md` lists these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ struct Parts {
     found: Option<String>,
     next: Option<String>,
     details: Vec<String>,
+    diagnostics: Vec<Value>,
 }
 
 pub(crate) type Outcome<T> = Result<T, Failure>;
@@ -62,6 +64,7 @@ impl Failure {
             found: None,
             next: None,
             details: Vec::new(),
+            diagnostics: Vec::new(),
         }))
     }
 
@@ -103,6 +106,13 @@ impl Failure {
         self
     }
 
+    /// Adds what contracts and their engine said.
+    pub(crate) fn said(mut self, said: Said) -> Self {
+        self.0.details.extend(said.lines);
+        self.0.diagnostics = said.json;
+        self
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         self.0.exit
     }
@@ -122,6 +132,9 @@ impl Failure {
         }
         if !self.0.details.is_empty() {
             error.insert("details".to_owned(), json!(self.0.details));
+        }
+        if !self.0.diagnostics.is_empty() {
+            error.insert("diagnostics".to_owned(), json!(self.0.diagnostics));
         }
         json!({ "error": error })
     }

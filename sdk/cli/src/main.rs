@@ -4,6 +4,7 @@ mod archive;
 mod arguments;
 mod commands;
 mod contract_build;
+mod debug_files;
 mod deploy;
 mod deployments;
 mod explain;
@@ -17,6 +18,7 @@ mod node_config;
 mod output;
 mod project;
 mod render;
+mod said;
 mod sdk_sources;
 mod send;
 mod signer;
@@ -106,12 +108,14 @@ async fn run(command: Command, output: Output) -> Outcome<()> {
     match command {
         Command::New(arguments) => commands::new_project::run(&arguments, output),
         Command::Build(arguments) => commands::build::run(&arguments, output),
+        Command::Verify(arguments) => commands::verify::run(&arguments, output).await,
         Command::Test(arguments) => commands::test::run(&arguments, output),
         Command::Dev(arguments) => commands::dev::run(arguments, output).await,
         Command::Deploy(arguments) => commands::deploy::run(&arguments, output).await,
         Command::Call(arguments) => commands::call::call(&arguments, output).await,
         Command::Simulate(arguments) => commands::call::simulate(&arguments, output).await,
         Command::View(arguments) => commands::call::view(&arguments, output).await,
+        Command::Trace(arguments) => commands::trace::run(&arguments, output).await,
         Command::Tx(arguments) => commands::tx::run(&arguments, output).await,
         Command::Events(arguments) => commands::events::run(&arguments, output).await,
         Command::Account(command) => match command {

@@ -14,6 +14,7 @@ use crate::home::Home;
 use crate::localnet::{NETWORK_NAME, is_taken, running_rpc};
 use crate::next_step::shell_word;
 use crate::project::{NetworkSection, Project, UserNetworks, read_toml};
+use crate::said::Sources;
 
 /// Where a dev chain listens unless told otherwise.
 pub(crate) const DEV_PORT: u16 = 8650;
@@ -157,6 +158,11 @@ impl Network {
             Some(meant) => failure.expected(known).next(format!("kumiki view {meant}")),
             None => failure.expected(known).next("kumiki deploy"),
         }
+    }
+
+    /// What the project knows of the contracts on this chain.
+    pub(crate) fn sources(&self) -> Sources<'_> {
+        Sources::new(self.project.as_ref(), &self.client.genesis_hash())
     }
 
     /// What the contract says of itself.

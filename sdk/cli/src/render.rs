@@ -2,12 +2,11 @@
 
 use kumiki_client::abi::{Abi, Revert, decode_sdk_revert, sdk_error_text};
 use kumiki_protocol::Address;
-use kumiki_rpc_api::{
-    DiagnosticView, EventView, FailureView, ReceiptStatus, ReceiptView, TransactionReceipt,
-};
+use kumiki_rpc_api::{EventView, FailureView, ReceiptStatus, ReceiptView, TransactionReceipt};
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
+use crate::said::Said;
 
 /// What the user called, for messages.
 pub(crate) struct Called<'a> {
@@ -126,7 +125,7 @@ pub(crate) const fn status_name(status: ReceiptStatus) -> &'static str {
 /// What a failed execution means; `paid` says whether it cost anything.
 pub(crate) fn execution_failure(
     failure: &FailureView,
-    diagnostics: &[DiagnosticView],
+    said: Said,
     called: Option<&Called<'_>>,
     paid: &str,
 ) -> Failure {
@@ -180,7 +179,5 @@ pub(crate) fn execution_failure(
         Some(action) if action > 0 => shown.detail(format!("in action {action}")),
         _ => shown,
     };
-    diagnostics.iter().fold(shown.next(next), |shown, one| {
-        shown.detail(one.message.clone())
-    })
+    shown.next(next).said(said)
 }

@@ -31,7 +31,12 @@ pub(crate) async fn send(
         (receipt.receipt.status, &receipt.receipt.failure)
     {
         let paid = format!("nothing changed, the fee {} is paid", receipt.receipt.fee);
-        return Err(execution_failure(failure, &[], called, &paid));
+        let hash = receipt.receipt.transaction;
+        // Nodes that serve no developers do not say where it failed.
+        let trace = network.client.trace_transaction(hash).await;
+        let diagnostics = trace.map(|trace| trace.diagnostics).unwrap_or_default();
+        let said = network.sources().explain(&diagnostics);
+        return Err(execution_failure(failure, said, called, &paid));
     }
     Ok(receipt)
 }
@@ -52,7 +57,8 @@ pub(crate) async fn prepare(
         .map_err(|error| explain_refusal(error, network, signer))?;
     let simulation = &prepared.simulation;
     if let Some(failure) = &simulation.receipt.failure {
-        let shown = execution_failure(failure, &simulation.diagnostics, called, paid);
+        let said = network.sources().explain(&simulation.diagnostics);
+        let shown = execution_failure(failure, said, called, paid);
         return Err(explain_funds(network, signer, draft, failure, shown).await);
     }
     Ok(prepared)

@@ -104,6 +104,15 @@ pub struct DecodedEvent {
     pub fields: Value,
 }
 
+/// An input of a contract's entry point, decoded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodedInput<'a> {
+    /// The entry point.
+    pub method: &'a EntryPoint,
+    /// Its arguments by name, as JSON; absent where the bytes are not what it takes.
+    pub arguments: Option<Value>,
+}
+
 /// A contract's metadata, with its types at hand.
 #[derive(Debug, Clone)]
 pub struct Abi {
@@ -161,6 +170,27 @@ impl Abi {
         };
         encode::arguments(self, method, arguments, &mut input)?;
         Ok(input)
+    }
+
+    /// What an input asks of the contract, if the metadata knows that. `EntryKind::Call` and `View` are told apart by
+    /// the selector.
+    #[must_use]
+    pub fn decode_input(&self, kind: EntryKind, input: &[u8]) -> Option<DecodedInput<'_>> {
+        let metadata = &self.metadata;
+        let (method, arguments) = match kind {
+            EntryKind::Init => (metadata.init.as_ref()?, input),
+            EntryKind::Migrate => (metadata.migrate.as_ref()?, input),
+            EntryKind::Call | EntryKind::View => {
+                let (first, rest) = input.split_first_chunk::<4>()?;
+                let mut methods = metadata.entry_points.iter();
+                let method = methods.find(|one| selector(&one.selector) == Ok(*first))?;
+                (method, rest)
+            }
+        };
+        Some(DecodedInput {
+            method,
+            arguments: decode::fields(self, &method.args, arguments).ok(),
+        })
     }
 
     /// What a call or view of `method` returned, as JSON.

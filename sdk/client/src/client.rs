@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
-use kumiki_protocol::{Address, Amount, ChainKind, Gas, Hash, Height, TransactionHash};
+use kumiki_protocol::{
+    Address, Amount, ChainKind, Encode as _, Gas, Hash, Height, TransactionBody, TransactionHash,
+};
 use kumiki_rpc_api::methods::{
-    AccountApiClient as _, ChainApiClient as _, ContractApiClient as _, DevApiClient as _,
-    EventsApiClient as _, FeeApiClient as _, NodeApiClient as _, RpcApiClient as _,
-    SimulationApiClient as _, StateApiClient as _, TransactionApiClient as _,
+    AccountApiClient as _, ChainApiClient as _, ContractApiClient as _, DebugApiClient as _,
+    DevApiClient as _, EventsApiClient as _, FeeApiClient as _, NodeApiClient as _,
+    RpcApiClient as _, SimulationApiClient as _, StateApiClient as _, TransactionApiClient as _,
 };
 use kumiki_rpc_api::{
-    API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractView, Cursor,
-    Decimal, EpochEndView, EventFilter, EventPage, FeePrice, FinalityView, GenesisView, HeadView,
-    Health, ImpersonatedAction, NextNonce, NodeStatus, NodeVersion, PeerView, SignedHeader,
-    StateEntry, StateProof, TransactionReceipt, TransactionStatus, TransactionsIn,
+    API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractCode,
+    ContractView, Cursor, Decimal, EpochEndView, EventFilter, EventPage, FeePrice, FinalityView,
+    GenesisView, HeadView, Health, ImpersonatedAction, NextNonce, NodeStatus, NodeVersion, PeerView,
+    SignedHeader, StateEntry, StateProof, TraceView, TransactionReceipt, TransactionStatus,
+    TransactionsIn,
 };
 
 use crate::ClientError;
@@ -188,6 +191,8 @@ questions! {
     next_nonce(address: Address) -> NextNonce = next_nonce(address);
     /// Code hash, admin and balance of a contract.
     contract(address: Address) -> ContractView = contract(address, None);
+    /// The Wasm of a contract.
+    code(address: Address) -> ContractCode = contract_code(Some(address), None, None);
     /// The fate of a transaction; certain once the head is past `valid_until`.
     transaction(hash: TransactionHash, valid_until: Option<Height>) -> TransactionStatus
         = transaction(hash, valid_until, None);
@@ -223,6 +228,10 @@ questions! {
     /// Has an account or a contract of a chain for development take steps that it did not sign; the node pays.
     impersonate(account: Address, actions: Vec<ImpersonatedAction>) -> TransactionReceipt
         = impersonate(account, actions);
+    /// What the calls of a final transaction did; only nodes that serve developers tell.
+    trace_transaction(hash: TransactionHash) -> TraceView = trace_transaction(hash);
+    /// What the calls of an unsigned transaction would do; only nodes that serve developers tell.
+    trace_call(body: &TransactionBody) -> TraceView = trace_call(Bytes(body.encode()));
     /// Whether the node serves.
     health() -> Health = health();
     /// What the node runs.

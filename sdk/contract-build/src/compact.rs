@@ -50,7 +50,7 @@ pub fn original_offset(
 }
 
 /// Where each instruction of the module begins.
-fn instruction_offsets(wasm: &[u8]) -> Result<Vec<usize>, MalformedWasm> {
+pub(crate) fn instruction_offsets(wasm: &[u8]) -> Result<Vec<usize>, MalformedWasm> {
     let mut offsets = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         if let Payload::CodeSectionEntry(body) = payload? {

@@ -4,10 +4,12 @@
 //! change it), flags of our own instead of the user's `RUSTFLAGS`, then [`compact`].
 
 mod compact;
+mod debug_file;
 mod strip;
 mod toolchain;
 
 pub use compact::{compact, original_offset};
+pub use debug_file::{DebugFile, FunctionSize, SourceLine, own_lines};
 pub use strip::{MalformedWasm, strip};
 pub use toolchain::{ToolchainError, ensure_target};
 
@@ -19,6 +21,11 @@ use std::process::Command;
 pub const TARGET: &str = "wasm32v1-none";
 /// The cargo profile, and the folder in the target folder that it builds into.
 pub const PROFILE: &str = "contract";
+
+/// What stands in line tables for the folder of the package.
+const PACKAGE: &str = "/contract";
+/// What stands in line tables for the folder of its workspace.
+const WORKSPACE: &str = "/workspace";
 
 /// Bytes of stack in a contract's memory: one page holds stack and data of most contracts, and fresh pages cost time.
 const STACK_BYTES: u32 = 32 * 1024;
@@ -109,7 +116,19 @@ impl ContractBuild {
             .map(PathBuf::from)
             .or_else(|| home.map(|home| Path::new(&home).join(".cargo")));
         paths.extend(cargo_home.map(|path| (path, "/cargo")));
-        paths.push((self.package_dir.clone(), "/contract"));
+        // rustc takes the last prefix that matches.
+        paths.extend(self.workspace_dir().map(|path| (path, WORKSPACE)));
+        paths.push((self.package_dir.clone(), PACKAGE));
         paths
+    }
+
+    /// The cargo workspace that the package belongs to.
+    fn workspace_dir(&self) -> Option<PathBuf> {
+        let has_workspace = |folder: &&Path| {
+            let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+            manifest.lines().any(|line| line.starts_with("[workspace"))
+        };
+        let found = self.package_dir.ancestors().find(has_workspace);
+        found.map(Path::to_owned)
     }
 }

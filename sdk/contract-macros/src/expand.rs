@@ -1,7 +1,7 @@
 //! Write a contract's module out: what its author wrote, the dispatch, the handle, the exports, the metadata.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ItemMod;
 
 use crate::abi_type;
@@ -147,13 +147,15 @@ fn run_message(message: &Message, input: &TokenStream) -> TokenStream {
         (Kind::Init | Kind::Call, false) => quote!(::kumiki_contract::entry::refuse_value();),
     };
     let finish = match &message.returns.error {
-        Some(_) => quote!(::kumiki_contract::entry::finish_result),
-        None => quote!(::kumiki_contract::entry::finish),
+        Some(_) => quote_spanned!(name.span()=> ::kumiki_contract::entry::finish_result),
+        None => quote_spanned!(name.span()=> ::kumiki_contract::entry::finish),
     };
+    // In the line table, what is refused for a message lies at the message.
+    let finish = quote_spanned!(name.span()=> #finish(contract.#name(#(#values),*)););
     quote! {
         #refuse_value
         let #pattern = ::kumiki_contract::entry::arguments::<#types>(#input);
-        #finish(contract.#name(#(#values),*));
+        #finish
     }
 }
 

@@ -16,6 +16,7 @@ use kumiki_vm::{Diagnostics, EngineKind, Vm, VmConfig};
 use crate::gas_report::GasReport;
 use crate::host::Native;
 use crate::replica::Replica;
+use crate::said;
 use crate::wasm_file::{self, fail};
 
 /// How many accounts a test chain has.
@@ -211,7 +212,7 @@ impl TestChain {
                 fail(&format!("view differs: {name} {left:?}, {other} {right:?}"));
             }
         }
-        print_diagnostics(&first.diagnostics);
+        said::print(&first.diagnostics);
         match first.outcome.code {
             ResultCode::Ok => decode_exact(&first.outcome.data).ok_or(CallError::Undecodable),
             ResultCode::Reverted => Err(CallError::from_revert_data(&first.outcome.data)),
@@ -293,6 +294,13 @@ impl TestChain {
         &self.diagnostics
     }
 
+    /// The same for people: each message, and below it the lines of the contract's source that led to it, innermost
+    /// first. Native contracts have no lines here; their panics print them.
+    #[must_use]
+    pub fn failure(&self) -> Vec<String> {
+        said::lines(&self.diagnostics)
+    }
+
     /// Height of the block that the next message runs in.
     #[must_use]
     pub const fn height(&self) -> u64 {
@@ -366,7 +374,7 @@ impl TestChain {
         else {
             fail("a block of one transaction has one receipt")
         };
-        print_diagnostics(&diagnostics);
+        said::print(&diagnostics);
         self.diagnostics = diagnostics;
         self.gas_used = receipt.gas_used;
         self.report.add(name, receipt.gas_used);
@@ -416,7 +424,11 @@ impl Account {
 }
 
 fn vm(engine: EngineKind) -> Vm {
-    Vm::new(VmConfig::new(engine)).unwrap_or_else(|failure| fail(&failure.to_string()))
+    let config = VmConfig {
+        trap_offsets: true,
+        ..VmConfig::new(engine)
+    };
+    Vm::new(config).unwrap_or_else(|failure| fail(&failure.to_string()))
 }
 
 fn proposer() -> SecretKey {
@@ -472,13 +484,6 @@ fn check_equal(blocks: &[(&'static str, ExecutedBlock)]) {
                 "accesses differ: {name} {left:?}, {other} {right:?}"
             ));
         }
-    }
-}
-
-/// The test harness shows these where the test fails.
-fn print_diagnostics(diagnostics: &Diagnostics) {
-    for message in &diagnostics.messages {
-        println!("{message:?}");
     }
 }
 

@@ -48,6 +48,7 @@ mod chain;
 mod gas_report;
 mod host;
 mod replica;
+mod said;
 mod wasm_file;
 
 pub use chain::{Account, TestChain};

@@ -5,12 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kumiki_contract::Contract;
-use kumiki_contract_build::{ContractBuild, compact, ensure_target};
+use kumiki_contract_build::{ContractBuild, DebugFile, compact, ensure_target, own_lines};
+use kumiki_protocol::{Hash, sha3_256};
 
 /// Names a folder of Wasm files that are built already, `<package>.wasm` each.
 const WASM_DIR: &str = "KUMIKI_WASM_DIR";
 
-static FILES: Mutex<BTreeMap<String, Arc<[u8]>>> = Mutex::new(BTreeMap::new());
+static FILES: Mutex<BTreeMap<String, File>> = Mutex::new(BTreeMap::new());
+
+/// A contract's Wasm.
+struct File {
+    code: Arc<[u8]>,
+    hash: Hash,
+    /// The file as the compiler made it, with line table; absent where only the other is built.
+    debug: Option<Vec<u8>>,
+}
 
 /// The deployable Wasm of `C`.
 ///
@@ -19,20 +28,49 @@ static FILES: Mutex<BTreeMap<String, Arc<[u8]>>> = Mutex::new(BTreeMap::new());
 pub(crate) fn code<C: Contract>() -> Arc<[u8]> {
     // Held while building: tests of one process wait for one build instead of starting their own.
     let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(code) = files.get(C::PACKAGE) {
-        return Arc::clone(code);
+    if let Some(file) = files.get(C::PACKAGE) {
+        return Arc::clone(&file.code);
     }
-    let path = match std::env::var_os(WASM_DIR) {
-        Some(folder) => Path::new(&folder).join(format!("{}.wasm", C::PACKAGE.replace('-', "_"))),
-        None => build(C::PACKAGE, Path::new(C::MANIFEST_DIR)),
+    let name = C::PACKAGE.replace('-', "_");
+    let (path, debug_path) = match std::env::var_os(WASM_DIR) {
+        Some(folder) => {
+            let file = |ending: &str| Path::new(&folder).join(format!("{name}.{ending}"));
+            (file("wasm"), file("debug.wasm"))
+        }
+        None => {
+            let built = build(C::PACKAGE, Path::new(C::MANIFEST_DIR));
+            (built.clone(), built)
+        }
     };
     let wasm =
         std::fs::read(&path).unwrap_or_else(|error| fail(&format!("{}: {error}", path.display())));
     let code: Arc<[u8]> = compact(&wasm)
         .unwrap_or_else(|error| fail(&format!("{}: {error}", path.display())))
         .into();
-    files.insert(C::PACKAGE.to_owned(), Arc::clone(&code));
+    let file = File {
+        hash: sha3_256(&[&code]),
+        code: Arc::clone(&code),
+        debug: std::fs::read(debug_path).ok(),
+    };
+    files.insert(C::PACKAGE.to_owned(), file);
     code
+}
+
+/// The name of the package whose code has this hash, and the author's lines that led to the instructions at `offsets`,
+/// innermost first.
+pub(crate) fn lines(hash: &Hash, offsets: &[u32]) -> Option<(String, Vec<String>)> {
+    let files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    let (package, file) = files.iter().find(|(_, file)| file.hash == *hash)?;
+    let debug = file.debug.as_deref().unwrap_or_default();
+    let Ok(table) = DebugFile::new(debug, &file.code) else {
+        return Some((package.clone(), Vec::new()));
+    };
+    let lines = offsets.iter().flat_map(|offset| table.lines_at(*offset));
+    let shown = own_lines(lines.collect()).into_iter().map(|line| {
+        let path = line.path_from(Path::new(""), Path::new(""));
+        format!("{}:{}  {}", path.display(), line.line, line.function)
+    });
+    Some((package.clone(), shown.collect()))
 }
 
 fn build(package: &str, package_dir: &Path) -> PathBuf {

@@ -10,7 +10,7 @@ use crate::wire::{
     AccountView, ApiVersion, BlockView, CallSimulation, ChainInfo, ContractAbi, ContractCode,
     ContractView, EpochEndView, EventFilter, EventPage, EventView, FeePrice, FinalityView,
     GenesisView, HeadView, HeaderView, Health, ImpersonatedAction, Limits, NextNonce, NodeStatus,
-    NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted,
+    NodeVersion, PeerView, SignedHeader, StateEntry, StatePage, StateProof, Submitted, TraceView,
     TransactionReceipt, TransactionSimulation, TransactionStatus, TransactionsIn,
 };
 use crate::{Bytes, Cursor, Decimal};
@@ -83,6 +83,7 @@ const BLOCK_HASH: ParamSpec = optional::<HashText>("hash", "Hash of the block.")
 const TRANSACTION: ParamSpec =
     required::<Bytes>("transaction", "SCALE encoding of the signed transaction.");
 const TRANSACTION_HASH: ParamSpec = required::<HashText>("hash", "Id of the transaction.");
+const BODY: ParamSpec = required::<Bytes>("body", "SCALE encoding of the transaction's body.");
 const KEY: ParamSpec = required::<Bytes>("key", "The key.");
 const CONTRACT: ParamSpec = optional::<AddressText>(
     "contract",
@@ -161,6 +162,12 @@ const SIMULATIONS: &[E] = &[
     E::NotAllowed,
     E::ReadOnly,
     E::CalleeCodeUnknown,
+];
+const TRACES: &[E] = &[
+    E::TransactionUnknown,
+    E::TransactionPending,
+    E::HeightPruned,
+    E::SimulationsTooMany,
 ];
 const STREAMS: &[E] = &[
     E::HeightUnknown,
@@ -317,10 +324,7 @@ const METHODS: &[MethodSpec] = &[
     method::<TransactionSimulation>(
         "sim_tx",
         "Runs an unsigned transaction on top of the head.",
-        &[required::<Bytes>(
-            "body",
-            "SCALE encoding of the transaction's body.",
-        )],
+        &[BODY],
         "simulation",
         SIMULATIONS,
     ),
@@ -496,6 +500,20 @@ const METHODS: &[MethodSpec] = &[
         ],
         "receipt",
         REFUSALS,
+    ),
+    method::<TraceView>(
+        "debug_traceTx",
+        "What the calls of a final transaction did. Only where the node serves developers.",
+        &[TRANSACTION_HASH],
+        "trace",
+        TRACES,
+    ),
+    method::<TraceView>(
+        "debug_traceCall",
+        "What the calls of an unsigned transaction would do. Only where the node serves developers.",
+        &[BODY],
+        "trace",
+        SIMULATIONS,
     ),
     method::<Health>(
         "node_getHealth",

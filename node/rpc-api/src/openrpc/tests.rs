@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn every_reference_of_the_document_resolves() {
-    let document = document(true);
+    let document = document(Served::ALL);
     let mut references = Vec::new();
     collect_references(&document, &mut references);
     assert!(references.len() > 50);

@@ -1,37 +1,49 @@
 //! Show what an execution would come to, and what execution costs.
 
-use kumiki_protocol::{Address, Gas, Height};
+use kumiki_protocol::{Address, Gas, Hash, Height};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ReceiptView;
-use crate::schema::AddressText;
+use crate::schema::{AddressText, HashText};
 use crate::{Bytes, Decimal};
 
-/// How a contract ended before it should.
+/// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum DiagnosticKind {
-    /// It panicked; the message is its own.
+    /// The contract panicked; the message is its own.
     Panic,
     /// The engine stopped it; the message is the engine's.
     Trap,
+    /// It ended with the error that the message names: it reverted, ran out of gas, broke a limit.
+    Ended,
+    /// A call that it made failed with the error that the message names. What became of the contract comes after.
+    CallFailed,
 }
 
 /// Something a contract or its engine said while running. Not part of the chain; text for people only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DiagnosticView {
-    /// How it ended.
+    /// What it is about.
     pub kind: DiagnosticKind,
     /// The contract that ran.
     #[schemars(with = "AddressText")]
     pub contract: Address,
+    /// Hash of its code.
+    #[schemars(with = "HashText")]
+    pub code_hash: Hash,
+    /// Of a call that failed: whom it went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<AddressText>")]
+    pub callee: Option<Address>,
     /// Calls below this one: 0 for the first.
     pub call_depth: u32,
     /// What was said. A contract may have written it: show it as text.
     pub message: String,
-    /// Byte offsets into the contract's Wasm, innermost first, to look up source lines by.
+    /// Byte offsets into the contract's Wasm, innermost first, to look up source lines by; empty where the node keeps
+    /// none.
     pub wasm_offsets: Vec<u32>,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jsonrpsee::core::{RpcResult, async_trait};
 use kumiki_executor::{BlockInput, View};
 use kumiki_protocol::{
-    Action, Address, Gas, Height, Status, TransactionBody, decode_bounded, limits,
+    Action, Address, Gas, Height, ResultCode, Status, TransactionBody, decode_bounded, limits,
 };
 use kumiki_rpc_api::methods::SimulationApiServer;
 use kumiki_rpc_api::{
@@ -29,7 +29,7 @@ const TURN_MAX: Duration = Duration::from_secs(5);
 impl Rpc {
     /// Runs `work` on a thread that may block, when it is its turn. The turn is over when the work is, not when the
     /// caller is gone: blocks share the machine with no more simulations than may run.
-    async fn simulate<T: Send + 'static>(
+    pub(super) async fn simulate<T: Send + 'static>(
         &self,
         brings_code: bool,
         work: impl FnOnce(&Node) -> Result<T, ApiError> + Send + 'static,
@@ -67,8 +67,23 @@ impl Node {
         Ok(gas)
     }
 
+    /// An unsigned transaction that may be executed for who asks, and whether it brings code.
+    pub(super) fn decode_body(&self, body: &Bytes) -> Result<(TransactionBody, bool), ApiError> {
+        let malformed = |detail: String| ApiError::new(ErrorCode::Malformed, detail);
+        let body: TransactionBody = decode_bounded(&body.0, limits::TRANSACTION_BYTES_MAX)
+            .map_err(|error| malformed(plain(&error.to_string())))?;
+        body.check_form()
+            .map_err(|error| malformed(error.to_string()))?;
+        self.check_gas(body.gas_limit)?;
+        let brings_code = body
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::Deploy { .. } | Action::Upgrade { .. }));
+        Ok((body, brings_code))
+    }
+
     /// The block after the state `after`, as far as it can be known.
-    fn next_block(&self, after: &Snapshot) -> Result<BlockInput, ApiError> {
+    pub(super) fn next_block(&self, after: &Snapshot) -> Result<BlockInput, ApiError> {
         let header = self.header(after.height())?;
         Ok(BlockInput {
             height: header.height.saturating_add(1),
@@ -129,16 +144,8 @@ impl SimulationApiServer for Rpc {
     }
 
     async fn simulate_transaction(&self, body: Bytes) -> RpcResult<TransactionSimulation> {
-        let malformed = |detail: String| ApiError::new(ErrorCode::Malformed, detail);
-        let body: TransactionBody = decode_bounded(&body.0, limits::TRANSACTION_BYTES_MAX)
-            .map_err(|error| malformed(plain(&error.to_string())))?;
-        body.check_form()
-            .map_err(|error| malformed(error.to_string()))?;
-        let gas_limit = self.check_gas(body.gas_limit)?;
-        let brings_code = body
-            .actions
-            .iter()
-            .any(|action| matches!(action, Action::Deploy { .. } | Action::Upgrade { .. }));
+        let (body, brings_code) = self.decode_body(&body)?;
+        let gas_limit = body.gas_limit;
         let answer = self.simulate(brings_code, move |node| {
             let state = node.state_at(None)?;
             let height = state.height();
@@ -182,20 +189,30 @@ fn counts(access: &AccessSet) -> (u32, u32) {
 /// What contracts and engine said, with nothing in it that a terminal obeys.
 pub(super) fn shown_diagnostics(diagnostics: &Diagnostics) -> Vec<DiagnosticView> {
     let shown = diagnostics.messages.iter().map(|one| {
-        let (kind, message, wasm_offsets) = match &one.kind {
-            DiagnosticKind::Panic { message } => (Kind::Panic, message, Vec::new()),
-            DiagnosticKind::Trap {
-                reason,
-                wasm_offsets,
-            } => (Kind::Trap, reason, wasm_offsets.clone()),
+        let (kind, message, callee) = match &one.kind {
+            DiagnosticKind::Panic { message } => (Kind::Panic, message.clone(), None),
+            DiagnosticKind::Trap { reason } => (Kind::Trap, reason.clone(), None),
+            DiagnosticKind::Ended { code } => (Kind::Ended, result_name(*code), None),
+            DiagnosticKind::CallFailed { callee, code } => {
+                (Kind::CallFailed, result_name(*code), Some(*callee))
+            }
         };
         DiagnosticView {
             kind,
             contract: one.contract,
+            code_hash: one.code_hash,
+            callee,
             call_depth: u32::try_from(one.call_depth).unwrap_or(u32::MAX),
-            message: plain_lines(message),
-            wasm_offsets,
+            message: plain_lines(&message),
+            wasm_offsets: one.wasm_offsets.clone(),
         }
     });
     shown.collect()
+}
+
+/// `ok`, or the name of the error.
+pub(super) fn result_name(code: ResultCode) -> String {
+    ErrorCode::of_result(code)
+        .map_or("ok", ErrorCode::name)
+        .to_owned()
 }

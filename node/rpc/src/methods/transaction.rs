@@ -273,10 +273,18 @@ impl TransactionApiServer for Rpc {
     }
 
     fn receipt(&self, hash: TransactionHash, proof: Option<bool>) -> RpcResult<TransactionReceipt> {
-        if let Some(location) = self.location(&hash)? {
-            return Ok(self.receipt_at(location, proof.unwrap_or(false))?);
+        let location = self.final_location(&hash)?;
+        Ok(self.receipt_at(location, proof.unwrap_or(false))?)
+    }
+}
+
+impl Node {
+    /// Where a transaction is; that it is in a block is expected.
+    pub(super) fn final_location(&self, hash: &TransactionHash) -> Result<(Height, u32), ApiError> {
+        if let Some(location) = self.location(hash)? {
+            return Ok(location);
         }
-        let (code, detail) = if self.context.mempool.contains(&hash) {
+        let (code, detail) = if self.context.mempool.contains(hash) {
             (ErrorCode::TransactionPending, "it waits for a block")
         } else {
             (
@@ -284,7 +292,7 @@ impl TransactionApiServer for Rpc {
                 "no block and no waiting transaction has this hash",
             )
         };
-        Err(ApiError::new(code, detail).about(hash).into())
+        Err(ApiError::new(code, detail).about(*hash))
     }
 }
 

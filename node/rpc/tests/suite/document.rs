@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use kumiki_protocol::Encode;
-use kumiki_rpc_api::{Bytes, document, method_specs};
+use kumiki_rpc_api::{Bytes, Served, document, method_specs};
 use kumiki_testkit::account;
 use serde_json::{Map, Value, json};
 
@@ -61,6 +61,8 @@ fn requests(node: &LiveNode) -> Vec<(&'static str, Value)> {
         ("tx_getReceipt", json!({ "hash": called, "proof": true })),
         ("sim_call", json!({ "contract": contract, "input": "0x" })),
         ("sim_tx", json!({ "body": body })),
+        ("debug_traceTx", json!({ "hash": called })),
+        ("debug_traceCall", json!({ "body": body })),
         ("contract_get", json!({ "address": contract })),
         ("contract_getAbi", json!({ "address": contract })),
         ("contract_getCode", json!({ "address": contract })),
@@ -117,7 +119,7 @@ async fn the_document_names_exactly_the_methods_that_exist() {
     let served: Value = ask(&node, "rpc.discover", &json!({})).await;
     let (_, file) = node.get("/openrpc.json").await;
     assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), served);
-    assert_eq!(served, document(true));
+    assert_eq!(served, document(Served::ALL));
     let documented: BTreeSet<&str> = served["methods"]
         .as_array()
         .unwrap()
@@ -126,6 +128,27 @@ async fn the_document_names_exactly_the_methods_that_exist() {
         .collect();
     let existing: BTreeSet<&str> = node.server.as_ref().unwrap().method_names().collect();
     assert_eq!(documented, existing);
+}
+
+#[tokio::test]
+async fn a_node_that_serves_no_developers_neither_has_nor_names_their_methods() {
+    let mut node = LiveNode::configured(|config| config.debug = false).await;
+    let contract = node.deploy();
+    let call = node.draft(1, 0).call(&contract, b"x").sign();
+    let hash = call.hash();
+    node.seal(vec![call]);
+    let served: Value = ask(&node, "rpc.discover", &json!({})).await;
+    let named = served["methods"].as_array().unwrap().iter();
+    let of_developers = |method: &Value| {
+        let name = method["name"].as_str().unwrap();
+        name.starts_with("debug_")
+    };
+    assert_eq!(named.filter(|method| of_developers(method)).count(), 0);
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "debug_traceTx",
+        "params": { "hash": hash } });
+    let (_, body) = node.post("", &request.to_string()).await;
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["error"]["code"], -32601, "{body}");
 }
 
 #[tokio::test]
@@ -161,7 +184,7 @@ async fn every_method_accepts_the_parameters_of_the_document() {
 
 #[tokio::test]
 async fn examples_are_valid_and_a_real_server_answers_them_alike() {
-    let document = document(true);
+    let document = document(Served::ALL);
     let recorded: Map<String, Value> =
         serde_json::from_str(&std::fs::read_to_string(EXAMPLES).unwrap()).unwrap();
     let node = example_chain().await;

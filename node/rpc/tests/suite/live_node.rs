@@ -94,7 +94,11 @@ impl LiveNode {
         let genesis = Arc::new(genesis);
         let chain = initialise(&storage, &genesis);
         let tip = storage.tip().unwrap();
-        let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap();
+        let config = VmConfig {
+            trap_offsets: true,
+            ..VmConfig::new(EngineKind::Wasmtime)
+        };
+        let vm = Vm::new(config).unwrap();
         let executor = Arc::new(Executor::new(vm, &genesis));
         let head = ChainHead {
             height: 0,
@@ -126,6 +130,7 @@ impl LiveNode {
         };
         let mut config = ServerConfig::loopback(0);
         config.limits.wait_ms = 20_000;
+        config.debug = true;
         adjust(&mut config);
         let server = serve(context, config).await.unwrap();
         Self {

@@ -16,4 +16,5 @@ mod live_node;
 mod overload;
 mod raw_ws;
 mod streams;
+mod traces;
 mod validators;

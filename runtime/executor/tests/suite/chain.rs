@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kumiki_executor::{
-    BlockInput, ExecutedBlock, Executor, Selection, Signatures, View, genesis_changes,
+    BlockInput, ExecutedBlock, Executor, Selection, Signatures, Traced, View, genesis_changes,
 };
 use kumiki_protocol::{
     AccountRecord, Action, Address, Amount, ChainKind, Decode, Genesis, GenesisAccount, Parameters,
@@ -11,6 +11,8 @@ use kumiki_protocol::{
 };
 use kumiki_state::MemoryState;
 use kumiki_vm::{EngineKind, Outcome, Vm, VmConfig};
+
+use crate::traces;
 
 pub(crate) const FUNDS: Amount = 1_000_000_000_000;
 pub(crate) const VALIDATOR_STAKE: Amount = 1_000_000_000;
@@ -119,12 +121,8 @@ impl Chain {
         transactions: Vec<Transaction>,
         selection: Selection,
     ) -> ExecutedBlock {
-        self.height += 1;
-        let input = BlockInput {
-            height: self.height,
-            time_ms: 1_000 + self.height,
-            proposer: key(9).public_key(),
-        };
+        let input = self.next_block();
+        self.height = input.height;
         let base = Arc::new(self.state.clone());
         let [executed, second] = [&self.executor, &self.second].map(|executor| {
             let (base, transactions) = (Arc::clone(&base), transactions.clone());
@@ -135,8 +133,34 @@ impl Chain {
         assert_eq!(executed.receipts, second.receipts);
         assert_eq!(executed.changes, second.changes);
         assert_eq!(executed.accesses, second.accesses);
+        if selection == Selection::KeepRejected {
+            let executors = [&self.executor, &self.second];
+            traces::check(executors, &base, &input, &transactions, &executed.receipts);
+        }
         self.state.apply(&executed.changes);
         executed
+    }
+
+    /// Traces `transaction` as the first of the next block, under both engines.
+    pub(crate) fn trace(&self, transaction: &Transaction) -> Traced {
+        let input = self.next_block();
+        let [first, second] = [&self.executor, &self.second].map(|executor| {
+            let base = Arc::new(self.state.clone());
+            let traced = executor.trace_in_block(base, &input, std::slice::from_ref(transaction));
+            traced.unwrap().unwrap()
+        });
+        assert_eq!(first.trace, second.trace);
+        assert_eq!(first.receipt, second.receipt);
+        first
+    }
+
+    fn next_block(&self) -> BlockInput {
+        let height = self.height + 1;
+        BlockInput {
+            height,
+            time_ms: 1_000 + height,
+            proposer: key(9).public_key(),
+        }
     }
 
     /// Asks a view of the validators' contract over the state as it is.

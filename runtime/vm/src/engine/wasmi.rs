@@ -5,20 +5,25 @@ use std::sync::Arc;
 use kumiki_abi::{EXPORT_MEMORY, IMPORT_MODULE};
 use kumiki_protocol::{Hash, ResultCode};
 use wasmi::errors::{ErrorKind, TableError};
-use wasmi::{Caller, Config, Global, Linker, Memory, Module, Store, TrapCode, Val};
+use wasmi::{AsContext, Caller, Config, Global, Linker, Memory, Module, Store, TrapCode, Val};
 
 use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
 use super::{Ran, Stop, host};
+use crate::diagnostics::WASM_OFFSETS_MAX;
 use crate::error::Refusal;
 use crate::frame::{Ended, Frame};
-use crate::instrument::{EXPORT_GAS, EXPORT_STACK, STACK_SLOTS, instrument};
-use crate::{Entry, VmFailure};
+use crate::instrument::{
+    EXPORT_GAS, EXPORT_POSITION, EXPORT_POSITIONS, EXPORT_STACK, POSITION_BYTES, STACK_SLOTS,
+    instrument, instrument_with_positions,
+};
+use crate::{Entry, VmConfig, VmFailure};
 
 /// One engine, and the modules translated for it.
 pub(crate) struct WasmiEngine {
     engine: wasmi::Engine,
     linker: Arc<Linker<HostState>>,
     modules: Modules<WasmiModule>,
+    trap_offsets: bool,
 }
 
 /// A translated contract.
@@ -33,6 +38,8 @@ pub(crate) struct WasmiModule {
 struct HostState {
     frame: Frame,
     exports: Option<(Memory, Global)>,
+    /// Where the code keeps positions, if it does.
+    positions: Option<(Memory, Global)>,
 }
 
 /// Why Wasm was stopped by the host, as wasmi carries it.
@@ -59,7 +66,7 @@ fn settings() -> Config {
 }
 
 impl WasmiEngine {
-    pub(super) fn new() -> Result<Self, VmFailure> {
+    pub(super) fn new(config: &VmConfig) -> Result<Self, VmFailure> {
         let engine = wasmi::Engine::new(&settings());
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(engine_failure)?;
@@ -67,6 +74,7 @@ impl WasmiEngine {
             engine,
             linker: Arc::new(linker),
             modules: Modules::new(MODULES_BYTES_MAX),
+            trap_offsets: config.trap_offsets,
         })
     }
 
@@ -77,8 +85,12 @@ impl WasmiEngine {
         code: impl FnOnce() -> Result<Arc<[u8]>, Refusal>,
     ) -> Result<Arc<WasmiModule>, Refusal> {
         self.modules.obtain(hash, || {
+            let instrumented = match self.trap_offsets {
+                true => instrument_with_positions(&code()?),
+                false => instrument(&code()?),
+            };
             let instrumented =
-                instrument(&code()?).map_err(|_invalid| Refusal::Code(ResultCode::InvalidCode))?;
+                instrumented.map_err(|_invalid| Refusal::Code(ResultCode::InvalidCode))?;
             let module = self.translate(&instrumented.wasm).map_err(engine_failure)?;
             Ok(Arc::new(WasmiModule {
                 module,
@@ -120,12 +132,13 @@ impl WasmiModule {
         let state = HostState {
             frame,
             exports: None,
+            positions: None,
         };
         let mut store = Store::new(self.module.engine(), state);
         let mut stack_left = 0;
         let stop = match self.run_in(&mut store, entry, &mut stack_left) {
             Ok(()) => Stop::Returned,
-            Err(error) => explain(&error),
+            Err(error) => explain(&error, &store),
         };
         Ran {
             frame: store.into_data().frame,
@@ -152,8 +165,12 @@ impl WasmiModule {
             .get_global(&*store, EXPORT_STACK)
             .ok_or_else(gone)?;
         let function = instance.get_typed_func::<i32, ()>(&*store, entry.export())?;
+        let positions = instance
+            .get_memory(&*store, EXPORT_POSITIONS)
+            .zip(instance.get_global(&*store, EXPORT_POSITION));
         let state = store.data_mut();
         state.exports = Some((memory, gas));
+        state.positions = positions;
         let input_len = i32::try_from(state.frame.input.len()).unwrap_or(i32::MAX);
         let given = state.frame.gas;
         gas.set(&mut *store, Val::I64(given))
@@ -166,22 +183,54 @@ impl WasmiModule {
 }
 
 /// Tells the contract's faults from this node's.
-fn explain(error: &wasmi::Error) -> Stop {
-    let reason = match error.as_trap_code() {
-        Some(TrapCode::StackOverflow | TrapCode::OutOfFuel) => None,
-        Some(code) => Some(code.to_string()),
-        None if error.downcast_ref::<HostStop>().is_some() => Some("ended by the host".to_owned()),
+fn explain(error: &wasmi::Error, store: &Store<HostState>) -> Stop {
+    let (reason, stopped_in) = match error.as_trap_code() {
+        Some(TrapCode::StackOverflow | TrapCode::OutOfFuel) => {
+            return Stop::Failed(engine_failure(error));
+        }
+        Some(code) => (code.to_string(), StoppedIn::Wasm),
+        None if error.downcast_ref::<HostStop>().is_some() => {
+            ("ended by the host".to_owned(), StoppedIn::Host)
+        }
         // A trap that wasmi has no code for.
-        None => matches!(error.kind(), ErrorKind::Table(TableError::CopyOutOfBounds))
-            .then(|| error.to_string()),
+        None if matches!(error.kind(), ErrorKind::Table(TableError::CopyOutOfBounds)) => {
+            (error.to_string(), StoppedIn::Wasm)
+        }
+        None => return Stop::Failed(engine_failure(error)),
     };
-    match reason {
-        Some(reason) => Stop::Trapped {
-            reason,
-            wasm_offsets: Vec::new(),
-        },
-        None => Stop::Failed(engine_failure(error)),
+    let positions = store.data().positions;
+    Stop::Trapped {
+        reason,
+        wasm_offsets: positions.map_or_else(Vec::new, |kept| offsets(store, kept, stopped_in)),
     }
+}
+
+/// What ran innermost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StoppedIn {
+    Wasm,
+    /// A host function: its place among the positions is not its own.
+    Host,
+}
+
+/// The positions that the code has kept, innermost first.
+fn offsets(
+    store: impl AsContext,
+    (positions, position): (Memory, Global),
+    stopped_in: StoppedIn,
+) -> Vec<u32> {
+    let innermost = position.get(&store).i32().unwrap_or(0);
+    let end = match stopped_in {
+        StoppedIn::Wasm => innermost.saturating_add(POSITION_BYTES),
+        StoppedIn::Host => innermost,
+    };
+    let end = usize::try_from(end).unwrap_or(0);
+    let kept = positions.data(&store).get(..end).unwrap_or_default();
+    let (kept, _none) = kept.as_chunks();
+    let innermost_first = kept.iter().rev().take(WASM_OFFSETS_MAX);
+    innermost_first
+        .map(|bytes| u32::from_le_bytes(*bytes))
+        .collect()
 }
 
 /// Hands gas and memory to the frame, and takes the gas back.
@@ -198,8 +247,13 @@ fn enter<T>(
     state.frame.gas = left;
     let result = run(&mut state.frame, memory);
     let left = state.frame.gas;
+    let wanted = state.frame.position_wanted;
     gas.set(&mut *caller, Val::I64(left))
         .map_err(|_mismatch| wasmi::Error::new("the gas global has another type"))?;
+    if let Some(kept) = caller.data().positions.filter(|_| wanted) {
+        let place = offsets(&*caller, kept, StoppedIn::Host);
+        caller.data_mut().frame.place(place);
+    }
     result.map_err(|Ended| wasmi::Error::host(HostStop))
 }
 

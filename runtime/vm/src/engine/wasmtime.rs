@@ -13,11 +13,12 @@ use kumiki_protocol::limits::CALL_DEPTH_MAX;
 use wasmtime::{
     Caller, Config, Enabled, Global, InstanceAllocationStrategy, InstancePre, Linker, Memory,
     Module, ModuleExport, OptLevel, PoolingAllocationConfig, Store, Strategy, Trap, Val,
-    WasmFeatures,
+    WasmBacktrace, WasmFeatures,
 };
 
 use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
 use super::{Kept, Ran, Stop, host};
+use crate::diagnostics::WASM_OFFSETS_MAX;
 use crate::error::Refusal;
 use crate::execution_stack::WASM_STACK_BYTES;
 use crate::frame::{Ended, Frame};
@@ -59,8 +60,8 @@ pub(crate) struct WasmtimeModule {
     stack: ModuleExport,
     entries: [Option<ModuleExport>; 4],
     instance_gas: u64,
-    /// Only where traps carry offsets.
-    offsets: Option<OffsetMap>,
+    /// Only where failures carry offsets.
+    offsets: Option<Arc<OffsetMap>>,
 }
 
 /// What a store holds: the frame, and how to reach the memory and the gas.
@@ -68,6 +69,7 @@ struct HostState {
     frame: Frame,
     exports: Option<(Memory, Global)>,
     limits: GrowthLimits,
+    offsets: Option<Arc<OffsetMap>>,
 }
 
 fn engine_failure(error: impl std::fmt::Display) -> VmFailure {
@@ -102,7 +104,7 @@ fn settings(config: &VmConfig) -> wasmtime::Result<Config> {
         .wasm_backtrace_max_frames(
             config
                 .trap_offsets
-                .then_some(std::num::NonZeroUsize::new(16))
+                .then_some(std::num::NonZeroUsize::new(WASM_OFFSETS_MAX))
                 .flatten(),
         )
         .consume_fuel(false)
@@ -220,7 +222,7 @@ impl WasmtimeEngine {
             }
         };
         let mut module = self.resolve(module, info.instance_gas).map_err(failed)?;
-        module.offsets = self.trap_offsets.then_some(offsets);
+        module.offsets = self.trap_offsets.then(|| Arc::new(offsets));
         Ok(Arc::new(module))
     }
 
@@ -269,6 +271,7 @@ impl WasmtimeModule {
             frame,
             exports: None,
             limits: GrowthLimits,
+            offsets: self.offsets.clone(),
         };
         let mut store = Store::new(self.instance.module().engine(), state);
         store.limiter(|state| &mut state.limits);
@@ -306,19 +309,11 @@ impl WasmtimeModule {
     }
 
     fn trapped(&self, reason: String, error: &wasmtime::Error) -> Stop {
-        let wasm_offsets = error
-            .downcast_ref::<wasmtime::WasmBacktrace>()
-            .map(|backtrace| {
-                backtrace
-                    .frames()
-                    .iter()
-                    .filter_map(|frame| self.offsets.as_ref()?.original(frame.module_offset()?))
-                    .collect()
-            })
-            .unwrap_or_default();
+        let backtrace = error.downcast_ref::<WasmBacktrace>();
+        let positions = self.offsets.as_deref().zip(backtrace);
         Stop::Trapped {
             reason,
-            wasm_offsets,
+            wasm_offsets: positions.map_or_else(Vec::new, |(map, trace)| original(map, trace)),
         }
     }
 
@@ -360,6 +355,14 @@ impl WasmtimeModule {
     }
 }
 
+/// Where in the contract's Wasm the frames of `backtrace` are.
+fn original(offsets: &OffsetMap, backtrace: &WasmBacktrace) -> Vec<u32> {
+    let frames = backtrace.frames().iter();
+    frames
+        .filter_map(|frame| offsets.original(frame.module_offset()?))
+        .collect()
+}
+
 /// Hands gas and memory to the frame, and takes the gas back.
 fn enter<T>(
     caller: &mut Caller<'_, HostState>,
@@ -373,7 +376,15 @@ fn enter<T>(
     state.frame.gas = left;
     let result = run(&mut state.frame, memory);
     let left = state.frame.gas;
+    let offsets = match state.frame.position_wanted {
+        true => state.offsets.clone(),
+        false => None,
+    };
     gas.set(&mut *caller, Val::I64(left))?;
+    if let Some(offsets) = offsets {
+        let place = original(&offsets, &WasmBacktrace::capture(&*caller));
+        caller.data_mut().frame.place(place);
+    }
     result.map_err(wasmtime::Error::new)
 }
 

@@ -4,6 +4,7 @@ use kumiki_abi::{CALL_ALLOW_REENTRY, CALL_READ_ONLY};
 use kumiki_protocol::{Address, Amount, Gas, Hash, ResultCode};
 
 use super::{Ended, Frame, copy_out};
+use crate::trace::Step;
 use crate::vm::Invocation;
 use crate::{CodeSource, Deployment, Entry, Outcome, Session, Upgrade, Vm, VmFailure, gas};
 
@@ -20,7 +21,13 @@ impl Frame {
         }
         let from = self.contract;
         let moved = self.session()?.transfer(&from, to, amount);
-        self.or_fail(moved)
+        let code = self.or_fail(moved)?;
+        self.record(|| Step::Transfer {
+            to: *to,
+            amount,
+            code,
+        });
+        Ok(code)
     }
 
     /// Calls a contract with at most `gas` (0: all that may be passed on, 63/64). The returned or revert data is
@@ -51,7 +58,7 @@ impl Frame {
             gas: self.gas_for_child(gas),
             reentry_allowed: flags & CALL_ALLOW_REENTRY != 0,
         };
-        self.run_child(|vm, session| vm.call_within(session, invocation))
+        self.run_child(*contract, |vm, session| vm.call_within(session, invocation))
     }
 
     /// Makes a contract from code that the chain stores, with this contract as deployer and admin. Gives its
@@ -79,7 +86,7 @@ impl Frame {
             value,
             gas: self.gas_for_child(0),
         };
-        let code = self.run_child(|vm, session| {
+        let code = self.run_child(address, |vm, session| {
             vm.deploy_within(session, deployment)
                 .map(|(session, outcome, _address)| (session, outcome))
         })?;
@@ -100,7 +107,8 @@ impl Frame {
             gas: self.gas_for_child(0),
             sender: None,
         };
-        self.run_child(|vm, session| vm.upgrade_within(session, upgrade))
+        let contract = self.contract;
+        self.run_child(contract, |vm, session| vm.upgrade_within(session, upgrade))
     }
 
     /// Copies what the last `call`, `deploy` or `upgrade` came back with; returns its full length.
@@ -118,6 +126,7 @@ impl Frame {
 
     fn run_child(
         &mut self,
+        callee: Address,
         run: impl FnOnce(&Vm, Box<Session>) -> Result<(Box<Session>, Outcome), VmFailure>,
     ) -> Result<ResultCode, Ended> {
         let session = self.session.take().ok_or(Ended)?;
@@ -127,6 +136,9 @@ impl Frame {
             Ok((session, outcome)) => {
                 self.session = Some(session);
                 self.return_data = outcome.data;
+                if outcome.code != ResultCode::Ok {
+                    self.note_failed_call(callee, outcome.code);
+                }
                 self.charge(outcome.gas_used)?;
                 Ok(outcome.code)
             }

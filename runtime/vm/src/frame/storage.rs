@@ -9,6 +9,7 @@ use kumiki_state::ScanDirection;
 
 use super::{Ended, Frame, copy_out, count, take_gas};
 use crate::gas;
+use crate::trace::{Cut, Step};
 
 /// Bytes of a storage key before the contract's own.
 const PREFIX_BYTES: usize = 33;
@@ -24,9 +25,17 @@ impl Frame {
         self.set_key(key)?;
         let session = self.session.as_deref_mut().ok_or(Ended)?;
         let value = match session.journal.get(&self.key) {
-            Ok(Some(value)) => value,
-            Ok(None) => return Ok(NOT_FOUND),
+            Ok(value) => value,
             Err(error) => return Err(self.fail(error.into())),
+        };
+        if let Some(trace) = &mut session.trace {
+            trace.step(|| Step::Read {
+                key: Cut::of(key),
+                value: value.map(Cut::of),
+            });
+        }
+        let Some(value) = value else {
+            return Ok(NOT_FOUND);
         };
         // The value is lent by the session, so only the gas is at hand.
         take_gas(
@@ -48,6 +57,7 @@ impl Frame {
         if value.is_empty() || value.len() > STORAGE_VALUE_BYTES_MAX {
             return Err(self.end_with(ResultCode::Limit));
         }
+        self.record_write(key, Some(value))?;
         let key = self.key.clone();
         self.session()?.journal.set(key, value.to_vec());
         Ok(())
@@ -60,6 +70,7 @@ impl Frame {
         if self.read_only {
             return Err(self.end_with(ResultCode::ReadOnly));
         }
+        self.record_write(key, None)?;
         let key = self.key.clone();
         self.session()?.journal.remove(key);
         Ok(())
@@ -71,7 +82,12 @@ impl Frame {
         self.set_key(key)?;
         let session = self.session.as_deref_mut().ok_or(Ended)?;
         let has = session.journal.contains(&self.key);
-        self.or_fail(has)
+        let found = self.or_fail(has)?;
+        self.record(|| Step::Has {
+            key: Cut::of(key),
+            found,
+        });
+        Ok(found)
     }
 
     /// Writes entries whose keys begin with `prefix`, after `start` in the direction that `flags` name, at most
@@ -116,8 +132,13 @@ impl Frame {
             .journal
             .scan(range, direction, &mut |key, value| page.visit(key, value));
         let (gas_left, written, needed) = (page.gas, page.written, page.needed);
+        let entries = limit.min(SCAN_ENTRIES_MAX) - page.entries_left;
         self.gas = gas_left;
         self.or_fail(scanned)?;
+        self.record(|| Step::Scan {
+            prefix: Cut::of(prefix),
+            entries,
+        });
         if gas_left < 0 {
             return Err(Ended);
         }
@@ -126,6 +147,24 @@ impl Frame {
             Some(bytes) if written == 0 => -number(bytes),
             Some(_) | None => number(written),
         })
+    }
+
+    /// Where somebody traces: records what is about to be written under `self.key`, and what it takes the place of.
+    fn record_write(&mut self, key: &[u8], after: Option<&[u8]>) -> Result<(), Ended> {
+        let session = self.session.as_deref_mut().ok_or(Ended)?;
+        let Some(trace) = &mut session.trace else {
+            return Ok(());
+        };
+        // A read that the journal notes, which nobody takes for one of the contract's: a traced session is thrown away.
+        match session.journal.get(&self.key) {
+            Ok(before) => trace.step(|| Step::Write {
+                key: Cut::of(key),
+                before: before.map(Cut::of),
+                after: after.map(Cut::of),
+            }),
+            Err(error) => return Err(self.fail(error.into())),
+        }
+        Ok(())
     }
 
     /// Makes `self.key` the full key; refuses keys that are empty or too long.

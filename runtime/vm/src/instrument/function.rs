@@ -5,7 +5,7 @@
 //! wrapped in a block, so that branches to the function's own label land in front of the code that gives the
 //! slots back; `return` becomes such a branch.
 
-use wasm_encoder::{BlockType, Encode as _, Instruction};
+use wasm_encoder::{BlockType, Encode as _, Instruction, MemArg};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator, ValType};
 
 use crate::gas;
@@ -14,11 +14,18 @@ use crate::validate::FunctionFrame;
 /// Slots that every call holds besides its values: return address, frame pointer, saved registers.
 const FRAME_SLOTS: u32 = 12;
 
-/// Indices of the two globals.
+/// The memory of positions: the one after the contract's.
+pub(super) const POSITIONS_MEMORY: u32 = 1;
+/// Bytes of one position.
+pub(crate) const POSITION_BYTES: i32 = 4;
+
+/// Indices of the globals.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Accounting {
     pub(super) gas: u32,
     pub(super) stack: u32,
+    /// Where positions are kept: in bytes, where in the memory of positions that of the innermost function is.
+    pub(super) position: Option<u32>,
 }
 
 struct Writer<'a> {
@@ -57,6 +64,7 @@ pub(super) fn instrument(
         segment_marks: Vec::new(),
         marks: Vec::new(),
     };
+    writer.begin(body.get_operators_reader()?.original_position());
     writer.enter(frame, slots);
     writer.write_body(code, body, frame.calls)?;
     if frame.calls {
@@ -111,6 +119,14 @@ fn value_type(kind: ValType) -> wasm_encoder::ValType {
 }
 
 impl Writer<'_> {
+    /// What is written until the first instruction is that one's, as far as positions go.
+    fn begin(&mut self, original: usize) {
+        self.marks.push((self.out.len(), original));
+        if let Some(depth) = self.accounting.position {
+            keep_position(depth, original, self.out);
+        }
+    }
+
     /// Takes the stack slots. A function that calls nobody only looks whether there are enough.
     fn enter(&mut self, frame: &FunctionFrame, slots: i32) {
         let stack = self.accounting.stack;
@@ -166,9 +182,20 @@ impl Writer<'_> {
                 .get(start..operators.original_position())
                 .unwrap_or_default();
             self.cost = self.cost.saturating_add(gas::of_operator(&operator));
-            self.charge_by_size(&operator);
             self.segment_marks.push((self.segment.len(), start));
+            let depth = self.accounting.position.filter(|_| may_stop(&operator));
+            if let Some(depth) = depth {
+                keep_position(depth, start, &mut self.segment);
+            }
+            self.charge_by_size(&operator);
             match operator {
+                Operator::Call { .. } | Operator::CallIndirect { .. }
+                    if let Some(depth) = depth =>
+                {
+                    move_position(depth, POSITION_BYTES, &mut self.segment);
+                    self.segment.extend_from_slice(bytes);
+                    move_position(depth, -POSITION_BYTES, &mut self.segment);
+                }
                 Operator::Return if is_wrapped => {
                     Instruction::Br(nesting).encode(&mut self.segment);
                 }
@@ -201,6 +228,9 @@ impl Writer<'_> {
     fn end_segment(&mut self) {
         if self.cost > 0 {
             let gas = self.accounting.gas;
+            if let Some((_, original)) = self.segment_marks.first().copied() {
+                self.begin(original);
+            }
             Instruction::GlobalGet(gas).encode(self.out);
             Instruction::I64Const(i64::from(self.cost)).encode(self.out);
             take_gas(self.accounting.gas, self.scratch, self.out);
@@ -235,6 +265,73 @@ impl Writer<'_> {
         shift.encode(out);
         take_gas(gas, self.scratch, out);
     }
+}
+
+/// What ends a function in the middle, or calls another.
+const fn may_stop(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    matches!(
+        operator,
+        O::Unreachable
+            | O::Call { .. }
+            | O::CallIndirect { .. }
+            | O::I32Load { .. }
+            | O::I64Load { .. }
+            | O::I32Load8S { .. }
+            | O::I32Load8U { .. }
+            | O::I32Load16S { .. }
+            | O::I32Load16U { .. }
+            | O::I64Load8S { .. }
+            | O::I64Load8U { .. }
+            | O::I64Load16S { .. }
+            | O::I64Load16U { .. }
+            | O::I64Load32S { .. }
+            | O::I64Load32U { .. }
+            | O::I32Store { .. }
+            | O::I64Store { .. }
+            | O::I32Store8 { .. }
+            | O::I32Store16 { .. }
+            | O::I64Store8 { .. }
+            | O::I64Store16 { .. }
+            | O::I64Store32 { .. }
+            | O::I32DivS
+            | O::I32DivU
+            | O::I32RemS
+            | O::I32RemU
+            | O::I64DivS
+            | O::I64DivU
+            | O::I64RemS
+            | O::I64RemU
+            | O::MemoryGrow { .. }
+            | O::MemoryFill { .. }
+            | O::MemoryCopy { .. }
+            | O::MemoryInit { .. }
+            | O::TableGet { .. }
+            | O::TableSet { .. }
+            | O::TableFill { .. }
+            | O::TableCopy { .. }
+            | O::TableInit { .. }
+    )
+}
+
+/// Writes that the function which runs is at `original`.
+fn keep_position(depth: u32, original: usize, out: &mut Vec<u8>) {
+    Instruction::GlobalGet(depth).encode(out);
+    Instruction::I32Const(i32::try_from(original).unwrap_or(i32::MAX)).encode(out);
+    Instruction::I32Store(MemArg {
+        offset: 0,
+        align: 2,
+        memory_index: POSITIONS_MEMORY,
+    })
+    .encode(out);
+}
+
+/// Writes the step to the position of the function that is called, or back.
+fn move_position(depth: u32, by: i32, out: &mut Vec<u8>) {
+    Instruction::GlobalGet(depth).encode(out);
+    Instruction::I32Const(by).encode(out);
+    Instruction::I32Add.encode(out);
+    Instruction::GlobalSet(depth).encode(out);
 }
 
 /// With the gas and the price on the stack: takes the price, and stops if the gas is below zero then.

@@ -10,10 +10,9 @@ use kumiki_protocol::{
 use kumiki_state::Checkpoint;
 
 use super::Vm;
-use crate::diagnostics::{DiagnosticKind, bounded_text};
-use crate::engine::{Ran, Stop};
+use super::conclude::conclude;
 use crate::error::Refusal;
-use crate::frame::{Frame, HostEnd, count};
+use crate::frame::{Frame, count};
 use crate::session::StackEntry;
 use crate::{CodeSource, Deployment, Entry, Outcome, Session, Upgrade, VmFailure, gas};
 
@@ -242,16 +241,34 @@ impl Vm {
         mut session: Box<Session>,
         call: Invocation,
         mark: &Mark,
+        meter: Meter,
+        admitted: Result<Hash, Refusal>,
+    ) -> Result<(Box<Session>, Outcome), VmFailure> {
+        if let Some(trace) = &mut session.trace {
+            trace.enter(&call, admitted.as_ref().ok().copied(), meter.limit);
+        }
+        let (mut session, outcome) = self.execute_untraced(session, call, mark, meter, admitted)?;
+        if let Some(trace) = &mut session.trace {
+            trace.leave(&outcome);
+        }
+        Ok((session, outcome))
+    }
+
+    fn execute_untraced(
+        &self,
+        mut session: Box<Session>,
+        call: Invocation,
+        mark: &Mark,
         mut meter: Meter,
         admitted: Result<Hash, Refusal>,
     ) -> Result<(Box<Session>, Outcome), VmFailure> {
         let ready = admitted.and_then(|hash| {
             let program = self.program(&session, &hash, call.entry)?;
             meter.charge(program.instance_gas())?;
-            Ok(program)
+            Ok((program, hash))
         });
-        let program = match ready {
-            Ok(program) => program,
+        let (program, code_hash) = match ready {
+            Ok(ready) => ready,
             Err(Refusal::Failed(failure)) => return Err(failure),
             Err(Refusal::Code(code)) => {
                 session.undo(mark);
@@ -274,6 +291,7 @@ impl Vm {
             session: Some(session),
             vm: self.clone(),
             contract: call.contract,
+            code_hash,
             caller: call.caller,
             value: call.value,
             read_only: entry == Entry::Query,
@@ -283,6 +301,7 @@ impl Vm {
             gas: i64::try_from(meter.left).unwrap_or(i64::MAX),
             key: state_key::storage_prefix(&call.contract),
             end: None,
+            position_wanted: false,
         };
         let (mut session, outcome) = conclude(program.run(entry, frame), meter.limit)?;
         session.stack.pop();
@@ -365,59 +384,4 @@ fn move_value(session: &mut Session, call: &Invocation) -> Result<(), Refusal> {
         ResultCode::Ok => Ok(()),
         code => Err(code.into()),
     }
-}
-
-/// Decides how the call ended. Gas and stack counters below zero say why Wasm stopped itself.
-fn conclude(ran: Ran, limit: Gas) -> Result<(Box<Session>, Outcome), VmFailure> {
-    let mut frame = ran.frame;
-    if let Stop::Failed(failure) = ran.stop {
-        return Err(failure);
-    }
-    let ended_by_host = match frame.end.take() {
-        Some(HostEnd::Failed(failure)) => return Err(failure),
-        Some(HostEnd::Code(code)) => Some(code),
-        None => None,
-    };
-    let mut session = frame.session.take().ok_or(VmFailure::CorruptState {
-        what: "a call that ended without its session",
-    })?;
-    let code = if frame.gas < 0 {
-        ResultCode::OutOfGas
-    } else if ran.stack_left < 0 {
-        ResultCode::StackOverflow
-    } else {
-        match (ended_by_host, &ran.stop) {
-            (Some(code), _) => code,
-            (None, Stop::Returned) => ResultCode::Ok,
-            (None, Stop::Trapped { .. } | Stop::Failed(_)) => ResultCode::Trap,
-        }
-    };
-    if let Stop::Trapped {
-        reason,
-        wasm_offsets,
-    } = ran.stop
-        && code == ResultCode::Trap
-    {
-        let depth = session.stack.len().saturating_sub(1);
-        let reason = bounded_text(reason.as_bytes());
-        let kind = DiagnosticKind::Trap {
-            reason,
-            wasm_offsets,
-        };
-        session.diagnostics.push(frame.contract, depth, kind);
-    }
-    let data = match code {
-        ResultCode::Ok | ResultCode::Reverted => frame.output,
-        _ => Vec::new(),
-    };
-    let left = u64::try_from(frame.gas).unwrap_or(0);
-    let gas_used = limit.saturating_sub(left);
-    Ok((
-        session,
-        Outcome {
-            code,
-            data,
-            gas_used,
-        },
-    ))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kumiki_abi::metadata::Metadata;
+use kumiki_contract_build::{DebugFile, FunctionSize};
 use kumiki_protocol::{limits, sha3_256};
 use serde_json::{Value, json};
 
@@ -52,8 +53,26 @@ fn check_file(path: &Path, output: Output) -> Outcome<()> {
     Ok(())
 }
 
+/// Functions shown to people, and told to programs.
+const FUNCTIONS_SHOWN: usize = 5;
+const FUNCTIONS_TOLD: usize = 50;
+
+/// The functions that take most of the code, the largest first.
+fn largest_functions(built: &Built) -> Vec<FunctionSize> {
+    let debug = std::fs::read(&built.debug_path).unwrap_or_default();
+    let file = DebugFile::new(&debug, &built.wasm);
+    let mut functions = file.map_or_else(|_damaged| Vec::new(), |file| file.functions_by_size());
+    functions.truncate(FUNCTIONS_TOLD);
+    functions
+}
+
 fn built_json(built: &Built) -> Value {
+    let functions: Vec<Value> = largest_functions(built)
+        .iter()
+        .map(|one| json!({ "name": one.name, "bytes": one.bytes }))
+        .collect();
     json!({
+        "functions": functions,
         "name": built.name,
         "wasm": built.wasm_path,
         "abi": built.abi_path,
@@ -67,13 +86,17 @@ fn built_json(built: &Built) -> Value {
 fn built_text(built: &Built) -> String {
     let size = built.wasm.len();
     let abi_size = serde_json::to_vec(&built.abi).map_or(0, |json| json.len());
-    format!(
-        "{}  {size} bytes of {} ({} code, {abi_size} ABI)\n  wasm  {}\n  abi   {}\n  hash  {}",
+    let mut text = format!(
+        "{}  {size} bytes of {} ({} code, {abi_size} ABI)\n  wasm  {}\n  abi   {}\n  hash  {}\n  largest functions",
         built.name,
         limits::CODE_BYTES_MAX,
         size.saturating_sub(abi_size),
         built.wasm_path.display(),
         built.abi_path.display(),
         built.code_hash,
-    )
+    );
+    for one in largest_functions(built).iter().take(FUNCTIONS_SHOWN) {
+        text.push_str(&format!("\n    {:>6}  {}", one.bytes, one.name));
+    }
+    text
 }

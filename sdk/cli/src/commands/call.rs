@@ -7,8 +7,9 @@ use kumiki_protocol::{Action, Address};
 use kumiki_rpc_api::FailureView;
 use serde_json::{Value, json};
 
-use crate::arguments::{CallArguments, SenderArguments, ViewArguments};
+use crate::arguments::{CallArguments, SenderArguments, SimulateArguments, ViewArguments};
 use crate::commands::chain::check_movable;
+use crate::commands::trace;
 use crate::explain::value_failure;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Network;
@@ -84,7 +85,8 @@ pub(crate) async fn call_as(
     Ok(())
 }
 
-pub(crate) async fn simulate(arguments: &CallArguments, output: Output) -> Outcome<()> {
+pub(crate) async fn simulate(given: &SimulateArguments, output: Output) -> Outcome<()> {
+    let arguments = &given.call;
     let network = Network::connect(&arguments.node).await?;
     let Some(target) = find_target(&network, arguments, "simulate", output).await? else {
         return Ok(());
@@ -93,6 +95,11 @@ pub(crate) async fn simulate(arguments: &CallArguments, output: Output) -> Outco
     let signer = Signer::find(&arguments.sender, &network)?;
     let called = target.called(&arguments.contract);
     let draft = draft(&arguments.sender, &target);
+    if given.trace {
+        let key = signer.key.public_key();
+        let prepared = network.client.prepare(&draft, &key).await?;
+        return trace::show_unsent(&network, &prepared.body, output).await;
+    }
     let paid = "this was only a simulation";
     let prepared = prepare(&network, &signer, &draft, Some(&called), paid).await?;
     let simulation = &prepared.simulation;
@@ -169,7 +176,8 @@ pub(crate) async fn view(arguments: &ViewArguments, output: Output) -> Outcome<(
             arguments.at,
         )
         .await;
-    let answer = asked.map_err(|error| view_failure(error, &target, &arguments.contract))?;
+    let answer =
+        asked.map_err(|error| view_failure(error, &target, &arguments.contract, &network))?;
     let returns = target.returns(Some(&answer.data.0), &command)?;
     let json = json!({
         "hash": null,
@@ -219,7 +227,7 @@ fn as_call(arguments: &ViewArguments) -> CallArguments {
 }
 
 /// Why a view has no answer: the contract's own reason where it gave one.
-fn view_failure(error: ClientError, target: &Target, contract: &str) -> Failure {
+fn view_failure(error: ClientError, target: &Target, contract: &str, network: &Network) -> Failure {
     match error {
         ClientError::Api(error) if (3000..4000).contains(&error.code.number()) => {
             let failure = FailureView {
@@ -229,8 +237,8 @@ fn view_failure(error: ClientError, target: &Target, contract: &str) -> Failure 
                 data: error.data.revert_data.clone().unwrap_or_default(),
             };
             let called = target.called(contract);
-            let diagnostics = &error.data.diagnostics;
-            execution_failure(&failure, diagnostics, Some(&called), "views cost nothing")
+            let said = network.sources().explain(&error.data.diagnostics);
+            execution_failure(&failure, said, Some(&called), "views cost nothing")
         }
         other => other.into(),
     }

@@ -35,6 +35,7 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
     let fields = abi.metadata().init.as_ref().map(|init| init.args.clone());
     let init = resolve_names(&network, fields.as_deref().unwrap_or_default(), &init)?;
     let request = DeployRequest {
+        project: network.project.as_ref(),
         name: &source.name,
         wasm: &source.wasm,
         abi: &abi,

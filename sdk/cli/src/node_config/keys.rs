@@ -74,6 +74,8 @@ pub(crate) const KEYS: &[Key] = keys! {
         hosts = "[]", Kind::Texts, "Host names to answer for, besides localhost and the address itself.";
         origins = "[]", Kind::Texts, "Web pages to answer: \"https://app.example\", or with :* for any port.";
         expose = "false", Kind::Switch, "Let others than this machine reach the RPC.";
+        debug = "false", Kind::Switch, "Serve debug_traceTx and debug_traceCall ('kumiki trace'), which have this node execute blocks",
+            "again.";
     }
     p2p {
         listen = "[\"/ip4/0.0.0.0/tcp/8661\"]", Kind::Texts, "Where peers connect to, as multiaddrs; open this port in the firewall.";
@@ -110,7 +112,7 @@ pub(crate) const KEYS: &[Key] = keys! {
     storage {
         cache_mib = "256", Kind::Number(8, 1 << 20), "Memory for cached pages of the store, in MiB.";
         check = "\"full\"", Kind::Word(&["full", "quick"]), "At start: \"full\" reads every page (a second per gigabyte), \"quick\" the tip only.";
-        undo_heights = "64", Kind::Number(64, 1_000_000), "Heights below the tip whose state can be read.";
+        undo_heights = "64", Kind::Number(64, 1_000_000), "Heights below the tip whose state can be read, and whose transactions be traced.";
     }
     log {
         format = "\"text\"", Kind::Word(&["text", "json"]), "Lines on stderr for people, or one JSON object per line.";

@@ -183,6 +183,7 @@ impl NodeSettings {
             listen: SocketAddr::new(address, port),
             hosts: self.texts("rpc", "hosts"),
             origins: self.texts("rpc", "origins"),
+            debug: self.switch("rpc", "debug"),
             ..ServerConfig::loopback(port)
         })
     }

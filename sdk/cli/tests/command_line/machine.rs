@@ -241,7 +241,23 @@ impl Machine {
     }
 
     pub(crate) fn write(&self, name: &str, content: &[u8]) {
-        std::fs::write(self.project.join(name), content).unwrap();
+        let path = self.project.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// Gives the project this `kumiki.toml`.
+    pub(crate) fn configure(&self, text: &str) {
+        std::fs::write(self.folder.path().join("config"), text).unwrap();
+        self.restore_config();
+    }
+
+    /// What a command prints, on stdout and stderr, and its exit code.
+    pub(crate) fn printed(&self, arguments: &[&str]) -> (String, Option<i32>) {
+        let output = self.run(arguments);
+        let [out, err] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (out + &err, output.status.code())
     }
 
     /// Saves a file with `from` in it replaced.

@@ -10,6 +10,7 @@
 
 mod development;
 mod machine;
+mod traces;
 
 use development::{goes_back, moves_on};
 use machine::{Machine, check_golden, shape};

@@ -146,11 +146,11 @@ fn traps_carry_offsets_into_the_original_wasm_where_asked_for() {
     let vm = Vm::new(config).unwrap();
     let (session, outcome) = vm.call(world.session(), message).unwrap();
     assert_eq!(outcome.code, ResultCode::Trap);
-    let DiagnosticKind::Trap { wasm_offsets, .. } = &session.diagnostics.messages[0].kind else {
-        panic!("{:?}", session.diagnostics);
-    };
+    let said = &session.diagnostics.messages[0];
+    assert!(matches!(said.kind, DiagnosticKind::Trap { .. }), "{said:?}");
     let code = wasm(&text);
-    let at: Vec<u8> = wasm_offsets
+    let at: Vec<u8> = said
+        .wasm_offsets
         .iter()
         .map(|offset| code[usize::try_from(*offset).unwrap()])
         .collect();

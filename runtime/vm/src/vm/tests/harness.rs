@@ -18,9 +18,24 @@ pub(super) const PLENTY: Gas = 1_000_000_000;
 /// Who calls.
 pub(super) const ALICE: Address = Address([0xa1; 32]);
 
-static WASMTIME: LazyLock<Vm> =
-    LazyLock::new(|| Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap());
-static WASMI: LazyLock<Vm> = LazyLock::new(|| Vm::new(VmConfig::new(EngineKind::Wasmi)).unwrap());
+static WASMTIME: LazyLock<Vm> = LazyLock::new(|| with_positions(EngineKind::Wasmtime));
+static WASMI: LazyLock<Vm> = LazyLock::new(|| with_positions(EngineKind::Wasmi));
+
+fn with_positions(engine: EngineKind) -> Vm {
+    let config = VmConfig {
+        trap_offsets: true,
+        ..VmConfig::new(engine)
+    };
+    Vm::new(config).unwrap()
+}
+
+/// Each message's contract, depth and positions.
+fn placed(diagnostics: &Diagnostics) -> Vec<(Address, usize, &[u32])> {
+    let messages = diagnostics.messages.iter();
+    messages
+        .map(|one| (one.contract, one.call_depth, one.wasm_offsets.as_slice()))
+        .collect()
+}
 
 /// Everything one operation came to.
 #[derive(Debug)]
@@ -62,7 +77,7 @@ impl World {
         Session::new(Journal::new(Arc::new(self.state.clone())), block)
     }
 
-    /// Runs `work` under both engines and asserts that they agree in all but diagnostics.
+    /// Runs `work` under both engines and asserts that they agree in all but the words of diagnostics.
     pub(super) fn both(&self, work: impl Fn(&Vm, Session) -> (Session, Outcome)) -> Run {
         let [first, second] = [&*WASMTIME, &*WASMI].map(|vm| {
             let (session, outcome) = work(vm, self.session());
@@ -77,10 +92,7 @@ impl World {
         assert_eq!(first.outcome, second.outcome);
         assert_eq!(first.changes, second.changes);
         assert_eq!(first.events, second.events);
-        assert_eq!(
-            first.diagnostics.messages.len(),
-            second.diagnostics.messages.len()
-        );
+        assert_eq!(placed(&first.diagnostics), placed(&second.diagnostics));
         first
     }
 

@@ -202,6 +202,7 @@ impl Token {
         let client = Client::connect(url, None).await?;
         let funder = funder()?;
         let request = DeployRequest {
+            project: None,
             name: &self.built.name,
             wasm: &self.built.wasm,
             abi: &self.abi,

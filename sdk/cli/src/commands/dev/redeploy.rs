@@ -104,6 +104,7 @@ impl Deployer {
         let fields = built.abi.init.as_ref().map(|init| init.args.clone());
         let arguments = resolve_names(&self.network, fields.as_deref().unwrap_or_default(), &init)?;
         let request = DeployRequest {
+            project: Some(project),
             name: &built.name,
             wasm: &built.wasm,
             abi: &abi,

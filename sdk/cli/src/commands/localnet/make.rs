@@ -22,6 +22,8 @@ const BLOCK_TIME_MS: u64 = 100;
 pub(crate) const HEARTBEAT_MS: u64 = 500;
 /// Small: many nodes share the machine, and what they keep is young.
 const CACHE_MIB: i64 = 32;
+/// Heights below the tip whose transactions can be traced.
+const UNDO_HEIGHTS: u64 = 1_000;
 /// Below the ports that systems give out for outgoing connections.
 const SEARCHED_PORTS: std::ops::Range<u16> = 10_000..32_000;
 
@@ -134,6 +136,7 @@ fn config(network: &Localnet, node: usize, keys: &[SecretKey], plan: Plan) -> St
                     .into(),
             ),
         ),
+        ("rpc", "debug", Value::Boolean(true)),
         ("p2p", "listen", texts(vec![listen])),
         ("p2p", "bootstrap", texts(bootstrap.collect())),
         // Nodes must not find ways around the relay.
@@ -142,6 +145,7 @@ fn config(network: &Localnet, node: usize, keys: &[SecretKey], plan: Plan) -> St
         ("ordering", "block_time_ms", number(plan.block_time_ms)),
         ("ordering", "heartbeat_ms", number(plan.heartbeat_ms)),
         ("storage", "cache_mib", Value::Integer(CACHE_MIB)),
+        ("storage", "undo_heights", number(UNDO_HEIGHTS)),
     ])
 }
 
