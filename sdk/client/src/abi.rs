@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+pub mod layout;
 #[cfg(test)]
 mod tests;
 mod type_name;

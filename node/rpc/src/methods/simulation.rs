@@ -135,10 +135,10 @@ impl SimulationApiServer for Rpc {
         body.check_form()
             .map_err(|error| malformed(error.to_string()))?;
         let gas_limit = self.check_gas(body.gas_limit)?;
-        let brings_code = body
-            .actions
-            .iter()
-            .any(|action| matches!(action, Action::Deploy { .. } | Action::Upgrade { .. }));
+        let brings_code = body.actions.iter().any(|action| match action {
+            Action::Deploy { .. } | Action::Upgrade { .. } | Action::ReplaceCode { .. } => true,
+            Action::Transfer { .. } | Action::Call { .. } => false,
+        });
         let answer = self.simulate(brings_code, move |node| {
             let state = node.state_at(None)?;
             let height = state.height();

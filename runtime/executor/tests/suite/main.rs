@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
 
 mod chain;
+mod new_code;
 mod outputs;
 mod transactions;
 mod validators;

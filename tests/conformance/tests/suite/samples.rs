@@ -58,6 +58,13 @@ pub(crate) fn actions() -> Vec<(&'static str, Action)> {
                 input: vec![9],
             },
         ),
+        (
+            "replace_code",
+            Action::ReplaceCode {
+                contract,
+                code: b"\0asm\x01\0\0\0".to_vec(),
+            },
+        ),
     ]
 }
 
