@@ -10,12 +10,14 @@ pub(crate) mod bench;
 mod chain;
 pub(crate) mod localnet;
 pub(crate) mod node;
+pub(crate) mod upgrade;
 pub(crate) mod validator;
 
 use bench::BenchArguments;
 pub(crate) use chain::{ChainCommand, ChainMineArguments, ChainWarpArguments, Warp};
 use localnet::LocalnetCommand;
 use node::NodeCommand;
+use upgrade::UpgradeArguments;
 use validator::ValidatorCommand;
 
 /// Build, run and use contracts on a Kumiki chain.
@@ -65,6 +67,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kumiki deploy token\n  kumiki deploy counter start=5 --from bob\n  kumiki deploy --wasm counter.wasm start=5"
     )]
     Deploy(DeployArguments),
+    /// Give a deployed contract new code and keep its state, if the new code reads it or migrates it.
+    #[command(
+        after_help = "Examples:\n  kumiki upgrade counter --plan\n  kumiki upgrade counter\n  kumiki upgrade counter --migrate widen factor=3\n  kumiki upgrade counter --replay"
+    )]
+    Upgrade(UpgradeArguments),
     /// Call a method that may change state, in a signed transaction; without METHOD, list what there is.
     #[command(
         after_help = "Examples:\n  kumiki call counter increase amount=1\n  kumiki call kumi1… transfer to=bob amount=100 --from alice --json"
@@ -171,6 +178,7 @@ impl Command {
             Self::Test(arguments) => NodeArguments::of_project(&arguments.project),
             Self::Dev(arguments) => NodeArguments::of_project(&arguments.path),
             Self::Deploy(arguments) => arguments.node.clone(),
+            Self::Upgrade(arguments) => arguments.node.clone(),
             Self::Call(arguments) | Self::Simulate(arguments) => arguments.node.clone(),
             Self::View(arguments) => arguments.node.clone(),
             Self::Tx(arguments) => arguments.node.clone(),

@@ -16,4 +16,5 @@ pub(crate) mod node;
 pub(crate) mod proof;
 pub(crate) mod test;
 pub(crate) mod tx;
+pub(crate) mod upgrade;
 pub(crate) mod validator;

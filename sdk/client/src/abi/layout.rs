@@ -61,6 +61,8 @@ macro_rules! kinds {
 kinds! {
     /// A storage field is new.
     FieldAdded "fieldAdded" true "nothing is stored under its keys, so it begins empty",
+    /// A storage field is new here, and an earlier version left something under its keys. Only who asks the chain knows.
+    FieldReturns "fieldReturns" false "an earlier version left something under its keys, which it would read",
     /// A storage field has another name and the same keys.
     FieldRenamed "fieldRenamed" true "its keys are the same",
     /// A storage field is gone.

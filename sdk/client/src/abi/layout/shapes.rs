@@ -43,12 +43,13 @@ enum Shape<'a> {
 }
 
 fn parts(fields: &[Field]) -> Vec<Part<'_>> {
-    let part = |field| {
-        let Field { name, type_name } = field;
-        let of = Type::parse(type_name).map_err(|_unknown| type_name.clone());
-        Part { name, of }
-    };
-    fields.iter().map(part).collect()
+    fields
+        .iter()
+        .map(|field| Part {
+            name: &field.name,
+            of: Type::parse(&field.type_name).map_err(|_unknown| field.type_name.clone()),
+        })
+        .collect()
 }
 
 fn shape<'a>(abi: &'a Abi, of: &'a Type) -> Shape<'a> {
