@@ -13,9 +13,10 @@ use kumiki_integration::program::workspace_root;
 use kumiki_integration::walkthrough::{self, Shell};
 
 /// Documents whose commands are run here.
-const EXECUTED: [&str; 8] = [
+const EXECUTED: [&str; 9] = [
     "README.md",
     "examples/token/README.md",
+    "docs/upgrades.md",
     "contracts/nft/README.md",
     "contracts/escrow/README.md",
     "contracts/vesting/README.md",
@@ -46,6 +47,11 @@ fn the_readme_does_what_it_shows() {
 #[test]
 fn the_token_example_does_what_it_shows() {
     run("examples/token/README.md", "examples/token", 5);
+}
+
+#[test]
+fn the_guide_to_upgrades_does_what_it_shows() {
+    run("docs/upgrades.md", ".", 20);
 }
 
 /// One clone for all of them, which builds the SDK for contracts once.
