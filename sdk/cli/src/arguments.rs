@@ -64,7 +64,7 @@ pub(crate) enum Command {
     Dev(DevArguments),
     /// Build and deploy a contract of the project, or a Wasm file.
     #[command(
-        after_help = "Examples:\n  kumiki deploy token\n  kumiki deploy counter start=5 --from bob\n  kumiki deploy --wasm counter.wasm start=5"
+        after_help = "Examples:\n  kumiki deploy token\n  kumiki deploy counter start=5 --from bob\n  kumiki deploy --wasm counter.wasm start=5\n  kumiki deploy --plan plan.json && kumiki deploy --apply plan.json"
     )]
     Deploy(DeployArguments),
     /// Give a deployed contract new code and keep its state, if the new code reads it or migrates it.
@@ -313,6 +313,16 @@ pub(crate) struct DeployArguments {
     /// Nobody may ever upgrade the contract; by default the deployer may.
     #[arg(long)]
     pub(crate) immutable: bool,
+    /// Write to FILE how the contracts named (by default all) would be deployed, each after those that its arguments
+    /// of init name, and send nothing.
+    #[arg(long, value_name = "FILE", conflicts_with = "wasm")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Carry out the plan in FILE; FILE.journal keeps how far it is.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "words", "wasm", "salt", "immutable"])]
+    pub(crate) apply: Option<PathBuf>,
+    /// Go on with a plan whose --apply was interrupted; nothing is done twice.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "apply", "words", "wasm", "salt", "immutable"])]
+    pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sender: SenderArguments,
     #[command(flatten)]

@@ -107,11 +107,12 @@ impl DeployRequest<'_> {
     }
 
     /// Where `deployer` gets it.
-    fn address(&self, deployer: &Address) -> Address {
+    pub(crate) fn address(&self, deployer: &Address) -> Address {
         Address::of_contract(deployer, &self.salt_bytes(), &sha3_256(&[self.wasm]))
     }
 
-    fn salt_bytes(&self) -> [u8; 32] {
+    /// The salt of the address: names and texts tell contracts of one code apart.
+    pub(crate) fn salt_bytes(&self) -> [u8; 32] {
         let (name, salt) = (self.name.as_bytes(), self.salt.as_bytes());
         sha3_256(&[SALT_DOMAIN, name, b"/", salt]).0
     }
@@ -201,7 +202,8 @@ impl DeployRequest<'_> {
             .next(format!("kumiki build {}", self.name))
     }
 
-    fn input(&self) -> Outcome<Vec<u8>> {
+    /// The arguments of `init`, encoded.
+    pub(crate) fn input(&self) -> Outcome<Vec<u8>> {
         let Some(init) = &self.abi.metadata().init else {
             return match self.arguments.first() {
                 None => Ok(Vec::new()),
@@ -225,7 +227,10 @@ impl DeployRequest<'_> {
 }
 
 /// The contract at `address`, if there is one.
-async fn contract_at(client: &Client, address: Address) -> Outcome<Option<ContractView>> {
+pub(crate) async fn contract_at(
+    client: &Client,
+    address: Address,
+) -> Outcome<Option<ContractView>> {
     match client.contract(address).await {
         Ok(contract) => Ok(Some(contract)),
         Err(ClientError::Api(error)) if error.code == ErrorCode::ContractUnknown => Ok(None),

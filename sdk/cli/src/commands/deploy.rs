@@ -1,5 +1,9 @@
 //! `kumiki deploy`: build and deploy a contract of the project, or a Wasm file.
 
+mod apply;
+mod journal;
+mod plan;
+
 use std::path::Path;
 
 use kumiki_client::abi::{Abi, ArgumentText};
@@ -19,6 +23,20 @@ use crate::signer::Signer;
 use crate::wasm_file;
 
 pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<()> {
+    if let Some(path) = &arguments.plan {
+        return plan::run(arguments, path, output).await;
+    }
+    let to_apply = arguments
+        .apply
+        .iter()
+        .map(|path| (path, apply::Mode::Apply));
+    let to_resume = arguments
+        .resume
+        .iter()
+        .map(|path| (path, apply::Mode::Resume));
+    if let Some((path, mode)) = to_apply.chain(to_resume).next() {
+        return apply::run(arguments, path, mode, output).await;
+    }
     let (name, given) = split_words(&arguments.words)?;
     let network = Network::connect(&arguments.node).await?;
     let signer = Signer::find(&arguments.sender, &network)?;

@@ -125,6 +125,16 @@ impl<'a> Upgrade<'a> {
             output.data(&self.json(&layout, None, None), &text);
             return Ok(());
         }
+        self.carry_out(&layout, migrate, output).await
+    }
+
+    /// Sends what replaces the code and takes the state over, or shows what that would come to.
+    async fn carry_out(
+        &self,
+        layout: &Layout,
+        migrate: Option<(&EntryPoint, Vec<u8>)>,
+        output: Output,
+    ) -> Outcome<()> {
         if migrate.is_none()
             && let Some(unused) = &self.new.metadata().migrate
         {
@@ -154,14 +164,14 @@ impl<'a> Upgrade<'a> {
             let paid = "nothing was sent, nothing is paid";
             let prepared = prepare(&self.network, &self.signer, &draft, called.as_ref(), paid);
             let prepared = prepared.await?;
-            let text = self.plan_text(&layout, Some(&prepared));
-            output.data(&self.json(&layout, Some(&prepared), None), &text);
+            let text = self.plan_text(layout, Some(&prepared));
+            output.data(&self.json(layout, Some(&prepared), None), &text);
             return Ok(());
         }
         let receipt = send(&self.network, &self.signer, &draft, called.as_ref(), output).await?;
         self.remember()?;
-        let text = self.done_text(&layout, &receipt);
-        output.data(&self.json(&layout, None, Some(&receipt)), &text);
+        let text = self.done_text(layout, &receipt);
+        output.data(&self.json(layout, None, Some(&receipt)), &text);
         Ok(())
     }
 

@@ -283,6 +283,19 @@ impl Machine {
         child
     }
 
+    /// Starts a command.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments, &self.project)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    pub(crate) fn project(&self) -> &Path {
+        &self.project
+    }
+
     pub(crate) fn restore_config(&self) {
         std::fs::copy(
             self.folder.path().join("config"),

@@ -8,6 +8,7 @@
     reason = "a test ends where its set-up fails"
 )]
 
+mod deploy_plan;
 mod machine;
 mod upgrade;
 
