@@ -232,7 +232,10 @@ pub fn chain_rules(genesis: &Genesis) -> ChainRules {
 /// Has new code compiled while its transaction waits for a block.
 fn prepare_code(vm: &Vm, transaction: &Transaction) {
     for action in &transaction.body.actions {
-        if let Action::Deploy { code, .. } | Action::Upgrade { code, .. } = action {
+        if let Action::Deploy { code, .. }
+        | Action::Upgrade { code, .. }
+        | Action::ReplaceCode { code, .. } = action
+        {
             vm.prepare_ahead(code);
         }
     }

@@ -5,6 +5,7 @@
 //! result; it must stop the node.
 
 mod block;
+mod code;
 mod genesis;
 mod simulation;
 mod traced;

@@ -1,17 +1,15 @@
 //! Execute one transaction: reserve the fee, run the actions all or none, charge the gas on every path.
 
-use std::sync::Arc;
-
 use kumiki_protocol::{
     AccountRecord, Action, Address, Amount, ChainKind, Decode, Encode, Gas, Hash, Height, Nonce,
     Parameters, Receipt, Rejection, ResultCode, Status, TransactionBody, TransactionHash,
     VALIDATORS_CONTRACT, limits, state_key,
 };
 use kumiki_vm::{
-    CodeSource, Deployment, Diagnostics, Entry, Message, Outcome, Session, TracedAction, Upgrade,
-    Vm, gas,
+    Deployment, Diagnostics, Entry, Message, Outcome, Session, TracedAction, Upgrade, Vm, gas,
 };
 
+use crate::code::{deploy, replace_code, source};
 use crate::{ExecutionFailure, validators};
 
 /// What every transaction of one block is executed under.
@@ -262,7 +260,7 @@ fn run_action(
             let deployment = Deployment {
                 deployer: *sender,
                 admin: *admin,
-                code: CodeSource::Bytes(Arc::from(code.as_slice())),
+                code: source(code),
                 salt: *salt,
                 input: input.clone(),
                 value: *value,
@@ -274,34 +272,23 @@ fn run_action(
             contract,
             code,
             input,
-        } => Ok(vm.upgrade(
-            session,
-            Upgrade {
+        } => {
+            let upgrade = Upgrade {
                 contract: *contract,
-                code: CodeSource::Bytes(Arc::from(code.as_slice())),
+                code: source(code),
                 input: input.clone(),
                 gas,
                 sender: Some(*sender),
-            },
-        )?),
+            };
+            Ok(vm.upgrade(session, upgrade)?)
+        }
+        Action::ReplaceCode { contract, code } => {
+            replace_code(vm, session, (*sender, *contract), code, gas)
+        }
         Action::SetBalance { account, balance } => set_balance(session, account, *balance, gas),
         // Whose step comes next is known to the caller.
         Action::Impersonate { .. } => Ok((session, flat(gas))),
     }
-}
-
-fn deploy(
-    vm: &Vm,
-    session: Session,
-    deployment: Deployment,
-) -> Result<(Session, Outcome), ExecutionFailure> {
-    let (session, outcome, address) = vm.deploy(session, deployment)?;
-    // A deploy's output is the address it made; what `init` returns is of no use to anyone.
-    let data = match outcome.code {
-        ResultCode::Ok => address.0.to_vec(),
-        _ => outcome.data,
-    };
-    Ok((session, Outcome { data, ..outcome }))
 }
 
 /// Only a chain for development has this step.

@@ -4,7 +4,7 @@
 pub const TRANSACTION_BYTES_MAX: usize = 640 * 1024;
 /// Actions in one transaction.
 pub const ACTIONS_MAX: usize = 32;
-/// Bytes of Wasm in one deploy or upgrade.
+/// Bytes of Wasm in one deploy, upgrade or replacement.
 pub const CODE_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of input to one call, and of data returned from it.
 pub const CALL_DATA_BYTES_MAX: usize = 64 * 1024;

@@ -63,6 +63,15 @@ pub enum Action {
         /// SCALE arguments of `migrate`.
         input: Vec<u8>,
     },
+    /// Gives a contract new code and runs nothing: for code that reads what is stored as it is. Only for the
+    /// contract's admin.
+    #[codec(index = 4)]
+    ReplaceCode {
+        /// The contract.
+        contract: Address,
+        /// The new Wasm.
+        code: Vec<u8>,
+    },
     /// Sets what an account holds. Only on a chain for development.
     #[codec(index = 128)]
     SetBalance {
@@ -144,7 +153,7 @@ pub enum FormError {
         /// How many bytes it has.
         found: usize,
     },
-    /// A deploy's or upgrade's code is too long.
+    /// The code of a deploy, upgrade or replacement is too long.
     #[error("action {action}: {found} bytes of code, at most {max} are allowed", max = limits::CODE_BYTES_MAX)]
     CodeTooLong {
         /// Position of the action.
@@ -279,15 +288,16 @@ impl Action {
             Self::Transfer { .. } | Self::SetBalance { .. } | Self::Impersonate { .. } => {
                 return Ok(());
             }
-            Self::Call { input, .. } => (None, input),
+            Self::Call { input, .. } => (None, input.len()),
             Self::Deploy { code, input, .. } | Self::Upgrade { code, input, .. } => {
-                (Some(code), input)
+                (Some(code), input.len())
             }
+            Self::ReplaceCode { code, .. } => (Some(code), 0),
         };
-        if input.len() > limits::CALL_DATA_BYTES_MAX {
+        if input > limits::CALL_DATA_BYTES_MAX {
             return Err(FormError::InputTooLong {
                 action: index,
-                found: input.len(),
+                found: input,
             });
         }
         match code {
@@ -305,7 +315,10 @@ impl Action {
         match self {
             Self::Transfer { amount, .. } => *amount,
             Self::Call { value, .. } | Self::Deploy { value, .. } => *value,
-            Self::Upgrade { .. } | Self::SetBalance { .. } | Self::Impersonate { .. } => 0,
+            Self::Upgrade { .. }
+            | Self::ReplaceCode { .. }
+            | Self::SetBalance { .. }
+            | Self::Impersonate { .. } => 0,
         }
     }
 }

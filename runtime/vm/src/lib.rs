@@ -37,7 +37,7 @@ pub use execution_stack::{
     EXECUTION_STACK_BYTES, is_execution_thread, run_on_execution_stack, spawn_execution_thread,
 };
 pub use frame::{Ended, Frame};
-pub use message::{CodeSource, Deployment, Entry, Message, Outcome, Upgrade};
+pub use message::{CodeReplacement, CodeSource, Deployment, Entry, Message, Outcome, Upgrade};
 pub use session::{BlockContext, Session};
 pub use trace::{Cut, Step, Trace, TracedAction, TracedCall};
 pub use validate::{CodeInfo, InvalidCode, check_code};

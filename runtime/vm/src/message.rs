@@ -97,6 +97,19 @@ pub struct Upgrade {
     pub sender: Option<Address>,
 }
 
+/// A contract's switch to other code that reads what is stored as it is.
+#[derive(Clone, Debug)]
+pub struct CodeReplacement {
+    /// The contract.
+    pub contract: Address,
+    /// Its new code.
+    pub code: CodeSource,
+    /// The most gas it may use.
+    pub gas: Gas,
+    /// Who asks, who must be the admin.
+    pub sender: Address,
+}
+
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {

@@ -16,7 +16,7 @@ pub(crate) use calls::Invocation;
 use crate::engine::Engine;
 use crate::execution_stack::run_on_execution_stack;
 use crate::prepare::PrepareQueue;
-use crate::{Deployment, Entry, Message, Outcome, Session, Upgrade, VmFailure};
+use crate::{CodeReplacement, Deployment, Entry, Message, Outcome, Session, Upgrade, VmFailure};
 
 /// Which engine runs Wasm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +169,21 @@ impl Vm {
     ) -> Result<(Session, Outcome), VmFailure> {
         self.run(move |vm| {
             vm.upgrade_within(Box::new(session), upgrade)
+                .map(|(session, outcome)| (*session, outcome))
+        })
+    }
+
+    /// Gives a contract other code and runs none of it.
+    ///
+    /// # Errors
+    /// `VmFailure` when this node failed; the session is lost with it.
+    pub fn replace_code(
+        &self,
+        session: Session,
+        replacement: CodeReplacement,
+    ) -> Result<(Session, Outcome), VmFailure> {
+        self.run(move |vm| {
+            vm.replace_code_within(Box::new(session), replacement)
                 .map(|(session, outcome)| (*session, outcome))
         })
     }

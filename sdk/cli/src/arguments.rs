@@ -12,6 +12,7 @@ pub(crate) mod localnet;
 pub(crate) mod node;
 #[cfg(test)]
 mod secrets;
+pub(crate) mod upgrade;
 pub(crate) mod validator;
 
 use bench::BenchArguments;
@@ -21,6 +22,7 @@ pub(crate) use chain::{
 };
 use localnet::LocalnetCommand;
 use node::NodeCommand;
+use upgrade::UpgradeArguments;
 use validator::ValidatorCommand;
 
 /// Build, run and use contracts on a Kumiki chain.
@@ -72,9 +74,14 @@ pub(crate) enum Command {
     Dev(DevArguments),
     /// Build and deploy a contract of the project, or a Wasm file.
     #[command(
-        after_help = "Examples:\n  kumiki deploy token\n  kumiki deploy counter start=5 --from bob\n  kumiki deploy --wasm counter.wasm start=5"
+        after_help = "Examples:\n  kumiki deploy token\n  kumiki deploy counter start=5 --from bob\n  kumiki deploy --wasm counter.wasm start=5\n  kumiki deploy --plan plan.json && kumiki deploy --apply plan.json"
     )]
     Deploy(DeployArguments),
+    /// Give a deployed contract new code and keep its state, if the new code reads it or migrates it.
+    #[command(
+        after_help = "Examples:\n  kumiki upgrade counter --plan\n  kumiki upgrade counter\n  kumiki upgrade counter --migrate widen factor=3\n  kumiki upgrade counter --replay"
+    )]
+    Upgrade(UpgradeArguments),
     /// Call a method that may change state, in a signed transaction; without METHOD, list what there is.
     #[command(
         after_help = "Examples:\n  kumiki call counter increase amount=1\n  kumiki call kumi1… transfer to=bob amount=100 --from alice --json"
@@ -186,6 +193,7 @@ impl Command {
             Self::Test(arguments) => NodeArguments::of_project(&arguments.project),
             Self::Dev(arguments) => NodeArguments::of_project(&arguments.path),
             Self::Deploy(arguments) => arguments.node.clone(),
+            Self::Upgrade(arguments) => arguments.node.clone(),
             Self::Verify(arguments) => arguments.node.clone(),
             Self::Call(arguments) => arguments.node.clone(),
             Self::Simulate(arguments) => arguments.call.node.clone(),
@@ -333,6 +341,16 @@ pub(crate) struct DeployArguments {
     /// Nobody may ever upgrade the contract; by default the deployer may.
     #[arg(long)]
     pub(crate) immutable: bool,
+    /// Write to FILE how the contracts named (by default all) would be deployed, each after those that its arguments
+    /// of init name, and send nothing.
+    #[arg(long, value_name = "FILE", conflicts_with = "wasm")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Carry out the plan in FILE; FILE.journal keeps how far it is.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "words", "wasm", "salt", "immutable"])]
+    pub(crate) apply: Option<PathBuf>,
+    /// Go on with a plan whose --apply was interrupted; nothing is done twice.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "apply", "words", "wasm", "salt", "immutable"])]
+    pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sender: SenderArguments,
     #[command(flatten)]

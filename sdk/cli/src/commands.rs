@@ -17,5 +17,6 @@ pub(crate) mod proof;
 pub(crate) mod test;
 pub(crate) mod trace;
 pub(crate) mod tx;
+pub(crate) mod upgrade;
 pub(crate) mod validator;
 pub(crate) mod verify;

@@ -3,7 +3,7 @@
 use kumiki_client::abi::{Abi, ArgumentText};
 use kumiki_client::{Client, ClientError, Draft};
 use kumiki_protocol::{Action, Address, Amount, Gas, Hash, Nonce, SecretKey, sha3_256};
-use kumiki_rpc_api::{ErrorCode, ReceiptStatus, TransactionReceipt};
+use kumiki_rpc_api::{ContractView, ErrorCode, ReceiptStatus, TransactionReceipt};
 
 use crate::commands::call::example_arguments;
 use crate::explain::value_failure;
@@ -11,6 +11,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::project::Project;
 use crate::render::execution_failure;
 use crate::said::{Said, Sources};
+use crate::upgrade::Takeover;
 
 const SALT_DOMAIN: &[u8] = b"kumiki/cli/salt/v1/";
 
@@ -42,31 +43,38 @@ pub(crate) struct Deployed {
 
 impl DeployRequest<'_> {
     /// Deploys it from `key`'s account. The address follows from account, salt and code, so doing it again finds the
-    /// contract that is there.
-    pub(crate) async fn send(&self, client: &Client, key: &SecretKey) -> Outcome<Deployed> {
+    /// contract that is there; one at `recorded`, upgraded to this code since, is found too.
+    pub(crate) async fn send(
+        &self,
+        client: &Client,
+        key: &SecretKey,
+        recorded: Option<Address>,
+    ) -> Outcome<Deployed> {
         // Wrong arguments are wrong, also where nothing is left to do.
         let input = self.input()?;
         let code_hash = sha3_256(&[self.wasm]);
         let deployer = Address::of_account(&key.public_key());
-        let salt = sha3_256(&[
-            SALT_DOMAIN,
-            self.name.as_bytes(),
-            b"/",
-            self.salt.as_bytes(),
-        ])
-        .0;
-        let address = Address::of_contract(&deployer, &salt, &code_hash);
-        if let Some(admin) = admin_of(client, address).await? {
-            self.check_admin(admin)?;
+        let address = self.address(&deployer);
+        let here = contract_at(client, address).await?;
+        let known = match recorded {
+            Some(recorded) if recorded != address => contract_at(client, recorded).await?,
+            _ => None,
+        };
+        let same = |one: &&ContractView| one.code_hash == code_hash;
+        if let Some(found) = here.as_ref().filter(same).or(known.as_ref().filter(same)) {
+            self.check_admin(found.admin)?;
             return Ok(Deployed {
-                address,
+                address: found.address,
                 code_hash,
                 receipt: None,
             });
         }
+        if here.is_some() {
+            return Err(self.taken(address));
+        }
         let action = Action::Deploy {
             code: self.wasm.to_vec(),
-            salt,
+            salt: self.salt_bytes(),
             input,
             value: self.value,
             admin: (!self.immutable).then_some(deployer),
@@ -79,24 +87,64 @@ impl DeployRequest<'_> {
         })
     }
 
-    /// Gives the contract at `address` this code, keeping its state; the new code's `migrate` takes over.
+    /// Deploys it where no contract is yet, under the first salt that is free.
+    pub(crate) async fn send_fresh(&self, client: &Client, key: &SecretKey) -> Outcome<Deployed> {
+        let deployer = Address::of_account(&key.public_key());
+        let mut count = 0_u64;
+        loop {
+            let salt = match count {
+                0 => self.salt.to_owned(),
+                count => format!("{}fresh-{count}", self.salt),
+            };
+            let request = DeployRequest {
+                salt: &salt,
+                ..*self
+            };
+            if contract_at(client, request.address(&deployer))
+                .await?
+                .is_none()
+            {
+                return request.send(client, key, None).await;
+            }
+            count += 1;
+        }
+    }
+
+    /// Where `deployer` gets it.
+    pub(crate) fn address(&self, deployer: &Address) -> Address {
+        Address::of_contract(deployer, &self.salt_bytes(), &sha3_256(&[self.wasm]))
+    }
+
+    /// The salt of the address: names and texts tell contracts of one code apart.
+    pub(crate) fn salt_bytes(&self) -> [u8; 32] {
+        let (name, salt) = (self.name.as_bytes(), self.salt.as_bytes());
+        sha3_256(&[SALT_DOMAIN, name, b"/", salt]).0
+    }
+
+    /// The contract that was deployed with this code has another now.
+    fn taken(&self, address: Address) -> Failure {
+        Failure::new(
+            Exit::Refused,
+            "contractExists",
+            "the contract that was deployed with this code has other code now; nothing was sent",
+        )
+        .at(format!("deployment of '{}'", self.name))
+        .expected("no contract, or one with this code")
+        .found(address.to_string())
+        .next(format!("kumiki deploy {} --salt another", self.name))
+    }
+
+    /// Gives the contract at `address` this code, and takes its state over.
     pub(crate) async fn upgrade(
         &self,
         client: &Client,
         key: &SecretKey,
-        address: Address,
-    ) -> Outcome<Deployed> {
-        let action = Action::Upgrade {
-            contract: address,
-            code: self.wasm.to_vec(),
-            input: Vec::new(),
-        };
-        let receipt = self.send_action(client, key, action).await?;
-        Ok(Deployed {
-            address,
-            code_hash: sha3_256(&[self.wasm]),
-            receipt: Some(receipt),
-        })
+        (address, takeover): (Address, Takeover),
+    ) -> Outcome<()> {
+        let action = takeover.action(address, self.wasm.to_vec());
+        self.send_action(client, key, action)
+            .await
+            .map(|_receipt| ())
     }
 
     /// Nobody is told that a contract is immutable when it is not.
@@ -155,7 +203,8 @@ impl DeployRequest<'_> {
             .next(format!("kumiki build {}", self.name))
     }
 
-    fn input(&self) -> Outcome<Vec<u8>> {
+    /// The arguments of `init`, encoded.
+    pub(crate) fn input(&self) -> Outcome<Vec<u8>> {
         let Some(init) = &self.abi.metadata().init else {
             return match self.arguments.first() {
                 None => Ok(Vec::new()),
@@ -178,10 +227,13 @@ impl DeployRequest<'_> {
     }
 }
 
-/// Who may upgrade the contract at `address`; `None` where there is none.
-async fn admin_of(client: &Client, address: Address) -> Outcome<Option<Option<Address>>> {
+/// The contract at `address`, if there is one.
+pub(crate) async fn contract_at(
+    client: &Client,
+    address: Address,
+) -> Outcome<Option<ContractView>> {
     match client.contract(address).await {
-        Ok(contract) => Ok(Some(contract.admin)),
+        Ok(contract) => Ok(Some(contract)),
         Err(ClientError::Api(error)) if error.code == ErrorCode::ContractUnknown => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -40,6 +40,13 @@ impl Deployments {
         self.chains.get(&chain.to_string())?.get(name)
     }
 
+    /// What the contract at `address` is called on `chain`.
+    pub(crate) fn name_of(&self, chain: &Hash, address: Address) -> Option<String> {
+        let contracts = self.chains.get(&chain.to_string())?;
+        let found = contracts.iter().find(|(_, one)| one.address == address);
+        found.map(|(name, _)| name.clone())
+    }
+
     /// The names on `chain`.
     pub(crate) fn names(&self, chain: &Hash) -> Vec<&str> {
         self.chains

@@ -121,6 +121,11 @@ impl Failure {
         &self.0.name
     }
 
+    /// What was found, where that is said.
+    pub(crate) fn found_text(&self) -> Option<&str> {
+        self.0.found.as_deref()
+    }
+
     /// The same for programs.
     pub(crate) fn json(&self) -> Value {
         let mut error = serde_json::Map::new();

@@ -23,6 +23,7 @@ mod sdk_sources;
 mod send;
 mod signer;
 mod stop_signal;
+mod upgrade;
 mod wasm_file;
 
 use std::io::Write as _;
@@ -112,6 +113,7 @@ async fn run(command: Command, output: Output) -> Outcome<()> {
         Command::Test(arguments) => commands::test::run(&arguments, output),
         Command::Dev(arguments) => commands::dev::run(arguments, output).await,
         Command::Deploy(arguments) => commands::deploy::run(&arguments, output).await,
+        Command::Upgrade(arguments) => commands::upgrade::run(&arguments, output).await,
         Command::Call(arguments) => commands::call::call(&arguments, output).await,
         Command::Simulate(arguments) => commands::call::simulate(&arguments, output).await,
         Command::View(arguments) => commands::call::view(&arguments, output).await,

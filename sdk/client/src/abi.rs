@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+pub mod layout;
 #[cfg(test)]
 mod tests;
 mod type_name;
@@ -191,6 +192,36 @@ impl Abi {
             method,
             arguments: decode::fields(self, &method.args, arguments).ok(),
         })
+    }
+
+    /// The arguments that the input of a call or view of `method` holds, as [`Self::encode_call`] takes them.
+    ///
+    /// # Errors
+    /// `Malformed`, `UnknownType` or `TooLarge` when input and metadata do not agree.
+    pub fn decode_call(
+        &self,
+        method: &EntryPoint,
+        input: &[u8],
+    ) -> Result<Vec<ArgumentText>, ValueError> {
+        let arguments = match method.kind {
+            EntryKind::Init | EntryKind::Migrate => Some(input),
+            EntryKind::Call | EntryKind::View => input.strip_prefix(&selector(&method.selector)?),
+        };
+        let arguments = arguments.ok_or_else(|| ValueError::Malformed {
+            expected: method.name.clone(),
+            reason: "it begins with the selector of another method",
+        })?;
+        decode::arguments(self, &method.args, arguments)
+    }
+
+    /// The call or view that an input's selector names.
+    #[must_use]
+    pub fn method_of(&self, input: &[u8]) -> Option<&EntryPoint> {
+        let found = input.first_chunk::<4>()?;
+        let methods = self.metadata.entry_points.iter();
+        methods
+            .filter(|one| matches!(one.kind, EntryKind::Call | EntryKind::View))
+            .find(|one| selector(&one.selector).as_ref() == Ok(found))
     }
 
     /// What a call or view of `method` returned, as JSON.

@@ -14,9 +14,9 @@ use kumiki_rpc_api::methods::{
 use kumiki_rpc_api::{
     API_VERSION, AccountView, BlockView, Bytes, CallSimulation, ChainInfo, ContractCode,
     ContractView, Cursor, Decimal, EpochEndView, EventFilter, EventPage, FeePrice, FinalityView,
-    GenesisView, HeadView, Health, ImpersonatedAction, NextNonce, NodeStatus, NodeVersion, PeerView,
-    SignedHeader, StateEntry, StateProof, TraceView, TransactionReceipt, TransactionStatus,
-    TransactionsIn,
+    GenesisView, HeadView, Health, ImpersonatedAction, NextNonce, NodeStatus, NodeVersion,
+    PeerView, SignedHeader, StateEntry, StatePage, StateProof, TraceView, TransactionReceipt,
+    TransactionStatus, TransactionsIn,
 };
 
 use crate::ClientError;
@@ -200,6 +200,9 @@ questions! {
     receipt(hash: TransactionHash) -> TransactionReceipt = receipt(hash, None);
     /// What is under a key of the state, or of a contract's own storage.
     state(key: Vec<u8>, contract: Option<Address>) -> StateEntry = state_entry(Bytes(key), contract, None);
+    /// What is under keys with a prefix, by rising key, at most `limit` entries.
+    state_page(prefix: Vec<u8>, contract: Option<Address>, limit: Option<u32>) -> StatePage
+        = state_prefix(Bytes(prefix), contract, None, limit, None);
     /// A proof, not yet checked; see [`Client::proven_state`].
     state_proof(key: Vec<u8>, contract: Option<Address>, at: Option<Height>) -> StateProof
         = state_proof(Bytes(key), contract, at);

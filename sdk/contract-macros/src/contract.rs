@@ -20,6 +20,8 @@ use crate::message::{Kind, Message};
 pub(crate) struct Contract {
     pub(crate) storage: ItemStruct,
     pub(crate) handles: Vec<Handle>,
+    /// Structs marked `#[old_storage]`: what earlier versions stored, for `migrate`.
+    pub(crate) old_storage: Vec<(ItemStruct, Vec<Handle>)>,
     pub(crate) messages: Vec<Message>,
     pub(crate) events: Vec<Event>,
     /// The struct or enum marked `#[error]`, and its expansion.
@@ -55,6 +57,11 @@ fn read(module: &ItemMod, items: Vec<Item>) -> syn::Result<Contract> {
         return Err(Error::new_spanned(module, "no #[storage] struct"));
     };
     let handles = handle::handles(&storage, &aliases, &mut errors);
+    let mut old_storage = Vec::new();
+    for old in sorted.old_storage {
+        let handles = handle::handles(&old, &aliases, &mut errors);
+        old_storage.push((old, handles));
+    }
     let mut messages = Vec::new();
     let mut items = sorted.items;
     for item in &mut items {
@@ -69,6 +76,7 @@ fn read(module: &ItemMod, items: Vec<Item>) -> syn::Result<Contract> {
     Ok(Contract {
         storage,
         handles,
+        old_storage,
         messages,
         events: sorted.events,
         error: sorted.error,
@@ -107,6 +115,7 @@ fn aliases(items: &[Item]) -> Aliases {
 #[derive(Default)]
 struct Sorted {
     storage: Option<ItemStruct>,
+    old_storage: Vec<ItemStruct>,
     events: Vec<Event>,
     error: Option<(syn::Ident, TokenStream)>,
     items: Vec<Item>,
@@ -125,6 +134,8 @@ impl Sorted {
                     } else {
                         self.storage = Some(definition);
                     }
+                } else if take_marker(&mut definition.attrs, "old_storage", errors).is_some() {
+                    self.old_storage.push(definition);
                 } else if take_marker(&mut definition.attrs, "event", errors).is_some() {
                     self.events
                         .extend(errors.keep(event::expand(definition, aliases)));

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::ItemMod;
+use syn::{Ident, ItemMod, ItemStruct};
 
 use crate::abi_type;
 use crate::check::docs;
@@ -17,7 +17,13 @@ pub(crate) fn module(module: &ItemMod, contract: &Contract) -> TokenStream {
         attrs, vis, ident, ..
     } = module;
     let Contract { storage, items, .. } = contract;
-    let storage_types = contract.handles.iter().flat_map(|handle| &handle.types);
+    let old_handles = contract.old_storage.iter().flat_map(|(_, handles)| handles);
+    let handles = contract.handles.iter().chain(old_handles);
+    let storage_types = handles.flat_map(|handle| &handle.types);
+    let old_storage = contract
+        .old_storage
+        .iter()
+        .map(|(old, handles)| open_old_storage(&storage.ident, old, handles));
     let storage_assertions = storage_types.map(abi_type::assert_abi_type);
     let message_assertions = contract.messages.iter().map(Message::assertions);
     let events = contract.events.iter().map(|event| &event.code);
@@ -37,6 +43,7 @@ pub(crate) fn module(module: &ItemMod, contract: &Contract) -> TokenStream {
         #vis mod #ident {
             #(#items)*
             #storage
+            #(#old_storage)*
             #(#events)*
             #(#error)*
             #[doc = #handle_docs]
@@ -45,6 +52,24 @@ pub(crate) fn module(module: &ItemMod, contract: &Contract) -> TokenStream {
             #exports
             #(#storage_assertions)*
             #(#message_assertions)*
+        }
+    }
+}
+
+/// What an earlier version stored, as `migrate` opens it. Whoever opens it may change state, so it takes the contract
+/// as a message that may does.
+fn open_old_storage(contract: &Ident, old: &ItemStruct, handles: &[Handle]) -> TokenStream {
+    let name = &old.ident;
+    let opened = handles.iter().map(Handle::opened);
+    let docs = format!(" Opens what an earlier version of [`{contract}`] stored.");
+    quote! {
+        #old
+
+        impl #name {
+            #[doc = #docs]
+            fn open(_contract: &mut #contract) -> Self {
+                Self { #(#opened),* }
+            }
         }
     }
 }

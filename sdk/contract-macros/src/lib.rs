@@ -25,6 +25,9 @@ mod message;
 /// that take native tokens marked `#[payable]`; structs marked `#[event]`, perhaps with `#[indexed]` fields; at most one
 /// enum marked `#[error]`; types marked `#[data]`.
 ///
+/// Structs marked `#[old_storage]` are like the storage of earlier versions: `#[migrate]` opens them with
+/// `Name::open(self)` and reads under the old names and types what it then stores under the new ones.
+///
 /// Generates the Wasm entry points, a handle `<Name>Ref` whose methods make typed messages, and the metadata.
 #[proc_macro_attribute]
 pub fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream {

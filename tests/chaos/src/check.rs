@@ -177,7 +177,9 @@ impl Model {
                     ActionView::Call {
                         contract, value, ..
                     } => (*contract, value.0),
-                    ActionView::Deploy { .. } | ActionView::Upgrade { .. } => continue,
+                    ActionView::Deploy { .. }
+                    | ActionView::Upgrade { .. }
+                    | ActionView::ReplaceCode { .. } => continue,
                     ActionView::SetBalance { .. } | ActionView::Impersonate { .. } => {
                         broken.push(format!("{} is for development", transaction.hash));
                         continue;

@@ -54,7 +54,8 @@ pub(crate) fn run(first: u64, count: u64) -> Result<(), String> {
             }
         };
         workers.push(
-            spawn_execution_thread("smith", worker).map_err(|error| format!("no thread: {error}"))?,
+            spawn_execution_thread("smith", worker)
+                .map_err(|error| format!("no thread: {error}"))?,
         );
     }
     let failed = workers
@@ -87,7 +88,9 @@ pub(crate) fn file(path: &str) -> Result<(), String> {
 
 /// Writes the module of `seed` to a file, to look at it.
 pub(crate) fn write(seed: &str, file: &str) -> Result<(), String> {
-    let seed = seed.parse().map_err(|_no_number| format!("{seed} is no seed"))?;
+    let seed = seed
+        .parse()
+        .map_err(|_no_number| format!("{seed} is no seed"))?;
     let wasm = generate(seed).ok_or("this seed gives no module")?;
     std::fs::write(file, wasm).map_err(|error| format!("{file}: {error}"))
 }

@@ -13,9 +13,10 @@ use kumiki_integration::program::workspace_root;
 use kumiki_integration::walkthrough::{self, Shell};
 
 /// Documents whose commands are run here.
-const EXECUTED: [&str; 8] = [
+const EXECUTED: [&str; 9] = [
     "README.md",
     "examples/token/README.md",
+    "docs/upgrades.md",
     "contracts/nft/README.md",
     "contracts/escrow/README.md",
     "contracts/vesting/README.md",
@@ -46,6 +47,11 @@ fn the_readme_does_what_it_shows() {
 #[test]
 fn the_token_example_does_what_it_shows() {
     run("examples/token/README.md", "examples/token", 5);
+}
+
+#[test]
+fn the_guide_to_upgrades_does_what_it_shows() {
+    run("docs/upgrades.md", ".", 20);
 }
 
 /// One clone for all of them, which builds the SDK for contracts once.
@@ -83,7 +89,10 @@ fn the_guide_for_newcomers_shows_the_counter_as_it_is() {
         .map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)))
         .collect();
     for one in shown {
-        assert!(source.contains(one), "contracts/counter has changed:\n{one}");
+        assert!(
+            source.contains(one),
+            "contracts/counter has changed:\n{one}"
+        );
     }
 }
 

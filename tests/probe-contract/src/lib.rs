@@ -22,6 +22,12 @@ pub mod probe {
         words: OrderedMap<String, u8>,
     }
 
+    /// What a counter stored.
+    #[old_storage]
+    struct CounterStorage {
+        value: Item<u64>,
+    }
+
     /// An offer.
     #[data]
     pub struct Order {
@@ -105,8 +111,8 @@ pub mod probe {
         /// Takes over a counter, whose value it keeps.
         #[migrate]
         pub fn migrate(&mut self, add: u64) {
-            let value = self.value() + add;
-            self.value.set(&value);
+            let value = CounterStorage::open(self).value.get_or_default();
+            self.value.set(&(value + add));
         }
 
         /// Gives back what it was given.

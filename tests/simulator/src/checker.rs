@@ -247,7 +247,8 @@ impl Model {
                     }
                     // A stake, to the contract of the validators.
                     Action::Call { value, .. } => self.0.entry(sender).or_default().0 -= value,
-                    Action::Deploy { .. } | Action::Upgrade { .. } => {}
+                    Action::Deploy { .. } | Action::Upgrade { .. } | Action::ReplaceCode { .. } => {
+                    }
                     // Passed over here, since this is no chain for development.
                     Action::SetBalance { .. } | Action::Impersonate { .. } => {}
                 }

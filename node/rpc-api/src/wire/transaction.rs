@@ -88,6 +88,17 @@ pub enum ActionView {
         /// SCALE arguments of `migrate`.
         input: Bytes,
     },
+    /// Gives a contract new code and runs nothing.
+    ReplaceCode {
+        /// The contract.
+        #[schemars(with = "AddressText")]
+        contract: Address,
+        /// SHA3-256 of the new Wasm.
+        #[schemars(with = "HashText")]
+        code_hash: Hash,
+        /// Bytes of the new Wasm.
+        code_size: u64,
+    },
     /// Sets what an account holds, on a chain for development.
     SetBalance {
         /// The account.
@@ -143,6 +154,11 @@ impl From<&Action> for ActionView {
                 code_hash: sha3_256(&[code]),
                 code_size: code.len() as u64,
                 input: Bytes(input.clone()),
+            },
+            Action::ReplaceCode { contract, code } => Self::ReplaceCode {
+                contract: *contract,
+                code_hash: sha3_256(&[code]),
+                code_size: code.len() as u64,
             },
             Action::SetBalance { account, balance } => Self::SetBalance {
                 account: *account,

@@ -75,10 +75,13 @@ impl Node {
         body.check_form()
             .map_err(|error| malformed(error.to_string()))?;
         self.check_gas(body.gas_limit)?;
-        let brings_code = body
-            .actions
-            .iter()
-            .any(|action| matches!(action, Action::Deploy { .. } | Action::Upgrade { .. }));
+        let brings_code = body.actions.iter().any(|action| match action {
+            Action::Deploy { .. } | Action::Upgrade { .. } | Action::ReplaceCode { .. } => true,
+            Action::Transfer { .. }
+            | Action::Call { .. }
+            | Action::SetBalance { .. }
+            | Action::Impersonate { .. } => false,
+        });
         Ok((body, brings_code))
     }
 

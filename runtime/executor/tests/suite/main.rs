@@ -8,6 +8,7 @@
 
 mod chain;
 mod development;
+mod new_code;
 mod outputs;
 mod traces;
 mod transactions;

@@ -14,7 +14,9 @@ use super::conclude::conclude;
 use crate::error::Refusal;
 use crate::frame::{Frame, count};
 use crate::session::StackEntry;
-use crate::{CodeSource, Deployment, Entry, Outcome, Session, Upgrade, VmFailure, gas};
+use crate::{
+    CodeReplacement, CodeSource, Deployment, Entry, Outcome, Session, Upgrade, VmFailure, gas,
+};
 
 /// A call as a caller makes it.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl Mark {
     }
 }
 
-/// An outcome that cost nothing.
+/// An outcome that cost nothing and ran nothing.
 pub(super) const fn refused(code: ResultCode) -> Outcome {
     Outcome {
         code,
@@ -143,6 +145,33 @@ impl Vm {
             &mut meter,
         );
         self.execute(session, call, &mark, meter, admitted)
+    }
+
+    pub(crate) fn replace_code_within(
+        &self,
+        mut session: Box<Session>,
+        replacement: CodeReplacement,
+    ) -> Result<(Box<Session>, Outcome), VmFailure> {
+        let mark = Mark::of(&session);
+        let mut meter = Meter::new(replacement.gas);
+        let call = Invocation {
+            caller: replacement.sender,
+            contract: replacement.contract,
+            entry: Entry::Migrate,
+            input: Vec::new(),
+            value: 0,
+            gas: replacement.gas,
+            reentry_allowed: false,
+        };
+        let (code, sender) = (replacement.code, Some(replacement.sender));
+        match self.admit_upgrade(&mut session, &call, code, sender, &mut meter) {
+            Ok(_hash) => {
+                let gas_used = meter.limit - meter.left;
+                let done = refused(ResultCode::Ok);
+                Ok((session, Outcome { gas_used, ..done }))
+            }
+            Err(refusal) => refuse(session, &mark, &meter, refusal),
+        }
     }
 
     fn admit_deployment(
@@ -269,18 +298,7 @@ impl Vm {
         });
         let (program, code_hash) = match ready {
             Ok(ready) => ready,
-            Err(Refusal::Failed(failure)) => return Err(failure),
-            Err(Refusal::Code(code)) => {
-                session.undo(mark);
-                let gas_used = meter.limit - meter.left;
-                return Ok((
-                    session,
-                    Outcome {
-                        gas_used,
-                        ..refused(code)
-                    },
-                ));
-            }
+            Err(refusal) => return refuse(session, mark, &meter, refusal),
         };
         session.stack.push(StackEntry {
             contract: call.contract,
@@ -317,6 +335,29 @@ impl Session {
         self.journal.revert_to(mark.checkpoint);
         self.events.truncate(mark.events);
     }
+}
+
+/// Undoes what was not admitted.
+fn refuse(
+    mut session: Box<Session>,
+    mark: &Mark,
+    meter: &Meter,
+    refusal: Refusal,
+) -> Result<(Box<Session>, Outcome), VmFailure> {
+    let code = match refusal {
+        Refusal::Failed(failure) => return Err(failure),
+        Refusal::Code(code) => code,
+    };
+    session.undo(mark);
+    let gas_used = meter.limit - meter.left;
+    let outcome = refused(code);
+    Ok((
+        session,
+        Outcome {
+            gas_used,
+            ..outcome
+        },
+    ))
 }
 
 /// What every path checks and pays.

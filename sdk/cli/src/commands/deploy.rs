@@ -1,8 +1,13 @@
 //! `kumiki deploy`: build and deploy a contract of the project, or a Wasm file.
 
+mod apply;
+mod journal;
+mod plan;
+
 use std::path::Path;
 
 use kumiki_client::abi::{Abi, ArgumentText};
+use kumiki_protocol::Address;
 use serde_json::json;
 
 use crate::arguments::{DeployArguments, parse_argument};
@@ -18,6 +23,20 @@ use crate::signer::Signer;
 use crate::wasm_file;
 
 pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<()> {
+    if let Some(path) = &arguments.plan {
+        return plan::run(arguments, path, output).await;
+    }
+    let to_apply = arguments
+        .apply
+        .iter()
+        .map(|path| (path, apply::Mode::Apply));
+    let to_resume = arguments
+        .resume
+        .iter()
+        .map(|path| (path, apply::Mode::Resume));
+    if let Some((path, mode)) = to_apply.chain(to_resume).next() {
+        return apply::run(arguments, path, mode, output).await;
+    }
     let (name, given) = split_words(&arguments.words)?;
     let network = Network::connect(&arguments.node).await?;
     let signer = Signer::find(&arguments.sender, &network)?;
@@ -47,12 +66,13 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
         gas_price: arguments.sender.gas_price,
         nonce: arguments.sender.nonce,
     };
-    let deployed = request.send(&network.client, &signer.key).await?;
     // Another instance gets a name of its own; it does not take the first one's.
     let name = match arguments.salt.as_str() {
         "" => source.name.clone(),
         salt => format!("{}-{salt}", source.name),
     };
+    let recorded = recorded_address(&network, &name)?;
+    let deployed = request.send(&network.client, &signer.key, recorded).await?;
     if let Some(project) = &network.project {
         let deployment = Deployment {
             address: deployed.address,
@@ -86,6 +106,16 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
     Ok(())
 }
 
+/// Where the project has deployed a contract of this name.
+pub(crate) fn recorded_address(network: &Network, name: &str) -> Outcome<Option<Address>> {
+    let Some(project) = &network.project else {
+        return Ok(None);
+    };
+    let chain = network.client.genesis_hash();
+    let deployments = Deployments::load(project)?;
+    Ok(deployments.find(&chain, name).map(|one| one.address))
+}
+
 /// The contract's name, if the first word is one, and the arguments.
 fn split_words(words: &[String]) -> Outcome<(Option<&str>, Vec<ArgumentText>)> {
     let (name, rest) = match words.split_first() {
@@ -103,15 +133,17 @@ fn split_words(words: &[String]) -> Outcome<(Option<&str>, Vec<ArgumentText>)> {
     Ok((name, arguments))
 }
 
-struct Source {
-    name: String,
-    wasm: Vec<u8>,
-    abi: kumiki_abi::metadata::Metadata,
-    init: Vec<ArgumentText>,
+/// Code to put on a chain.
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) wasm: Vec<u8>,
+    pub(crate) abi: kumiki_abi::metadata::Metadata,
+    /// Arguments of `init`, as kumiki.toml gives them.
+    pub(crate) init: Vec<ArgumentText>,
 }
 
 impl Source {
-    fn from_file(path: &Path, name: Option<&str>) -> Outcome<Self> {
+    pub(crate) fn from_file(path: &Path, name: Option<&str>) -> Outcome<Self> {
         let wasm = std::fs::read(path).map_err(|error| Failure::io(path, &error))?;
         check_code(&wasm).map_err(|failure| failure.at(path.display().to_string()))?;
         let abi = wasm_file::read_metadata(&wasm).map_err(|error| {
@@ -133,7 +165,11 @@ impl Source {
         })
     }
 
-    fn from_project(network: &Network, name: Option<&str>, output: Output) -> Outcome<Self> {
+    pub(crate) fn from_project(
+        network: &Network,
+        name: Option<&str>,
+        output: Output,
+    ) -> Outcome<Self> {
         let Some(project) = &network.project else {
             return Err(Failure::new(
                 Exit::NotFound,

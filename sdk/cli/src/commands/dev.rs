@@ -78,8 +78,9 @@ async fn serve(
     (built, saves): (Outcome<Vec<Built>>, Option<watch::Saves>),
     output: Output,
 ) -> Outcome<()> {
-    let mut deployer = Deployer::connect(&project, url).await?;
+    let mut deployer = Deployer::connect(&project, &arguments.path, url).await?;
     let placed = deployer.place(&project, &built?).await?;
+    print_notes(&placed, output);
     print_ready(arguments, url, &placed, output);
     let Some(mut saves) = saves else {
         return std::future::pending().await;
@@ -89,7 +90,7 @@ async fn serve(
         output.message("a file was saved: building");
         match redeploy(&mut project, home, &mut deployer, output).await {
             Ok(placed) => {
-                for one in placed {
+                for one in &placed {
                     output.message(&format!(
                         "{}  {}  {}",
                         one.name,
@@ -97,11 +98,18 @@ async fn serve(
                         one.how.text()
                     ));
                 }
+                print_notes(&placed, output);
             }
             // The chain and what is deployed on it stay; the next save tries again.
             Err(failure) => output.message(&failure.to_string()),
         }
     }
+}
+
+/// What the developer has to know and to choose.
+fn print_notes(placed: &[Placed], output: Output) {
+    let notes = placed.iter().flat_map(|one| &one.notes);
+    notes.for_each(|note| output.message(note));
 }
 
 /// Builds and places what `project` says now.

@@ -25,10 +25,15 @@ pub(crate) struct Machine {
 impl Machine {
     /// Makes a project called like its template.
     pub(crate) fn with_project(template: &str) -> Self {
+        Self::with_project_called(template, template)
+    }
+
+    /// Makes a project. Those that are built at the same time have names of their own: their Wasm lies in one folder.
+    pub(crate) fn with_project_called(name: &str, template: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let machine = Self {
-            project: folder.path().join(template),
+            project: folder.path().join(name),
             home: folder.path().join("home"),
             folder,
             chain: None,
@@ -41,7 +46,7 @@ impl Machine {
         std::os::unix::fs::symlink(shared.join("sdk"), machine.home.join("sdk")).unwrap();
         let made = machine
             .command(
-                &["new", template, "--template", template],
+                &["new", name, "--template", template],
                 machine.folder.path(),
             )
             .output()
@@ -265,6 +270,52 @@ impl Machine {
         let text = std::fs::read_to_string(self.project.join(name)).unwrap();
         assert!(text.contains(from), "{name} has no '{from}'");
         self.write(name, text.replace(from, to).as_bytes());
+    }
+
+    /// Saves a file once, with each first text in it replaced by the second.
+    pub(crate) fn edit_all(&self, name: &str, edits: &[(&str, &str)]) {
+        let mut text = std::fs::read_to_string(self.project.join(name)).unwrap();
+        for (from, to) in edits {
+            assert!(text.contains(from), "{name} has no '{from}'");
+            text = text.replace(from, to);
+        }
+        self.write(name, text.as_bytes());
+    }
+
+    /// What a command that must fail so answers with `--json`.
+    pub(crate) fn refused(&self, arguments: &[&str], exit: i32) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {text}");
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        answer["error"].clone()
+    }
+
+    /// Starts a command, hands its process over once it has printed a line with `part` on stderr.
+    pub(crate) fn start_until(&self, arguments: &[&str], part: &str) -> Child {
+        let mut child = self
+            .command(arguments, &self.project)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let mut lines = BufReader::new(stderr).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains(part)), "no '{part}'");
+        child
+    }
+
+    /// Starts a command.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments, &self.project)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    pub(crate) fn project(&self) -> &Path {
+        &self.project
     }
 
     pub(crate) fn restore_config(&self) {

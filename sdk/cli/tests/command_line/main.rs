@@ -8,9 +8,11 @@
     reason = "a test ends where its set-up fails"
 )]
 
+mod deploy_plan;
 mod development;
 mod machine;
 mod traces;
+mod upgrade;
 
 use development::{goes_back, moves_on};
 use machine::{Machine, check_golden, shape};
@@ -83,8 +85,11 @@ fn dev_loses_no_save_and_follows_kumiki_toml_and_what_others_deploy() {
         "/// Mints the token;",
         "/// Begins the token;",
     );
-    lines.wait_for("(deployed, fresh state)");
+    lines.wait_for("(new code, state kept)");
     let symbol = |name| machine.json(&["view", name, "symbol"])["returns"].clone();
+    // A state that is kept was not begun with what kumiki.toml says now; a fresh one is.
+    assert_eq!(symbol("token"), json!("KEX"));
+    machine.json(&["upgrade", "token", "--reset"]);
     assert_eq!(symbol("token"), json!("NEW"));
     assert_eq!(symbol("token-second"), json!("KEX"));
     machine.stop_chain();

@@ -5,7 +5,9 @@ use kumiki_protocol::{Address, Hash};
 use parity_scale_codec::{Compact, Decode as _};
 use serde_json::Value;
 
-use super::{Abi, DEPTH_MAX, FieldForm, Type, VALUES_MAX, ValueError, field_form, object};
+use super::{
+    Abi, ArgumentText, DEPTH_MAX, FieldForm, Type, VALUES_MAX, ValueError, field_form, object,
+};
 
 /// The one value of type `type_name` that all of `bytes` is.
 pub(super) fn whole(abi: &Abi, type_name: &str, bytes: &[u8]) -> Result<Value, ValueError> {
@@ -21,6 +23,35 @@ pub(super) fn fields(abi: &Abi, fields: &[Field], bytes: &[u8]) -> Result<Value,
     let value = reader.read_named(fields, 0)?;
     reader.finish()?;
     Ok(value)
+}
+
+/// The arguments that all of `bytes` is, as they are written to be encoded again.
+pub(super) fn arguments(
+    abi: &Abi,
+    wanted: &[Field],
+    bytes: &[u8],
+) -> Result<Vec<ArgumentText>, ValueError> {
+    let mut reader = Reader::new(abi, "call", bytes);
+    let mut found = Vec::with_capacity(wanted.len());
+    for field in wanted {
+        let of = Type::parse(&field.type_name)?;
+        let value = reader.read(&of, 0)?;
+        let text = as_text(&of, &value);
+        let name = field.name.clone();
+        found.push(ArgumentText { name, text });
+    }
+    reader.finish()?;
+    Ok(found)
+}
+
+/// A value as a person writes it: plainly where its type is written so, else as JSON.
+fn as_text(of: &Type, value: &Value) -> String {
+    match (of, value) {
+        (Type::Option(inner), value) if !value.is_null() => as_text(inner, value),
+        (Type::Named(_), value) => value.to_string(),
+        (_, Value::String(text)) => text.clone(),
+        (_, value) => value.to_string(),
+    }
 }
 
 struct Reader<'a> {

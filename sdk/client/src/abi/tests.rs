@@ -275,3 +275,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn arguments_of_a_call_are_read_as_they_are_written() {
+    let cases = [
+        ("bool", "true"),
+        ("u64", "7"),
+        ("String", "12"),
+        ("Option<String>", "a b"),
+        ("Option<u32>", "null"),
+        ("Vec<u8>", "0x00ff"),
+        ("(u8, String)", r#"[1,"x"]"#),
+        ("Wrapped", r#"[{"x":-1,"y":"5"}]"#),
+        ("Failure", r#""Paused""#),
+        ("Failure", r#"{"TooLittle":{"has":"9"}}"#),
+    ];
+    for (type_name, text) in cases {
+        let abi = abi(&[type_name]);
+        let method = abi.method(type_name).unwrap();
+        let given = [ArgumentText {
+            name: "value".to_owned(),
+            text: text.to_owned(),
+        }];
+        let input = abi.encode_call(method, &given).unwrap();
+        assert_eq!(abi.decode_call(method, &input).unwrap(), given);
+        assert_eq!(abi.method_of(&input), Some(method));
+        let longer = [&input[..], &[0]].concat();
+        assert!(abi.decode_call(method, &longer).is_err(), "{type_name}");
+        let mut other = input.clone();
+        other[0] ^= 1;
+        assert!(abi.decode_call(method, &other).is_err(), "{type_name}");
+        assert_eq!(abi.method_of(&other), None);
+    }
+}

@@ -59,6 +59,13 @@ pub(crate) fn actions() -> Vec<(&'static str, Action)> {
             },
         ),
         (
+            "replace_code",
+            Action::ReplaceCode {
+                contract,
+                code: b"\0asm\x01\0\0\0".to_vec(),
+            },
+        ),
+        (
             "set_balance",
             Action::SetBalance {
                 account: Address([0x22; 32]),

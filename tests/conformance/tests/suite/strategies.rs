@@ -60,6 +60,7 @@ fn action() -> impl Strategy<Value = Action> {
             code,
             input
         }),
+        (address(), bytes()).prop_map(|(contract, code)| Action::ReplaceCode { contract, code }),
     ]
 }
 

@@ -1,11 +1,11 @@
 //! Hold the rules of deployment and upgrade, from outside and by contracts.
 
 use kumiki_protocol::{
-    Address, CodeRecord, ContractRecord, Decode as _, ResultCode, sha3_256, state_key,
+    Address, CodeRecord, ContractRecord, Decode as _, Encode as _, ResultCode, sha3_256, state_key,
 };
 
 use super::harness::{ALICE, PLENTY, World, contract, wasm};
-use crate::{CodeSource, Upgrade, check_code, gas};
+use crate::{CodeReplacement, CodeSource, Upgrade, check_code, gas};
 
 /// Keeps its `init` and `migrate` input under `i` and `m`; `call` deploys (first byte d) or upgrades (u) with the
 /// code hash that follows, 32 zero bytes of salt and the rest as input, and returns code and address.
@@ -160,4 +160,68 @@ fn only_the_admin_upgrades_and_only_to_code_that_migrates() {
         record(&world, &address).code_hash,
         sha3_256(&[&wasm(&maker(1))])
     );
+}
+
+#[test]
+fn only_the_admin_replaces_code_and_none_of_it_runs() {
+    let mut world = World::new();
+    let address = world.deploy(&maker(0));
+    let replacement = |sender: Address, contract: Address, wat: &str, gas| CodeReplacement {
+        contract,
+        code: CodeSource::Bytes(wasm(wat).into()),
+        gas,
+        sender,
+    };
+    let other = world.try_replacement(&replacement(Address([4; 32]), address, &maker(1), PLENTY));
+    assert_eq!(other.outcome.code, ResultCode::NotAllowed);
+    let nowhere = world.try_replacement(&replacement(ALICE, ALICE, &maker(1), PLENTY));
+    assert_eq!(nowhere.outcome.code, ResultCode::UnknownContract);
+    let done = world.try_replacement(&replacement(ALICE, address, &maker(1), PLENTY));
+    assert_eq!(done.outcome.code, ResultCode::Ok);
+    let code = wasm(&maker(1));
+    // The code, its record, the contract's record: nothing that a `migrate` wrote.
+    assert_eq!(done.changes.entries.len(), 2);
+    assert_eq!(done.changes.codes.len(), 1);
+    let gas = done.outcome.gas_used;
+    let new_code = check_code(&code).unwrap().deploy_gas;
+    let bytes = u64::try_from(code.len()).unwrap() * gas::DEPLOY_PER_BYTE;
+    assert_eq!(gas, gas::CALL + gas::DEPLOY + bytes + new_code);
+    for short in [0, gas::CALL, gas::CALL + gas::DEPLOY, gas - 1] {
+        let run = world.try_replacement(&replacement(ALICE, address, &maker(1), short));
+        assert_eq!(run.outcome.code, ResultCode::OutOfGas);
+        assert_eq!(run.outcome.gas_used, short);
+        assert!(run.changes.entries.is_empty() && run.changes.codes.is_empty());
+    }
+    world.state.apply(&done.changes);
+    assert_eq!(record(&world, &address).code_hash, sha3_256(&[&code]));
+    // Code that the chain stores is not paid for twice.
+    let again = world.try_replacement(&replacement(ALICE, address, &maker(1), PLENTY));
+    assert_eq!(again.outcome.gas_used, gas - new_code);
+    let run = world.call(&address, b"x");
+    assert_eq!(run.outcome.code, ResultCode::Ok);
+}
+
+#[test]
+fn an_immutable_contract_keeps_its_code_and_bad_code_is_refused() {
+    let mut world = World::new();
+    let address = world.deploy(&maker(0));
+    let bad = CodeReplacement {
+        contract: address,
+        code: CodeSource::Bytes(b"\0asm\x01\0\0\0".as_slice().into()),
+        gas: PLENTY,
+        sender: ALICE,
+    };
+    let run = world.try_replacement(&bad);
+    assert_eq!(run.outcome.code, ResultCode::InvalidCode);
+    let mut fixed = record(&world, &address);
+    fixed.admin = None;
+    let key = state_key::contract(&address);
+    world.state.entries.insert(key, fixed.encode());
+    let good = CodeReplacement {
+        code: CodeSource::Bytes(wasm(&maker(1)).into()),
+        ..bad
+    };
+    let run = world.try_replacement(&good);
+    assert_eq!(run.outcome.code, ResultCode::NotAllowed);
+    assert!(run.changes.entries.is_empty());
 }

@@ -9,8 +9,8 @@ use kumiki_protocol::{
 use kumiki_state::{Journal, MemoryState, StateChanges};
 
 use crate::{
-    BlockContext, CodeSource, Deployment, Diagnostics, EngineKind, Entry, Message, Outcome,
-    Session, Upgrade, Vm, VmConfig,
+    BlockContext, CodeReplacement, CodeSource, Deployment, Diagnostics, EngineKind, Entry, Message,
+    Outcome, Session, Upgrade, Vm, VmConfig,
 };
 
 /// Gas that no test contract needs.
@@ -172,6 +172,10 @@ impl World {
 
     pub(super) fn try_upgrade(&self, upgrade: &Upgrade) -> Run {
         self.both(|vm, session| vm.upgrade(session, upgrade.clone()).unwrap())
+    }
+
+    pub(super) fn try_replacement(&self, replacement: &CodeReplacement) -> Run {
+        self.both(|vm, session| vm.replace_code(session, replacement.clone()).unwrap())
     }
 
     /// Stores code without a contract that has it.

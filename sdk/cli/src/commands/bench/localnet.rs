@@ -214,7 +214,7 @@ impl Token {
             gas_price: None,
             nonce: None,
         };
-        let deployed = request.send(&client, &funder.key).await?;
+        let deployed = request.send(&client, &funder.key, None).await?;
         let contract: Address = deployed.address;
         Ok(Load::Token { contract })
     }

@@ -1,8 +1,7 @@
-//! Place built contracts on the dev chain: leave what is there, upgrade what can be, else deploy anew.
+//! Place built contracts on the dev chain: leave what is there, upgrade in place what keeps its state, else say why not.
 
-use kumiki_client::Client;
 use kumiki_client::abi::Abi;
-use kumiki_protocol::{Address, Hash};
+use kumiki_protocol::Address;
 use kumiki_wallet::dev_account::{self, DevAccount};
 
 use crate::arguments::NodeArguments;
@@ -12,13 +11,17 @@ use crate::deploy::DeployRequest;
 use crate::deployments::{Deployment, Deployments};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Network;
+use crate::next_step::with_options;
 use crate::project::Project;
+use crate::upgrade::{Layout, Standing, Takeover, choices, line};
 
 /// Deploys from the first published account.
 pub(crate) struct Deployer {
     network: Network,
     deployments: Deployments,
     deployer: DevAccount,
+    /// How the user named the project, for commands to paste.
+    node: NodeArguments,
 }
 
 /// A contract on the dev chain.
@@ -26,6 +29,8 @@ pub(crate) struct Placed {
     pub(crate) name: String,
     pub(crate) address: Address,
     pub(crate) how: How,
+    /// Why it is as it is, and what to do, where that needs words.
+    pub(crate) notes: Vec<String>,
 }
 
 /// How a contract got where it is.
@@ -35,8 +40,12 @@ pub(crate) enum How {
     Kept,
     /// Its code was replaced and its state kept.
     Upgraded,
+    /// Its code was replaced, and the new code's `migrate` rewrote its state.
+    Migrated,
     /// It is new at this address, with fresh state.
     Deployed,
+    /// It has its old code still: the new code cannot take its state over.
+    HeldBack,
 }
 
 impl How {
@@ -44,13 +53,20 @@ impl How {
         match self {
             Self::Kept => "(as before, state kept)",
             Self::Upgraded => "(new code, state kept)",
+            Self::Migrated => "(new code, state migrated)",
             Self::Deployed => "(deployed, fresh state)",
+            Self::HeldBack => "(old code and state kept: choose what happens to the state)",
         }
     }
 }
 
 impl Deployer {
-    pub(crate) async fn connect(project: &Project, url: &str) -> Outcome<Self> {
+    /// Connects to the chain at `url`; `named` is how the user named the project.
+    pub(crate) async fn connect(
+        project: &Project,
+        named: &std::path::Path,
+        url: &str,
+    ) -> Outcome<Self> {
         let node = NodeArguments {
             rpc: Some(url.to_owned()),
             network: None,
@@ -63,6 +79,11 @@ impl Deployer {
             network: Network::connect(&node).await?,
             deployments: Deployments::load(project)?,
             deployer,
+            node: NodeArguments {
+                rpc: None,
+                network: None,
+                project: named.to_owned(),
+            },
         })
     }
 
@@ -82,23 +103,15 @@ impl Deployer {
     }
 
     async fn place_one(&mut self, project: &Project, built: &Built) -> Outcome<Placed> {
-        let chain = self.network.client.genesis_hash();
         let client = self.network.client.clone();
-        let recorded = self.deployments.find(&chain, &built.name).cloned();
-        let present = match &recorded {
-            Some(recorded) => code_at(&client, recorded.address).await,
+        let recorded = self
+            .deployments
+            .find(&client.genesis_hash(), &built.name)
+            .map(|one| one.address);
+        let standing = match recorded {
+            Some(address) => Standing::find(&client, address).await?,
             None => None,
         };
-        let placed = |address, how| Placed {
-            name: built.name.clone(),
-            address,
-            how,
-        };
-        if let (Some(recorded), Some(code_hash)) = (&recorded, present)
-            && code_hash == built.code_hash
-        {
-            return Ok(placed(recorded.address, How::Kept));
-        }
         let abi = Abi::new(built.abi.clone());
         let init = project.contract(&built.name)?.init.clone();
         let fields = built.abi.init.as_ref().map(|init| init.args.clone());
@@ -116,36 +129,110 @@ impl Deployer {
             gas_price: None,
             nonce: None,
         };
-        let migrates = built
-            .abi
-            .migrate
-            .as_ref()
-            .is_some_and(|one| one.args.is_empty());
-        let (deployed, how) = match recorded {
-            Some(recorded) if present.is_some() && migrates => {
-                let key = &self.deployer.key;
-                let upgraded = request.upgrade(&client, key, recorded.address).await?;
-                (upgraded, How::Upgraded)
+        let placed = match standing {
+            Some(standing) if standing.code_hash == built.code_hash => Placed {
+                name: built.name.clone(),
+                address: standing.address,
+                how: How::Kept,
+                notes: Vec::new(),
+            },
+            Some(standing) => self.upgrade(&request, &standing).await?,
+            None => {
+                let deployed = request.send_fresh(&client, &self.deployer.key).await?;
+                Placed {
+                    name: built.name.clone(),
+                    address: deployed.address,
+                    how: How::Deployed,
+                    notes: Vec::new(),
+                }
             }
-            _ => (
-                request.send(&client, &self.deployer.key).await?,
-                How::Deployed,
-            ),
         };
-        let deployment = Deployment {
-            address: deployed.address,
-            code_hash: deployed.code_hash,
+        if placed.how != How::HeldBack && placed.how != How::Kept {
+            let deployment = Deployment {
+                address: placed.address,
+                code_hash: built.code_hash,
+            };
+            let chain = client.genesis_hash();
+            self.deployments.record(&chain, &built.name, deployment)?;
+        }
+        Ok(placed)
+    }
+
+    /// Gives a contract its new code where that takes the state over; else leaves it, and says what can be done.
+    async fn upgrade(&self, request: &DeployRequest<'_>, standing: &Standing) -> Outcome<Placed> {
+        let placed = |how, notes| Placed {
+            name: request.name.to_owned(),
+            address: standing.address,
+            how,
+            notes,
         };
-        self.deployments.record(&chain, &built.name, deployment)?;
-        let how = if deployed.receipt.is_none() {
-            How::Kept
+        if let Err(failure) = standing.check_admin(request.name, self.deployer.address) {
+            let reset = self.pasted(&format!("kumiki upgrade {} --reset", request.name));
+            let notes = vec![
+                failure.to_string(),
+                format!("  {reset}\n    a fresh contract"),
+            ];
+            return Ok(placed(How::HeldBack, notes));
+        }
+        let client = &self.network.client;
+        let layout = Layout::between(client, standing, request.abi).await?;
+        let (takeover, how) = if is_for_this_upgrade(standing, request.abi) {
+            (Takeover::Migrate(Vec::new()), How::Migrated)
+        } else if layout.is_safe() {
+            (Takeover::AsItIs, How::Upgraded)
         } else {
-            how
+            return Ok(placed(How::HeldBack, self.explain(request, &layout)));
         };
-        Ok(placed(deployed.address, how))
+        let to = (standing.address, takeover);
+        match request.upgrade(client, &self.deployer.key, to).await {
+            Ok(()) => Ok(placed(how, Vec::new())),
+            // Nothing changed: the contract answers with its old code.
+            Err(failure) if failure.exit() == Exit::Execution => {
+                let mut notes = vec![failure.to_string()];
+                notes.extend(self.explain(request, &layout));
+                Ok(placed(How::HeldBack, notes))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn explain(&self, request: &DeployRequest<'_>, layout: &Layout) -> Vec<String> {
+        let refused = layout.refused(&[]);
+        let mut lines = Vec::new();
+        if !refused.is_empty() {
+            lines.push(format!(
+                "the new code of {} does not read what is stored:",
+                request.name
+            ));
+            lines.extend(refused.iter().map(|one| format!("  {}", line(one))));
+        }
+        lines.push(format!(
+            "{} keeps its old code until you save a change that fits, or choose:",
+            request.name
+        ));
+        let kind = self.network.client.kind();
+        let choices = choices(request.name, request.abi, &refused, kind);
+        lines.extend(
+            choices
+                .iter()
+                .map(|(command, what)| format!("  {}\n    {what}", self.pasted(command))),
+        );
+        lines
+    }
+
+    /// A command as it works where the user is.
+    fn pasted(&self, command: &str) -> String {
+        with_options(command, &self.node)
     }
 }
 
-async fn code_at(client: &Client, address: Address) -> Option<Hash> {
-    client.contract(address).await.ok().map(|one| one.code_hash)
+/// Whether the new code has a `migrate` without arguments that the deployed code had not: it was written for this
+/// upgrade. One that the deployed code had has run already.
+fn is_for_this_upgrade(standing: &Standing, new: &Abi) -> bool {
+    let Some(migrate) = &new.metadata().migrate else {
+        return false;
+    };
+    let old = standing.abi.as_ref();
+    let before = old.and_then(|old| old.metadata().migrate.as_ref());
+    migrate.args.is_empty() && before.is_none_or(|before| before.name != migrate.name)
 }
