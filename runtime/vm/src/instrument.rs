@@ -15,9 +15,9 @@ use wasmparser::{
 };
 
 use crate::validate::{CodeInfo, FEATURES, InvalidCode, MEMORY_PAGES_MAX, check_code, parser};
-#[cfg(feature = "wasmi")]
-pub(crate) use function::POSITION_BYTES;
 use function::{Accounting, POSITIONS_MEMORY};
+#[cfg(feature = "wasmi")]
+pub(crate) use function::{NO_POSITION, POSITION_BYTES};
 
 /// Changes when the same contract would be instrumented or compiled differently: compiled modules on disk are
 /// kept by it.

@@ -16,6 +16,7 @@ use crate::home::Home;
 use crate::next_step::shell_word;
 use crate::output::Output;
 use crate::project::{Contract, Project};
+use crate::rustc_wrapper;
 use crate::sdk_sources::{SdkSources, write_if_changed};
 use crate::wasm_file;
 
@@ -149,6 +150,7 @@ impl Builder<'_> {
         }
         let mut command = recipe.command();
         remap_sdk(&mut command, self.home, sdk);
+        rustc_wrapper::install(&mut command);
         let status = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

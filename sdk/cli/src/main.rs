@@ -18,6 +18,7 @@ mod node_config;
 mod output;
 mod project;
 mod render;
+mod rustc_wrapper;
 mod said;
 mod sdk_sources;
 mod send;
@@ -39,6 +40,9 @@ use failure::{Exit, Failure, Outcome};
 use output::Output;
 
 fn main() -> ExitCode {
+    if let Some(code) = rustc_wrapper::run() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage_error(&error),

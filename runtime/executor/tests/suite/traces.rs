@@ -211,7 +211,7 @@ fn a_trace_of_much_is_cut_and_says_so() {
     let mut chain = Chain::new();
     let contract = deploy(&mut chain, 0);
     let input = [7; 32];
-    let actions = (0..64).map(|_| call(contract, &input)).collect();
+    let actions = (0..8).map(|_| call(contract, &input)).collect();
     let body = kumiki_protocol::TransactionBody {
         gas_limit: 1_000_000_000,
         ..chain.body(1, 1, actions)

@@ -13,8 +13,8 @@ use crate::diagnostics::WASM_OFFSETS_MAX;
 use crate::error::Refusal;
 use crate::frame::{Ended, Frame};
 use crate::instrument::{
-    EXPORT_GAS, EXPORT_POSITION, EXPORT_POSITIONS, EXPORT_STACK, POSITION_BYTES, STACK_SLOTS,
-    instrument, instrument_with_positions,
+    EXPORT_GAS, EXPORT_POSITION, EXPORT_POSITIONS, EXPORT_STACK, NO_POSITION, POSITION_BYTES,
+    STACK_SLOTS, instrument, instrument_with_positions,
 };
 use crate::{Entry, VmConfig, VmFailure};
 
@@ -227,9 +227,10 @@ fn offsets(
     let end = usize::try_from(end).unwrap_or(0);
     let kept = positions.data(&store).get(..end).unwrap_or_default();
     let (kept, _none) = kept.as_chunks();
-    let innermost_first = kept.iter().rev().take(WASM_OFFSETS_MAX);
+    let innermost_first = kept.iter().rev().map(|bytes| u32::from_le_bytes(*bytes));
     innermost_first
-        .map(|bytes| u32::from_le_bytes(*bytes))
+        .filter(|offset| *offset != NO_POSITION)
+        .take(WASM_OFFSETS_MAX)
         .collect()
 }
 

@@ -16,6 +16,10 @@ const FRAME_SLOTS: u32 = 12;
 
 /// The memory of positions: the one after the contract's.
 pub(super) const POSITIONS_MEMORY: u32 = 1;
+/// What stands where a function was called through a table and did not begin: the table has none of its kind there.
+pub(crate) const NO_POSITION: u32 = u32::MAX;
+/// No offset in any contract.
+const NOT_ENTERED: usize = usize::MAX;
 /// Bytes of one position.
 pub(crate) const POSITION_BYTES: i32 = 4;
 
@@ -193,6 +197,9 @@ impl Writer<'_> {
                     if let Some(depth) = depth =>
                 {
                     move_position(depth, POSITION_BYTES, &mut self.segment);
+                    if matches!(operator, Operator::CallIndirect { .. }) {
+                        keep_position(depth, NOT_ENTERED, &mut self.segment);
+                    }
                     self.segment.extend_from_slice(bytes);
                     move_position(depth, -POSITION_BYTES, &mut self.segment);
                 }
@@ -316,8 +323,9 @@ const fn may_stop(operator: &Operator<'_>) -> bool {
 
 /// Writes that the function which runs is at `original`.
 fn keep_position(depth: u32, original: usize, out: &mut Vec<u8>) {
+    let original = u32::try_from(original).unwrap_or(NO_POSITION);
     Instruction::GlobalGet(depth).encode(out);
-    Instruction::I32Const(i32::try_from(original).unwrap_or(i32::MAX)).encode(out);
+    Instruction::I32Const(original.cast_signed()).encode(out);
     Instruction::I32Store(MemArg {
         offset: 0,
         align: 2,
