@@ -84,7 +84,7 @@ impl Engine {
                 wasmtime::WasmtimeEngine::new(config).map(|engine| Self::Wasmtime(Box::new(engine)))
             }
             #[cfg(feature = "wasmi")]
-            EngineKind::Wasmi => wasmi::WasmiEngine::new().map(Self::Wasmi),
+            EngineKind::Wasmi => wasmi::WasmiEngine::new(config).map(Self::Wasmi),
             #[cfg(feature = "native")]
             EngineKind::NativeOnly => Ok(Self::NativeOnly),
         }

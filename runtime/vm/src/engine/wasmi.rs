@@ -7,12 +7,12 @@ use kumiki_protocol::{Hash, ResultCode};
 use wasmi::errors::{ErrorKind, TableError};
 use wasmi::{Caller, Config, Global, Linker, Memory, Module, Store, TrapCode, Val};
 
-use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
+use super::modules::{Modules, Weighed};
 use super::{Ran, Stop, host};
 use crate::error::Refusal;
 use crate::frame::{Ended, Frame};
 use crate::instrument::{EXPORT_GAS, EXPORT_STACK, STACK_SLOTS, instrument};
-use crate::{Entry, VmFailure};
+use crate::{Entry, VmConfig, VmFailure};
 
 /// One engine, and the modules translated for it.
 pub(crate) struct WasmiEngine {
@@ -59,14 +59,14 @@ fn settings() -> Config {
 }
 
 impl WasmiEngine {
-    pub(super) fn new() -> Result<Self, VmFailure> {
+    pub(super) fn new(config: &VmConfig) -> Result<Self, VmFailure> {
         let engine = wasmi::Engine::new(&settings());
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(engine_failure)?;
         Ok(Self {
             engine,
             linker: Arc::new(linker),
-            modules: Modules::new(MODULES_BYTES_MAX),
+            modules: Modules::new(config.modules_bytes_max),
         })
     }
 

@@ -16,7 +16,7 @@ use wasmtime::{
     WasmFeatures,
 };
 
-use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
+use super::modules::{Modules, Weighed};
 use super::{Kept, Ran, Stop, host};
 use crate::error::Refusal;
 use crate::execution_stack::WASM_STACK_BYTES;
@@ -149,7 +149,7 @@ impl WasmtimeEngine {
         Ok(Self {
             engine,
             linker,
-            modules: Modules::new(MODULES_BYTES_MAX),
+            modules: Modules::new(config.modules_bytes_max),
             trials: Modules::new(TRIAL_BYTES_MAX),
             disk,
             compilers: rayon::ThreadPoolBuilder::new()
