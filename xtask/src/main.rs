@@ -38,6 +38,10 @@ Usage: cargo xtask COMMAND
                                so many simulated networks, or the one of this seed
   simulate --planted [NAME]    plants the bugs of tests/simulator/bugs one at a time, in a working tree of
                                its own, and shows which seed finds each; fails where none does
+  hostile smith [--modules N] [--seed S]
+                               so many generated contracts, on the compiler and on the interpreter
+  hostile bombs                time and memory of compiling the heaviest code that the rules let through
+  hostile blocks               time of blocks full of hostile calls, beside a usual one
   bless                        rewrites the golden files of tests/conformance; review the diff
 ";
 
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         ["simulate", "--planted"] => planted::run(""),
         ["simulate", "--planted", name] => planted::run(name),
         ["simulate", rest @ ..] => test_run::simulate(rest),
+        ["hostile", rest @ ..] => test_run::hostile(rest),
         ["bless"] => test_run::bless(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

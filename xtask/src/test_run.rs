@@ -117,6 +117,24 @@ pub(crate) fn chaos(arguments: &[&str]) -> Result<(), String> {
     process::run(command)
 }
 
+/// Runs hostile and generated contracts as `arguments` say.
+///
+/// # Errors
+/// When something does not build, or engines differ.
+pub(crate) fn hostile(arguments: &[&str]) -> Result<(), String> {
+    process::run(process::cargo(&[
+        "build",
+        "--release",
+        "--workspace",
+        "--bin",
+        "kumiki-hostile-contracts",
+    ]))?;
+    let program = format!("kumiki-hostile-contracts{}", std::env::consts::EXE_SUFFIX);
+    let mut command = Command::new(workspace::target()?.join("release").join(program));
+    command.args(arguments);
+    process::run(command)
+}
+
 /// Runs simulated networks: `--seeds N` of them, or the one of `--seed S`.
 ///
 /// # Errors

@@ -42,6 +42,8 @@ pub struct VmConfig {
     pub cache_dir: Option<PathBuf>,
     /// Bytes that the folder may hold; the files written first go first.
     pub cache_bytes_max: u64,
+    /// Bytes of prepared modules that stay in memory; the least recently used go first, but for the newest.
+    pub modules_bytes_max: usize,
     /// Threads that compile, whoever asks: one contract ahead of execution, and what execution misses.
     pub compile_threads: usize,
     /// Calls from outside that run at the same time; more wait.
@@ -58,6 +60,7 @@ impl VmConfig {
             engine,
             cache_dir: None,
             cache_bytes_max: 2 << 30,
+            modules_bytes_max: 1 << 30,
             compile_threads: 2,
             parallel_calls_max: 8,
             trap_offsets: false,

@@ -3,6 +3,7 @@
 pub mod case;
 pub mod cases;
 pub mod chain;
+pub mod corpus;
 mod observe;
 pub mod smith;
 pub mod wat;

@@ -7,7 +7,7 @@ mod measure;
 mod smith_run;
 
 const USAGE: &str = "\
-Usage: kumiki-hostile-contracts COMMAND
+Usage: cargo xtask hostile COMMAND
 
   smith [--modules N] [--seed S]  generated modules on both engines
   module SEED FILE                writes the generated module of a seed
@@ -43,7 +43,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
                     other => return Err(format!("unknown option '{other}'\n\n{USAGE}")),
                 }
             }
-            smith_run::run(seed, modules)
+            smith_run::smith(seed, modules)
         }
         _ => Err(USAGE.to_owned()),
     }

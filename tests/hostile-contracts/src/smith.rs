@@ -1,17 +1,19 @@
 //! Generate contracts by wasm-smith and hold the compiler and the interpreter to the same results.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arbitrary::Unstructured;
 use kumiki_abi::HOST_FUNCTIONS;
 use kumiki_protocol::{
-    AccountRecord, Address, Encode as _, Event, Gas, Hash, ResultCode, sha3_256, state_key,
+    AccountRecord, Address, Encode as _, Event, Gas, ResultCode, sha3_256, state_key,
 };
 use kumiki_state::{Journal, MemoryState, StateChanges};
 use kumiki_testkit::Random;
 use kumiki_vm::{
     BlockContext, CodeSource, Deployment, EngineKind, Entry, Message, Outcome, Session, Vm,
-    VmConfig, check_code,
+    VmConfig, check_code, run_on_execution_stack,
 };
 use wasm_smith::{Config, InstructionKind, InstructionKinds};
 
@@ -22,6 +24,8 @@ use crate::wat::{type_name, wasm};
 const GAS: Gas = 300_000;
 /// Entropy of a module, at most.
 const ENTROPY_BYTES_MAX: usize = 3_000;
+/// Modules after which fresh engines are taken, so that what they keep stays small.
+const MODULES_PER_PAIR: u64 = 1_000;
 const CALLER: Address = Address([0x33; 32]);
 
 /// The two engines.
@@ -31,7 +35,7 @@ pub struct Pair {
 }
 
 /// What a generated module came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// wasm-smith had not enough entropy.
     NotGenerated,
@@ -82,7 +86,7 @@ impl Pair {
     /// What each engine came to, where they differ.
     pub fn hold_code(&self, code: &[u8]) -> Result<Verdict, String> {
         let valid = check_code(code).is_ok();
-        let [compiled, interpreted] = [&self.compiled, &self.interpreted].map(|vm| run(vm, code));
+        let [compiled, interpreted] = [&self.compiled, &self.interpreted].map(|vm| outcomes(vm, code));
         if compiled != interpreted {
             let (compiled, interpreted) = (compiled.text(), interpreted.text());
             return Err(format!(
@@ -130,8 +134,58 @@ impl Default for Pair {
     }
 }
 
+/// How often each verdict was found.
+pub type Verdicts = BTreeMap<Verdict, u64>;
+
+/// Runs `count` modules from seed `first` on as many threads as there are cores, and tells `progress` now and then.
+///
+/// # Errors
+/// The differences that were found, with their seeds.
+///
+/// # Panics
+/// When the system refuses a thread.
+pub fn run(
+    first: u64,
+    count: u64,
+    progress: &(impl Fn(&Verdicts) + Sync),
+) -> Result<Verdicts, String> {
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let next = AtomicU64::new(first);
+    let found: Mutex<(Verdicts, Vec<String>)> = Mutex::default();
+    let work = || {
+        loop {
+            let from = next.fetch_add(MODULES_PER_PAIR, Ordering::Relaxed);
+            let to = (from + MODULES_PER_PAIR).min(first + count);
+            if from >= to {
+                return;
+            }
+            let pair = Pair::new();
+            let held: Vec<Result<Verdict, String>> = (from..to).map(|seed| pair.hold(seed)).collect();
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            for verdict in held {
+                match verdict {
+                    Ok(verdict) => *found.0.entry(verdict).or_insert(0) += 1,
+                    Err(difference) => found.1.push(difference),
+                }
+            }
+            progress(&found.0);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| run_on_execution_stack(work).expect("a thread to execute on"));
+        }
+    });
+    let (verdicts, differences) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if differences.is_empty() {
+        Ok(verdicts)
+    } else {
+        Err(differences.join("\n"))
+    }
+}
+
 /// Deploys the code, calls it, and queries it.
-fn run(vm: &Vm, code: &[u8]) -> Came {
+fn outcomes(vm: &Vm, code: &[u8]) -> Came {
     let deployment = Deployment {
         deployer: CALLER,
         admin: None,
@@ -196,14 +250,6 @@ pub fn generate(seed: u64) -> Option<Vec<u8>> {
     let mut choices = Unstructured::new(&entropy);
     let module = wasm_smith::Module::new(config, &mut choices).ok()?;
     observed(&module.to_bytes())
-}
-
-/// The hash of the modules of some seeds, to notice that another generator was taken.
-#[must_use]
-pub fn fingerprint(seeds: std::ops::Range<u64>) -> Hash {
-    let modules: Vec<Vec<u8>> = seeds.filter_map(generate).collect();
-    let modules: Vec<&[u8]> = modules.iter().map(Vec::as_slice).collect();
-    sha3_256(&modules)
 }
 
 /// A shape of our rules, and instructions of our features. Each seed has others switched off.

@@ -1,23 +1,13 @@
-//! Run generated modules on as many threads as there are cores, with progress.
+//! Run generated modules with progress, and look at single ones.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use kumiki_hostile_contracts::smith::{Pair, Verdict, generate};
-use kumiki_vm::{EngineKind, spawn_execution_thread};
+use kumiki_hostile_contracts::smith::{Pair, Verdict, Verdicts, generate, run};
 
-/// Modules after which fresh engines are taken, so that what they keep stays small.
-const MODULES_PER_PAIR: u64 = 2_000;
-
-/// How modules are counted on which the engines differ.
-const DIFFERENT: &str = "different";
-
-/// Runs the modules of `first..first + count`.
-pub(crate) fn run(first: u64, count: u64) -> Result<(), String> {
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+/// Runs `count` modules from seed `first`.
+pub(crate) fn smith(first: u64, count: u64) -> Result<(), String> {
     let start = Instant::now();
+<<<<<<< HEAD
     let next = std::sync::Arc::new(AtomicU64::new(first));
     let ended: std::sync::Arc<Mutex<BTreeMap<String, u64>>> = std::sync::Arc::default();
     let mut workers = Vec::new();
@@ -69,12 +59,26 @@ pub(crate) fn run(first: u64, count: u64) -> Result<(), String> {
             "{different} modules differ and {failed} threads panicked; the seeds are above"
         ));
     }
+=======
+    let ended = run(first, count, &|verdicts| {
+        let done: u64 = verdicts.values().sum();
+        eprintln!("{done} of {count} modules in {} s", start.elapsed().as_secs());
+    })?;
+>>>>>>> hostile
     println!(
-        "{count} modules from seed {first}, {:?} and {:?}: no difference",
-        EngineKind::Wasmtime,
-        EngineKind::Wasmi
+        "{count} modules from seed {first} in {} s, no difference: {}",
+        start.elapsed().as_secs(),
+        text(&ended)
     );
     Ok(())
+}
+
+fn text(ended: &Verdicts) -> String {
+    let parts: Vec<String> = ended
+        .iter()
+        .map(|(verdict, count)| format!("{count} {}", name(*verdict)))
+        .collect();
+    parts.join(", ")
 }
 
 /// Runs a contract in a file, Wasm or WAT, on both engines.
@@ -95,10 +99,10 @@ pub(crate) fn write(seed: &str, file: &str) -> Result<(), String> {
     std::fs::write(file, wasm).map_err(|error| format!("{file}: {error}"))
 }
 
-fn name(verdict: Verdict) -> String {
+const fn name(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::NotGenerated => "not generated".to_owned(),
-        Verdict::Refused => "refused".to_owned(),
-        Verdict::Ran(code) => code.name().to_owned(),
+        Verdict::NotGenerated => "not generated",
+        Verdict::Refused => "refused",
+        Verdict::Ran(code) => code.name(),
     }
 }

@@ -7,8 +7,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use kumiki_protocol::Hash;
 
-/// Bytes kept of what the chain runs.
-pub(super) const MODULES_BYTES_MAX: usize = 1 << 30;
 /// What a module takes besides its code: tables of the engine, names, allocations.
 const MODULE_OVERHEAD_BYTES: usize = 64 << 10;
 

@@ -7,15 +7,19 @@ use kumiki_protocol::{Hash, ResultCode};
 use wasmi::errors::{ErrorKind, TableError};
 use wasmi::{AsContext, Caller, Config, Global, Linker, Memory, Module, Store, TrapCode, Val};
 
-use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
+use super::modules::{Modules, Weighed};
 use super::{Ran, Stop, host};
 use crate::diagnostics::WASM_OFFSETS_MAX;
 use crate::error::Refusal;
 use crate::frame::{Ended, Frame};
+<<<<<<< HEAD
 use crate::instrument::{
     EXPORT_GAS, EXPORT_POSITION, EXPORT_POSITIONS, EXPORT_STACK, NO_POSITION, POSITION_BYTES,
     STACK_SLOTS, instrument, instrument_with_positions,
 };
+=======
+use crate::instrument::{EXPORT_GAS, EXPORT_STACK, STACK_SLOTS, instrument};
+>>>>>>> hostile
 use crate::{Entry, VmConfig, VmFailure};
 
 /// One engine, and the modules translated for it.
@@ -73,8 +77,12 @@ impl WasmiEngine {
         Ok(Self {
             engine,
             linker: Arc::new(linker),
+<<<<<<< HEAD
             modules: Modules::new(MODULES_BYTES_MAX),
             trap_offsets: config.trap_offsets,
+=======
+            modules: Modules::new(config.modules_bytes_max),
+>>>>>>> hostile
         })
     }
 

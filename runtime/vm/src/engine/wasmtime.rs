@@ -16,7 +16,7 @@ use wasmtime::{
     WasmBacktrace, WasmFeatures,
 };
 
-use super::modules::{MODULES_BYTES_MAX, Modules, Weighed};
+use super::modules::{Modules, Weighed};
 use super::{Kept, Ran, Stop, host};
 use crate::diagnostics::WASM_OFFSETS_MAX;
 use crate::error::Refusal;
@@ -151,7 +151,7 @@ impl WasmtimeEngine {
         Ok(Self {
             engine,
             linker,
-            modules: Modules::new(MODULES_BYTES_MAX),
+            modules: Modules::new(config.modules_bytes_max),
             trials: Modules::new(TRIAL_BYTES_MAX),
             disk,
             compilers: rayon::ThreadPoolBuilder::new()

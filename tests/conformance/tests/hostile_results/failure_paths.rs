@@ -1,0 +1,224 @@
+//! Run the corpus at every gas limit: how a transaction fails is consensus too.
+//!
+//! At each limit two engines must agree on receipt and changes, and so must, at some, nodes that compile anew or read
+//! what they compiled from disk. The golden file holds a digest over all limits, so another build (debug, another hash
+//! seed, another machine) that fails otherwise is found as well.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kumiki_conformance::Golden;
+use kumiki_hostile_contracts::chain::Came;
+use kumiki_hostile_contracts::corpus::{Sample, samples};
+use kumiki_hostile_contracts::{Chain, Node};
+use kumiki_protocol::{Encode, Gas, Hash, Receipt, Status, sha3_256};
+use kumiki_vm::{EngineKind, VmConfig, run_on_execution_stack, spawn_execution_thread};
+
+/// What endless samples may use beside the transaction itself.
+const ENDLESS_GAS: Gas = 12_000;
+/// Where the gas between the transaction's own and the full cost is not more, every limit is run.
+const DENSE_GAS: Gas = 12_000;
+/// Distances of limits where it is more; all are prime.
+const STRIDES: [Gas; 9] = [3, 7, 31, 127, 509, 2_039, 8_191, 32_749, 131_071];
+/// Limits of one sample, about, where not every one is run.
+const LIMITS: Gas = 3_000;
+/// Limits around each at which the result changes its shape.
+const NEIGHBOURS: Gas = 3;
+/// Limits at which a node that has compiled nothing runs the sample.
+const COLD_LIMITS: usize = 4;
+
+/// Everything at one limit, with what only restates the limit left out, to find where it changes.
+#[derive(PartialEq, Eq)]
+struct Shape {
+    status: Status,
+    uses_all: bool,
+    changed: usize,
+}
+
+struct Sweep<'a> {
+    chain: &'a Chain,
+    sample: &'a Sample,
+    digest: Hash,
+    limits: BTreeSet<Gas>,
+}
+
+impl Sweep<'_> {
+    fn at(&self, limit: Gas) -> Came {
+        let transaction = self
+            .chain
+            .transaction(vec![self.sample.action.clone()], limit);
+        self.chain.try_run(&[transaction])
+    }
+
+    /// Runs at `limit`, once, and takes it into the digest.
+    fn visit(&mut self, limit: Gas) -> Shape {
+        let came = self.at(limit);
+        let receipt = &came.receipts[0];
+        if self.limits.insert(limit) {
+            let entries: Vec<_> = came.changes.entries.iter().collect();
+            // The hash of the transaction names the limit; the digest of a limit is added, so order does not matter.
+            let found = sha3_256(&[&receipt.encode(), &entries.encode()]);
+            for (sum, byte) in self.digest.0.iter_mut().zip(found.0) {
+                *sum = sum.wrapping_add(byte);
+            }
+        }
+        assert_failed_well(&self.sample.name, limit, receipt);
+        Shape {
+            status: receipt.status.clone(),
+            uses_all: receipt.gas_used == limit,
+            changed: came.changes.entries.len(),
+        }
+    }
+
+    /// Runs around every limit between two at which the shapes differ.
+    fn close_in(&mut self, low: Gas, high: Gas, at_low: &Shape, at_high: &Shape) {
+        if at_low == at_high || high - low <= 1 {
+            return;
+        }
+        let middle = low + (high - low) / 2;
+        let at_middle = self.visit(middle);
+        if high - low <= 2 * NEIGHBOURS {
+            for limit in low..=high {
+                self.visit(limit);
+            }
+        }
+        self.close_in(low, middle, at_low, &at_middle);
+        self.close_in(middle, high, &at_middle, at_high);
+    }
+
+    fn run(&mut self, limits: impl Iterator<Item = Gas>) {
+        let mut before: Option<(Gas, Shape)> = None;
+        for limit in limits {
+            let shape = self.visit(limit);
+            if let Some((low, at_low)) = &before {
+                self.close_in(*low, limit, at_low, &shape);
+            }
+            before = Some((limit, shape));
+        }
+    }
+}
+
+/// No failure leaves anything behind or costs more than its limit.
+fn assert_failed_well(name: &str, limit: Gas, receipt: &Receipt) {
+    assert!(receipt.gas_used <= limit, "{name} at {limit}");
+    match &receipt.status {
+        Status::Ok => {}
+        Status::Rejected(_) => assert_eq!(receipt.gas_used, 0, "{name} at {limit}"),
+        Status::Failed { .. } => assert!(
+            receipt.outputs.is_empty() && receipt.events.is_empty(),
+            "{name} at {limit}"
+        ),
+    }
+}
+
+/// The gas of the transaction itself: below it nothing runs.
+fn own_gas(chain: &Chain, sample: &Sample) -> Gas {
+    let transaction = chain.transaction(vec![sample.action.clone()], 1 << 20);
+    kumiki_vm::gas::TRANSACTION_BASE
+        + kumiki_vm::gas::SIGNATURE
+        + kumiki_vm::gas::TRANSACTION_PER_BYTE * transaction.encoded_size() as u64
+}
+
+fn sweep(chain: &Chain, sample: &Sample) -> String {
+    let own = own_gas(chain, sample);
+    let mut sweep = Sweep {
+        chain,
+        sample,
+        digest: Hash::ZERO,
+        limits: BTreeSet::new(),
+    };
+    let full = sweep.at(100_000_000).receipts[0].gas_used;
+    let top = if full == 100_000_000 { own + ENDLESS_GAS } else { full };
+    // What is rejected for its limit alone.
+    sweep.run([0, 1, own / 2, own - 2, own - 1].into_iter());
+    let span = top - own;
+    if span <= DENSE_GAS {
+        sweep.run(own..=top + 1);
+    } else {
+        let stride = STRIDES.into_iter().find(|stride| span / stride <= LIMITS);
+        let stride = usize::try_from(stride.unwrap_or(524_287)).unwrap();
+        sweep.run((own..top).step_by(stride).chain([top - 1, top, top + 1]));
+    }
+    assert_cold_and_stored_agree(&sweep);
+    format!("full {full}, {} limits, {}", sweep.limits.len(), sweep.digest)
+}
+
+/// Nodes that have compiled nothing, and ones that find what another run compiled on disk, at some of the limits.
+fn assert_cold_and_stored_agree(sweep: &Sweep<'_>) {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = VmConfig {
+        cache_dir: Some(folder.path().to_owned()),
+        ..VmConfig::new(EngineKind::Wasmtime)
+    };
+    let step = (sweep.limits.len() / COLD_LIMITS).max(1);
+    let limits: Vec<Gas> = sweep.limits.iter().rev().step_by(step).copied().collect();
+    for limit in limits {
+        let warm = sweep.at(limit);
+        for config in [VmConfig::new(EngineKind::Wasmtime), stored.clone()] {
+            let node = Node::new("cold", config, sweep.chain.genesis());
+            let action = sweep.sample.action.clone();
+            let block = sweep
+                .chain
+                .execute(&node, vec![sweep.chain.transaction(vec![action], limit)]);
+            assert_eq!(block.receipts, warm.receipts, "{} at {limit}", sweep.sample.name);
+            assert_eq!(block.changes, warm.changes, "{} at {limit}", sweep.sample.name);
+        }
+    }
+}
+
+#[test]
+fn failures_at_every_gas_limit_are_as_ever() {
+    let (chain, corpus) = run_on_execution_stack(|| {
+        let mut chain = Chain::on_both_engines();
+        let corpus = samples(&mut chain);
+        (chain, corpus)
+    })
+    .unwrap();
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(vec![String::new(); corpus.len()]);
+    std::thread::scope(|scope| {
+        let work = || {
+            run_on_execution_stack(|| {
+                while let Some(sample) = corpus.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let text = sweep(&chain, sample);
+                    let place = corpus.iter().position(|one| one.name == sample.name).unwrap();
+                    found.lock().unwrap()[place] = text;
+                }
+            })
+            .unwrap();
+        };
+        let workers = [scope.spawn(work), scope.spawn(work)];
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+    let mut golden = Golden::new("failure_paths.txt");
+    for (sample, text) in corpus.iter().zip(found.into_inner().unwrap()) {
+        golden.add(&sample.name, text);
+    }
+    golden.compare();
+}
+
+#[test]
+fn another_hash_seed_changes_nothing() {
+    let run = || {
+        let mut chain = Chain::on_both_engines();
+        let corpus = samples(&mut chain);
+        let transactions: Vec<_> = (0..)
+            .zip(&corpus)
+            .map(|(earlier, sample)| {
+                chain.transaction_after(earlier, vec![sample.action.clone()], 1_000_000)
+            })
+            .collect();
+        let came = chain.try_run(&transactions);
+        // Each thread hashes with keys of its own.
+        (RandomState::new().hash_one(1), came)
+    };
+    let first = spawn_execution_thread("first", run).unwrap();
+    let second = spawn_execution_thread("second", run).unwrap();
+    let ((one, first), (other, second)) = (first.join().unwrap(), second.join().unwrap());
+    assert_ne!(one, other, "two seeds");
+    assert_eq!(first, second);
+}
