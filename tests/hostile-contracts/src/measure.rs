@@ -30,10 +30,7 @@ fn per_gas(time: Duration, gas: Gas) -> f64 {
 
 /// Prints time and memory of deploying each of the heaviest modules.
 pub(crate) fn bombs() -> Result<(), String> {
-    println!(
-        "{:36} {:>7} {:>10} {:>12} {:>8} {:>7} {:>7}",
-        "", "bytes", "complexity", "gas", "ms", "ns/gas", "MB"
-    );
+    println!("{:36} {:>7} {:>10} {:>12} {:>8} {:>7} {:>7}", "", "bytes", "complexity", "gas", "ms", "ns/gas", "MB");
     for (name, code) in cases::heaviest() {
         let info = match check_code(&code) {
             Ok(info) => info,
@@ -57,8 +54,7 @@ pub(crate) fn bombs() -> Result<(), String> {
 
 /// Time, gas and memory of a deployment by a node that has compiled nothing.
 fn deploy(code: &[u8]) -> (Duration, Gas, usize) {
-    let vm =
-        Vm::new(VmConfig::new(EngineKind::Wasmtime)).expect("a machine that can run contracts");
+    let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).expect("a machine that can run contracts");
     let block = BlockContext {
         height: 1,
         time_ms: 1,
@@ -116,10 +112,7 @@ fn measure_blocks() {
         println!("{name:40} {time:>10.1?}  {:.2}", ratio(*time, usual));
     }
     let every = every_attack(&chain, &node, &attacks);
-    println!(
-        "a block of every hostile call in turn: {every:.1?}  {:.2}",
-        ratio(every, usual)
-    );
+    println!("a block of every hostile call in turn: {every:.1?}  {:.2}", ratio(every, usual));
 }
 
 fn ratio(time: Duration, usual: Duration) -> f64 {

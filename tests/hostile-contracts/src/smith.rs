@@ -95,9 +95,7 @@ impl Pair {
         }
         let deployed = compiled.outcomes.first().map(|outcome| outcome.code);
         if valid != (deployed != Some(ResultCode::InvalidCode)) {
-            return Err(format!(
-                "our rules say {valid}, the deployment {deployed:?}"
-            ));
+            return Err(format!("our rules say {valid}, the deployment {deployed:?}"));
         }
         Ok(match compiled.outcomes.get(1) {
             Some(call) => Verdict::Ran(call.code),
@@ -114,11 +112,7 @@ impl Came {
             .iter()
             .map(|outcome| {
                 let data = sha3_256(&[&outcome.data]);
-                format!(
-                    "{} gas {} data {data}",
-                    outcome.code.name(),
-                    outcome.gas_used
-                )
+                format!("{} gas {} data {data}", outcome.code.name(), outcome.gas_used)
             })
             .collect();
         let entries: Vec<_> = self.changes.entries.clone().into_iter().collect();
@@ -316,9 +310,9 @@ fn shape(random: &mut Random) -> Vec<u8> {
             .iter()
             .map(|(_, kind)| type_name(*kind))
             .collect();
-        let result = host.result.map_or(String::new(), |kind| {
-            format!("(result {})", type_name(kind))
-        });
+        let result = host
+            .result
+            .map_or(String::new(), |kind| format!("(result {})", type_name(kind)));
         chosen.push_str(&format!(
             "(import \"kumiki_v1\" \"{}\" (func (param {}) {result}))",
             host.name,

@@ -12,14 +12,10 @@ use super::{Ran, Stop, host};
 use crate::diagnostics::WASM_OFFSETS_MAX;
 use crate::error::Refusal;
 use crate::frame::{Ended, Frame};
-<<<<<<< HEAD
 use crate::instrument::{
     EXPORT_GAS, EXPORT_POSITION, EXPORT_POSITIONS, EXPORT_STACK, NO_POSITION, POSITION_BYTES,
     STACK_SLOTS, instrument, instrument_with_positions,
 };
-=======
-use crate::instrument::{EXPORT_GAS, EXPORT_STACK, STACK_SLOTS, instrument};
->>>>>>> hostile
 use crate::{Entry, VmConfig, VmFailure};
 
 /// One engine, and the modules translated for it.
@@ -77,12 +73,8 @@ impl WasmiEngine {
         Ok(Self {
             engine,
             linker: Arc::new(linker),
-<<<<<<< HEAD
-            modules: Modules::new(MODULES_BYTES_MAX),
-            trap_offsets: config.trap_offsets,
-=======
             modules: Modules::new(config.modules_bytes_max),
->>>>>>> hostile
+            trap_offsets: config.trap_offsets,
         })
     }
 
