@@ -34,7 +34,7 @@ async fn a_full_or_read_only_disk_stops_a_node_and_loses_nothing() {
         World::Missing(why) => panic!("{why}"),
     }
     let scratch = tempfile::tempdir().unwrap();
-    let disk = SmallDisk::make(scratch.path(), 48).unwrap();
+    let disk = SmallDisk::make(scratch.path(), 128).unwrap();
     let mut node = LoneNode::make(&disk.folder).unwrap();
     node.start().unwrap();
     let mut height = node.nodes.higher_than(2, 0, LOOKS).await.unwrap();
