@@ -1,7 +1,7 @@
 //! A disk that is full, and one that turns read-only, stop a node with a clear error; nothing is lost, and with a sound
 //! disk it goes on.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
+#![expect(clippy::unwrap_used, reason = "a failing test panics")]
 
 use kumiki_chaos::{Load, LoneNode, SmallDisk, World, check, enter, opening};
 
