@@ -18,8 +18,9 @@ pub(crate) fn power_loss(arguments: &[&str]) -> Result<(), String> {
     {
         settings.push(("KUMIKI_POWER_LOSSES", 100_000));
     }
-    let test = ["--lib", "--", "no_power_loss_loses", "--nocapture"];
-    run("kumiki-storage", &test, &settings)
+    // With `kumiki-deps` dependencies keep their features.
+    let store = ["-p", "kumiki-storage", "-p", "kumiki-deps", "--lib"];
+    run(&store, "no_power_loss_loses", &settings)
 }
 
 /// A node under load that is killed `--rounds N` times, at moments that `--seed S` fixes.
@@ -38,8 +39,8 @@ pub(crate) fn kills(arguments: &[&str]) -> Result<(), String> {
     {
         settings.push(("KUMIKI_CRASH_ROUNDS", 200));
     }
-    let test = ["--test", "crash", "--", "--nocapture"];
-    run("kumiki-node", &test, &settings)
+    let node = ["--workspace", "--test", "crash"];
+    run(&node, "killed_nodes_keep", &settings)
 }
 
 /// Reads options that each have a number, as the variables that tests take them from.
@@ -66,10 +67,10 @@ fn settings(
     Ok(found)
 }
 
-/// Runs one test of `package`; `kumiki-deps` comes along so that dependencies keep their features.
-fn run(package: &str, test: &[&str], settings: &[(&str, u64)]) -> Result<(), String> {
-    let mut command = process::cargo(&["test", "--release", "-p", package, "-p", "kumiki-deps"]);
-    command.args(test);
+/// Runs the one test of `selection` that is called like `test`.
+fn run(selection: &[&str], test: &str, settings: &[(&str, u64)]) -> Result<(), String> {
+    let mut command = process::cargo(&["test", "--release"]);
+    command.args(selection).args(["--", test, "--nocapture"]);
     for (name, value) in settings {
         command.env(name, value.to_string());
     }

@@ -66,88 +66,72 @@ fn twin(good: Signature) -> Signature {
 struct Edge {
     name: String,
     sender: PublicKey,
-    sign: Box<dyn Fn(&[u8]) -> Signature>,
+    sign: Sign,
     valid: bool,
 }
 
-fn edges() -> Vec<Edge> {
+type Sign = Box<dyn Fn(&[u8]) -> Signature>;
+
+fn edge(name: &str, sender: PublicKey, valid: bool, sign: Sign) -> Edge {
+    Edge {
+        name: name.to_owned(),
+        sender,
+        sign,
+        valid,
+    }
+}
+
+/// Keys under which anybody can sign, with what they can and cannot.
+fn small_order_edges() -> Vec<Edge> {
+    let mut one = [0; 32];
+    one[0] = 1;
     let mut all = Vec::new();
-    let mut add = |name: String, sender, valid, sign: Box<dyn Fn(&[u8]) -> Signature>| {
-        all.push(Edge {
-            name,
-            sender,
-            sign,
-            valid,
-        });
-    };
-    let one = {
-        let mut one = [0; 32];
-        one[0] = 1;
-        one
-    };
     for key in SMALL_ORDER {
         let sender = PublicKey(bytes(key));
         for r in SMALL_ORDER {
             let r = bytes(r);
-            add(
-                format!("{key} zero s"),
-                sender,
-                true,
-                Box::new(move |_| signature(r, [0; 32])),
-            );
+            let sign = Box::new(move |_: &[u8]| signature(r, [0; 32]));
+            all.push(edge(&format!("{key} zero s"), sender, true, sign));
         }
         let r = bytes(SMALL_ORDER[0]);
-        add(
-            format!("{key} s of 1"),
-            sender,
-            false,
-            Box::new(move |_| signature(r, one)),
-        );
-        add(
-            format!("{key} s of L"),
-            sender,
-            false,
-            Box::new(move |_| signature(r, bytes(ORDER))),
-        );
+        for (name, s) in [("s of 1", one), ("s of L", bytes(ORDER))] {
+            let sign = Box::new(move |_: &[u8]| signature(r, s));
+            all.push(edge(&format!("{key} {name}"), sender, false, sign));
+        }
     }
-    let signer = || account(1).key;
+    all
+}
+
+/// A sound key with sound and unsound signatures, and what is no key.
+fn edges() -> Vec<Edge> {
+    let mut all = small_order_edges();
     let sender = account(1).public_key();
-    add(
-        "good".to_owned(),
-        sender,
-        true,
-        Box::new(move |message| signer().sign(message)),
-    );
-    let malleable = move |message: &[u8]| twin(signer().sign(message));
-    add("s + L".to_owned(), sender, false, Box::new(malleable));
-    let largest = move |message: &[u8]| {
-        let mut changed = signer().sign(message);
-        changed.0[32..].fill(0xff);
-        changed
+    // Signs, and changes the signature.
+    let changed = |change: fn(&mut Signature)| -> Sign {
+        Box::new(move |message: &[u8]| {
+            let mut signature = account(1).key.sign(message);
+            change(&mut signature);
+            signature
+        })
     };
-    add("largest s".to_owned(), sender, false, Box::new(largest));
-    for (name, r) in [("no point", NO_POINT), ("small order", SMALL_ORDER[2])] {
-        let changed = move |message: &[u8]| {
-            let mut changed = signer().sign(message);
-            changed.0[..32].copy_from_slice(&bytes(r));
-            changed
-        };
-        add(format!("R {name}"), sender, false, Box::new(changed));
+    all.push(edge("good", sender, true, changed(|_| {})));
+    let changes: [(&str, fn(&mut Signature)); 4] = [
+        ("s + L", |signature| *signature = twin(*signature)),
+        ("largest s", |signature| signature.0[32..].fill(0xff)),
+        ("R no point", |signature| {
+            signature.0[..32].copy_from_slice(&bytes(NO_POINT));
+        }),
+        ("R small order", |signature| {
+            signature.0[..32].copy_from_slice(&bytes(SMALL_ORDER[2]));
+        }),
+    ];
+    for (name, change) in changes {
+        all.push(edge(name, sender, false, changed(change)));
     }
     let no_point = PublicKey(bytes(NO_POINT));
-    add(
-        "A no point".to_owned(),
-        no_point,
-        false,
-        Box::new(move |message| signer().sign(message)),
-    );
-    let of_nothing = move |_: &[u8]| signature(bytes(SMALL_ORDER[0]), [0; 32]);
-    add(
-        "A no point, R and s zero".to_owned(),
-        no_point,
-        false,
-        Box::new(of_nothing),
-    );
+    all.push(edge("A no point", no_point, false, changed(|_| {})));
+    let zero = Box::new(|_: &[u8]| signature(bytes(SMALL_ORDER[0]), [0; 32]));
+    all.push(edge("A no point, R and s zero", no_point, false, zero));
     all
 }
 

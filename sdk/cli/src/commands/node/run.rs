@@ -175,7 +175,11 @@ struct RpcFile(PathBuf);
 impl RpcFile {
     fn write(folder: &Path, url: &str) -> Outcome<Self> {
         let path = folder.join(RPC_FILE);
-        std::fs::write(&path, url).map_err(|error| Failure::io(&path, &error))?;
+        std::fs::write(&path, url).map_err(|error| {
+            Failure::io(&path, &error)
+                .expected("a folder that can be written, on a disk with room")
+                .next(format!("kumiki node run --home {}", shell_word(folder)))
+        })?;
         Ok(Self(path))
     }
 }
