@@ -65,14 +65,15 @@ pub fn own_lines(lines: Vec<SourceLine>) -> Vec<SourceLine> {
         return libraries;
     }
     // Outermost is the exported function, and in it what finds the method that the input names.
-    for dispatch in [&EXPORTS[..], &["run"]] {
-        if own.len() > 1
-            && own
-                .last()
-                .is_some_and(|line| dispatch.contains(&&*line.function))
-        {
+    for dispatch in [&EXPORTS[..], &[DISPATCH]] {
+        let is_outermost = |line: &SourceLine| dispatch.contains(&&*line.function);
+        if own.len() > 1 && own.last().is_some_and(is_outermost) {
             own.pop();
         }
+    }
+    // The line is the author's, the name is the macros'.
+    for line in own.iter_mut().filter(|line| line.function == DISPATCH) {
+        line.function.clear();
     }
     own
 }
