@@ -69,13 +69,21 @@ impl<'a> Sources<'a> {
     pub(crate) fn explain(&mut self, diagnostics: &[DiagnosticView]) -> Said {
         let mut said = Said::default();
         let mut unknown: Vec<Hash> = Vec::new();
+        let mut before: Option<(&DiagnosticView, Vec<ShownLine>)> = None;
         for one in diagnostics {
-            said.lines.push(self.headline(one));
             let lines = self.lines(&one.code_hash, &one.wasm_offsets);
             if lines.is_none() && !unknown.contains(&one.code_hash) {
                 unknown.push(one.code_hash);
             }
             let lines = lines.unwrap_or_default();
+            said.json.push(self.json(one, &lines));
+            if let Some((failed_call, same)) = &before
+                && is_because_of(one, failed_call)
+                && *same == lines
+            {
+                continue;
+            }
+            said.lines.push(self.headline(one));
             let shown = lines.iter().take(LINES_MAX);
             said.lines
                 .extend(shown.map(|line| format!("  at {}", line.text())));
@@ -83,7 +91,7 @@ impl<'a> Sources<'a> {
                 let more = lines.len() - LINES_MAX;
                 said.lines.push(format!("  and {more} more lines"));
             }
-            said.json.push(self.json(one, &lines));
+            before = Some((one, lines));
         }
         said.lines.extend(hint(diagnostics, &unknown));
         said
@@ -129,6 +137,15 @@ impl ShownLine {
             .trim_end()
             .to_owned()
     }
+}
+
+/// Whether a contract reverted where, and so because, a call that it made had failed.
+fn is_because_of(one: &DiagnosticView, failed_call: &DiagnosticView) -> bool {
+    failed_call.kind == DiagnosticKind::CallFailed
+        && one.kind == DiagnosticKind::Ended
+        && one.message == "reverted"
+        && one.contract == failed_call.contract
+        && one.call_depth == failed_call.call_depth
 }
 
 /// Why lines are missing, and what to do about it.

@@ -25,6 +25,9 @@ const LIBRARIES: [&str; 5] = [
 /// Functions that a contract exports.
 const EXPORTS: [&str; 4] = ["init", "call", "query", "migrate"];
 
+/// The function in which the macros find the method that an input names.
+const DISPATCH: &str = "run";
+
 /// A line of source code that led to a place in a contract's Wasm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceLine {
@@ -62,14 +65,15 @@ pub fn own_lines(lines: Vec<SourceLine>) -> Vec<SourceLine> {
         return libraries;
     }
     // Outermost is the exported function, and in it what finds the method that the input names.
-    for dispatch in [&EXPORTS[..], &["run"]] {
-        if own.len() > 1
-            && own
-                .last()
-                .is_some_and(|line| dispatch.contains(&&*line.function))
-        {
+    for dispatch in [&EXPORTS[..], &[DISPATCH]] {
+        let is_outermost = |line: &SourceLine| dispatch.contains(&&*line.function);
+        if own.len() > 1 && own.last().is_some_and(is_outermost) {
             own.pop();
         }
+    }
+    // The line is the author's, the name is the macros'.
+    for line in own.iter_mut().filter(|line| line.function == DISPATCH) {
+        line.function.clear();
     }
     own
 }
@@ -238,4 +242,64 @@ fn functions(wasm: &[u8]) -> Result<(u32, Vec<usize>), MalformedWasm> {
 /// A function's name without the hash of its crate.
 fn demangled(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(file: &str, line: u32, function: &str) -> SourceLine {
+        SourceLine {
+            function: function.to_owned(),
+            file: file.to_owned(),
+            line,
+            is_library: LIBRARIES.iter().any(|part| file.contains(part)),
+        }
+    }
+
+    #[test]
+    fn the_authors_lines_are_shown_and_the_dispatch_is_not() {
+        let lines = vec![
+            line(
+                "/home/a/.kumiki/sdk/sdk/contract/src/runtime.rs",
+                99,
+                "panic",
+            ),
+            line("/rustc/1/library/core/src/panicking.rs", 9, "panic_fmt"),
+            line("/contract/src/lib.rs", 46, "increase"),
+            line("/contract/src/lib.rs", 45, "run"),
+            line("/contract/src/lib.rs", 5, "call"),
+        ];
+        assert_eq!(own_lines(lines.clone()), lines[2..3]);
+        // An error that a message returns comes from where the dispatch calls it.
+        let shown = own_lines(lines[3..].to_vec());
+        assert_eq!(shown, [line("/contract/src/lib.rs", 45, "")]);
+        assert_eq!(own_lines(lines[..2].to_vec()), lines[..2]);
+        assert!(own_lines(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn paths_lead_to_where_package_and_workspace_lie() {
+        let path = |file: &str| {
+            let line = line(file, 1, "");
+            line.path_from(Path::new("contracts/a"), Path::new("up"))
+        };
+        assert_eq!(
+            path("/contract/src/lib.rs"),
+            Path::new("contracts/a/src/lib.rs")
+        );
+        assert_eq!(
+            path("/workspace/b/src/lib.rs"),
+            Path::new("up/b/src/lib.rs")
+        );
+        assert_eq!(path("/contracts/lib.rs"), Path::new("/contracts/lib.rs"));
+    }
+
+    #[test]
+    fn files_without_a_line_table_have_no_lines() {
+        let wasm = b"\0asm\x01\0\0\0";
+        let file = DebugFile::new(wasm, wasm).unwrap();
+        assert!(file.lines_at(0).is_empty() && file.functions_by_size().is_empty());
+        assert!(DebugFile::new(b"\0asm\x01\0\0\0\x0a\x05\x01", wasm).is_err());
+    }
 }

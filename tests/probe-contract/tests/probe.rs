@@ -251,6 +251,25 @@ fn panics_undo_the_call_and_tell_the_developer(chain: &mut TestChain) {
     assert_eq!(chain.view(probe.value()), Ok(1));
 }
 
+/// Native panics have their lines from Rust itself.
+#[test]
+fn a_failure_of_the_wasm_has_lines_of_its_source() {
+    kumiki_contract_testing::run_wasm(|chain| {
+        let [alice] = chain.accounts();
+        let probe = deploy(chain, &alice);
+        let failed = chain.call(&alice, probe.panic(true));
+        assert_eq!(failed, Err(CallError::Sdk(SdkError::Panic)));
+        let said = chain.failure();
+        assert!(said[0].ends_with("panicked: asked to panic"), "{said:?}");
+        let source = include_str!("../src/lib.rs").lines();
+        let line = source
+            .zip(1..)
+            .find(|(text, _)| text.contains("asked to panic"));
+        let place = format!("  at tests/probe-contract/src/lib.rs:{}", line.unwrap().1);
+        assert!(said[1].starts_with(&place), "{said:?} {place}");
+    });
+}
+
 #[kumiki_contract_testing::test]
 fn arithmetic_is_checked(chain: &mut TestChain) {
     let [alice] = chain.accounts();

@@ -103,6 +103,8 @@ fn check_shapes(machine: &Machine, call: &Value) {
     add("view", &["view", "counter", "value"]);
     add("simulate", &["simulate", "counter", "increase", "amount=1"]);
     add("tx", &["tx", hash]);
+    add("trace", &["trace", hash]);
+    add("verify", &["verify", "counter"]);
     add("account show", &["account", "show", "alice"]);
     add("account fund", &["account", "fund", "bob", "5"]);
     add("account list", &["account", "list"]);

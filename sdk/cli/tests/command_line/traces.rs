@@ -86,8 +86,8 @@ fn failures(machine: &Machine) {
         &text,
         &[
             "failed: reverted",
-            "front.ask {\"among\":\"0\"}: reverted",
-            "back.share",
+            "front.ask {\"among\":\"0\"}: reverted, a contract that it called failed",
+            "back.share {\"among\":\"0\"}: reverted, the contract panicked",
         ],
     );
     assert_all(&text, &panicked);

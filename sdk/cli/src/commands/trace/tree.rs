@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kumiki_abi::metadata::EntryKind;
-use kumiki_client::abi::Abi;
+use kumiki_client::abi::{Abi, Revert, sdk_error_text};
 use kumiki_protocol::Address;
 use kumiki_rpc_api::{CutBytes, EntryName, StepView, TraceView, TracedCallView};
 use serde_json::{Value, json};
 
 use crate::network::Network;
+use crate::render::value_text;
 use crate::said::Sources;
 
 /// Contracts whose metadata is asked for.
@@ -116,13 +117,28 @@ impl<'a> Tree<'a> {
         let indent = "  ".repeat(depth);
         lines.push(format!(
             "{indent}{what}{value}: {}, {} gas{own}",
-            call.result, call.gas_used
+            self.result(call),
+            call.gas_used
         ));
         for step in &call.steps {
             match step {
                 StepView::Call { call } => self.add_call(call, depth + 1, lines),
                 other => lines.push(format!("{indent}  {}", self.step(call, other))),
             }
+        }
+    }
+
+    /// How a call ended, with the contract's own error where it has one.
+    fn result(&self, call: &TracedCallView) -> String {
+        let abi = self.abis.get(&call.contract);
+        let is_reverted = call.result == "reverted";
+        let revert = abi
+            .filter(|_| is_reverted)
+            .map(|abi| abi.decode_revert(&call.data.bytes.0));
+        match revert {
+            Some(Revert::Contract { value, .. }) => format!("reverted with {}", value_text(&value)),
+            Some(Revert::Sdk(error)) => format!("reverted, {}", sdk_error_text(error)),
+            Some(Revert::Unknown(_)) | None => call.result.clone(),
         }
     }
 
