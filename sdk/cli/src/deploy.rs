@@ -8,7 +8,7 @@ use kumiki_rpc_api::{ContractView, ErrorCode, ReceiptStatus, TransactionReceipt}
 use crate::commands::call::example_arguments;
 use crate::explain::value_failure;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::render::execution_failure;
+use crate::render::{Called, execution_failure};
 use crate::upgrade::Takeover;
 
 const SALT_DOMAIN: &[u8] = b"kumiki/cli/salt/v1/";
@@ -75,7 +75,9 @@ impl DeployRequest<'_> {
             value: self.value,
             admin: (!self.immutable).then_some(deployer),
         };
-        let receipt = self.send_action(client, key, action).await?;
+        let init = self.abi.metadata().init.as_ref();
+        let called = self.called(address, init.map_or("init", |init| &init.name));
+        let receipt = self.send_action(client, key, (action, &called)).await?;
         Ok(Deployed {
             address,
             code_hash,
@@ -138,7 +140,9 @@ impl DeployRequest<'_> {
         (address, takeover): (Address, Takeover),
     ) -> Outcome<()> {
         let action = takeover.action(address, self.wasm.to_vec());
-        self.send_action(client, key, action)
+        let migrate = self.abi.metadata().migrate.as_ref();
+        let called = self.called(address, migrate.map_or("upgrade", |one| &one.name));
+        self.send_action(client, key, (action, &called))
             .await
             .map(|_receipt| ())
     }
@@ -166,7 +170,7 @@ impl DeployRequest<'_> {
         &self,
         client: &Client,
         key: &SecretKey,
-        action: Action,
+        (action, called): (Action, &Called<'_>),
     ) -> Outcome<TransactionReceipt> {
         let mut draft = Draft::new(vec![action]);
         draft.gas_limit = self.gas;
@@ -175,11 +179,11 @@ impl DeployRequest<'_> {
         let prepared = client.prepare(&draft, &key.public_key()).await?;
         let simulated = &prepared.simulation;
         if let Some(failure) = &simulated.receipt.failure {
-            let paid = "nothing was deployed, nothing is paid";
+            let paid = "nothing changed, nothing is paid";
             return Err(self.explain(execution_failure(
                 failure,
                 &simulated.diagnostics,
-                None,
+                Some(called),
                 paid,
             )));
         }
@@ -187,12 +191,19 @@ impl DeployRequest<'_> {
         match (&receipt.receipt.status, &receipt.receipt.failure) {
             (ReceiptStatus::Ok, _) | (_, None) => Ok(receipt),
             (_, Some(failure)) => {
-                let paid = format!(
-                    "nothing was deployed, the fee {} is paid",
-                    receipt.receipt.fee
-                );
-                Err(self.explain(execution_failure(failure, &[], None, &paid)))
+                let paid = format!("nothing changed, the fee {} is paid", receipt.receipt.fee);
+                Err(self.explain(execution_failure(failure, &[], Some(called), &paid)))
             }
+        }
+    }
+
+    /// What runs, for messages.
+    fn called<'b>(&'b self, address: Address, method: &'b str) -> Called<'b> {
+        Called {
+            abi: self.abi,
+            address,
+            contract: self.name,
+            method,
         }
     }
 
