@@ -9,7 +9,7 @@ use crate::commands::call::example_arguments;
 use crate::explain::value_failure;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::project::Project;
-use crate::render::execution_failure;
+use crate::render::{Called, execution_failure};
 use crate::said::{Said, Sources};
 use crate::upgrade::Takeover;
 
@@ -79,7 +79,9 @@ impl DeployRequest<'_> {
             value: self.value,
             admin: (!self.immutable).then_some(deployer),
         };
-        let receipt = self.send_action(client, key, action).await?;
+        let init = self.abi.metadata().init.as_ref();
+        let called = self.called(address, init.map_or("init", |init| &init.name));
+        let receipt = self.send_action(client, key, (action, &called)).await?;
         Ok(Deployed {
             address,
             code_hash,
@@ -142,7 +144,9 @@ impl DeployRequest<'_> {
         (address, takeover): (Address, Takeover),
     ) -> Outcome<()> {
         let action = takeover.action(address, self.wasm.to_vec());
-        self.send_action(client, key, action)
+        let migrate = self.abi.metadata().migrate.as_ref();
+        let called = self.called(address, migrate.map_or("upgrade", |one| &one.name));
+        self.send_action(client, key, (action, &called))
             .await
             .map(|_receipt| ())
     }
@@ -170,7 +174,7 @@ impl DeployRequest<'_> {
         &self,
         client: &Client,
         key: &SecretKey,
-        action: Action,
+        (action, called): (Action, &Called<'_>),
     ) -> Outcome<TransactionReceipt> {
         let mut draft = Draft::new(vec![action]);
         draft.gas_limit = self.gas;
@@ -179,21 +183,28 @@ impl DeployRequest<'_> {
         let prepared = client.prepare(&draft, &key.public_key()).await?;
         let simulated = &prepared.simulation;
         if let Some(failure) = &simulated.receipt.failure {
-            let paid = "nothing was deployed, nothing is paid";
+            let paid = "nothing changed, nothing is paid";
             let said =
                 Sources::new(self.project, &client.genesis_hash()).explain(&simulated.diagnostics);
-            return Err(self.explain(execution_failure(failure, said, None, paid)));
+            return Err(self.explain(execution_failure(failure, said, Some(called), paid)));
         }
         let receipt = client.send(prepared.body, key).await?;
         match (&receipt.receipt.status, &receipt.receipt.failure) {
             (ReceiptStatus::Ok, _) | (_, None) => Ok(receipt),
             (_, Some(failure)) => {
-                let paid = format!(
-                    "nothing was deployed, the fee {} is paid",
-                    receipt.receipt.fee
-                );
-                Err(self.explain(execution_failure(failure, Said::default(), None, &paid)))
+                let paid = format!("nothing changed, the fee {} is paid", receipt.receipt.fee);
+                Err(self.explain(execution_failure(failure, Said::default(), Some(called), &paid)))
             }
+        }
+    }
+
+    /// What runs, for messages.
+    fn called<'b>(&'b self, address: Address, method: &'b str) -> Called<'b> {
+        Called {
+            abi: self.abi,
+            address,
+            contract: self.name,
+            method,
         }
     }
 

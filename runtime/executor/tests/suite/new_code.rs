@@ -6,7 +6,7 @@ use kumiki_protocol::{
 
 use crate::chain::{Chain, key};
 
-/// Returns its number on every call. `migrate` keeps its input, and traps where there is none.
+/// Returns its number on every call. `migrate` keeps its input, and then traps where that has two bytes.
 fn code(number: u32) -> Vec<u8> {
     let text = r#"(module
       (import "kumiki_v1" "input" (func $input (param i32 i32) (result i32)))
@@ -18,7 +18,7 @@ fn code(number: u32) -> Vec<u8> {
       (func (export "migrate") (param $len i32)
         (drop (call $input (i32.const 16) (local.get $len)))
         (call $set (i32.const 0) (i32.const 1) (i32.const 16) (local.get $len))
-        (if (i32.eqz (local.get $len)) (then unreachable)))
+        (if (i32.eq (local.get $len) (i32.const 2)) (then unreachable)))
       (func (export "call") (param i32)
         (i32.store (i32.const 16) (i32.const NUMBER))
         (call $ret (i32.const 16) (i32.const 4))))"#;
@@ -83,7 +83,7 @@ fn replaced_code_answers_in_the_same_transaction_and_a_failure_takes_it_back() {
         assert!(!chain.state.entries.contains_key(&storage));
     }
     // What `migrate` did before it failed is undone with the code.
-    let failing = vec![migrate(3, b"")];
+    let failing = vec![migrate(3, b"xx")];
     let receipt = chain.run_one(chain.body(1, 4, failing).sign(&key(1)));
     let trapped = Status::Failed {
         action: 0,

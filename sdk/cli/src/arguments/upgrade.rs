@@ -14,7 +14,7 @@ pub(crate) struct UpgradeArguments {
     /// Arguments of the method that --migrate names.
     #[arg(value_name = "NAME=VALUE", value_parser = parse_argument, requires = "migrate")]
     pub(crate) arguments: Vec<ArgumentText>,
-    /// Run this method of the new code, marked #[migrate], in the same transaction: it rewrites what is stored.
+    /// Run this method of the new code, marked `#[migrate]`, in the same transaction: it rewrites what is stored.
     #[arg(long, value_name = "METHOD")]
     pub(crate) migrate: Option<String>,
     /// Accept that the new code cannot read this storage field as it is; may be given several times.

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::arguments::{DeployArguments, parse_argument};
 use crate::commands::call::resolve_names;
 use crate::contract_build::{Builder, Built, check_code};
-use crate::deploy::DeployRequest;
+use crate::deploy::{DeployRequest, Deployed};
 use crate::deployments::{Deployment, Deployments};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Network;
@@ -23,20 +23,15 @@ use crate::signer::Signer;
 use crate::wasm_file;
 
 pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<()> {
-    if let Some(path) = &arguments.plan {
-        return plan::run(arguments, path, output).await;
+    match (&arguments.plan, &arguments.apply, &arguments.resume) {
+        (Some(path), _, _) => plan::run(arguments, path, output).await,
+        (_, Some(path), _) => apply::run(arguments, path, apply::Mode::Apply, output).await,
+        (_, _, Some(path)) => apply::run(arguments, path, apply::Mode::Resume, output).await,
+        (None, None, None) => deploy_one(arguments, output).await,
     }
-    let to_apply = arguments
-        .apply
-        .iter()
-        .map(|path| (path, apply::Mode::Apply));
-    let to_resume = arguments
-        .resume
-        .iter()
-        .map(|path| (path, apply::Mode::Resume));
-    if let Some((path, mode)) = to_apply.chain(to_resume).next() {
-        return apply::run(arguments, path, mode, output).await;
-    }
+}
+
+async fn deploy_one(arguments: &DeployArguments, output: Output) -> Outcome<()> {
     let (name, given) = split_words(&arguments.words)?;
     let network = Network::connect(&arguments.node).await?;
     let signer = Signer::find(&arguments.sender, &network)?;
@@ -81,12 +76,17 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
         let chain = network.client.genesis_hash();
         Deployments::load(project)?.record(&chain, &name, deployment)?;
     }
-    let receipt = deployed.receipt.as_ref();
-    if receipt.is_none() && is_set_up {
+    if deployed.receipt.is_none() && is_set_up {
         output.message(&format!(
             "{name} keeps its state: the arguments of init were not used; --salt NAME makes another instance"
         ));
     }
+    print(&name, &deployed, &signer, output);
+    Ok(())
+}
+
+fn print(name: &str, deployed: &Deployed, signer: &Signer, output: Output) {
+    let receipt = deployed.receipt.as_ref();
     let json = json!({
         "name": name,
         "address": deployed.address,
@@ -103,7 +103,6 @@ pub(crate) async fn run(arguments: &DeployArguments, output: Output) -> Outcome<
         |one| format!("deployed at height {}, fee {}", one.height, one.receipt.fee),
     );
     output.data(&json, &format!("{name}  {}\n{how}", deployed.address));
-    Ok(())
 }
 
 /// Where the project has deployed a contract of this name.

@@ -286,17 +286,20 @@ fn dev_upgrades_in_place_what_keeps_its_state_and_explains_what_does_not() {
     // A migration that takes arguments waits for the command that gives them.
     machine.edit_all(SOURCE, &[MIGRATION, OLD_STORAGE]);
     lines.wait_for("kumiki upgrade counter --migrate widen factor=1");
-    // One without is written for this upgrade.
+    // One without is written for this upgrade. Where it fails, nothing has changed.
     machine.edit_all(
         SOURCE,
         &[
             ("widen(&mut self, factor: u64)", "widen(&mut self)"),
             (
                 "            let value = Narrow",
-                "            let factor = 2_u64;\n            let value = Narrow",
+                "            let factor = 0_u64;\n            let value = Narrow",
             ),
         ],
     );
+    lines.wait_for("counter.widen refused: Overflow; nothing changed");
+    assert_eq!(value(&machine, "counter"), json!("8"));
+    machine.edit(SOURCE, "let factor = 0_u64;", "let factor = 2_u64;");
     lines.wait_for("(new code, state migrated)");
     assert_eq!(value(&machine, "counter"), json!("16"));
     // It has run: the next save does not run it again.

@@ -197,8 +197,9 @@ fn only_the_admin_replaces_code_and_none_of_it_runs() {
     // Code that the chain stores is not paid for twice.
     let again = world.try_replacement(&replacement(ALICE, address, &maker(1), PLENTY));
     assert_eq!(again.outcome.gas_used, gas - new_code);
-    let run = world.call(&address, b"x");
-    assert_eq!(run.outcome.code, ResultCode::Ok);
+    let order = [b"u".as_slice(), &sha3_256(&[&code]).0, b"moved"].concat();
+    let run = world.call(&address, &order);
+    assert_eq!(run.outcome.data[0], ResultCode::Ok as u8);
 }
 
 #[test]
