@@ -102,7 +102,12 @@ fn attack(chain: &mut Chain, case: &Case) {
     let receipt = run(chain, name, action, case.gas_limit);
     match &case.end {
         End::CallFails(code) => {
-            assert_eq!(failed_with(&receipt), Some(*code), "{name}: {:?}", receipt.status);
+            assert_eq!(
+                failed_with(&receipt),
+                Some(*code),
+                "{name}: {:?}",
+                receipt.status
+            );
             if *code == ResultCode::OutOfGas {
                 assert_eq!(receipt.gas_used, case.gas_limit, "{name}");
             }
@@ -151,5 +156,9 @@ fn every_hostile_contract_ends_as_stated_and_harms_nobody() {
         }
         failed
     });
-    assert_eq!(failed.unwrap(), Vec::<&str>::new(), "what each did is above");
+    assert_eq!(
+        failed.unwrap(),
+        Vec::<&str>::new(),
+        "what each did is above"
+    );
 }

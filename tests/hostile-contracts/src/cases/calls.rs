@@ -71,9 +71,8 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn reentry() -> Vec<Case> {
     let reentrancy = code(ResultCode::Reentrancy);
-    let refused = |name: &str, attacks, body: &str| {
-        Case::returns(name, attacks, call(body), &reentrancy)
-    };
+    let refused =
+        |name: &str, attacks, body: &str| Case::returns(name, attacks, call(body), &reentrancy);
     vec![
         refused(
             "reentry_direct",

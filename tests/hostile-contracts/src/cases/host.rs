@@ -54,9 +54,7 @@ fn valid_arguments(function: &HostFunction) -> Vec<i64> {
     (0..)
         .zip(function.parameters)
         .map(|(position, (name, _))| match role(function, position) {
-            Role::Range | Role::Fixed => {
-                1_024 + 256 * i64::try_from(position).unwrap_or_default()
-            }
+            Role::Range | Role::Fixed => 1_024 + 256 * i64::try_from(position).unwrap_or_default(),
             Role::Length => 64,
             Role::Topics => 2,
             Role::Other if *name == "limit" => 3,
@@ -103,7 +101,11 @@ fn outside(function: &HostFunction) -> Vec<Case> {
             let mut arguments = valid_arguments(function);
             arguments[position] = *pointer;
             let mut end = Trap;
-            match function.parameters.get(position + 1).map(|_| role(function, position + 1)) {
+            match function
+                .parameters
+                .get(position + 1)
+                .map(|_| role(function, position + 1))
+            {
                 Some(Role::Length) => arguments[position + 1] = *length,
                 // More topics than there may be are refused before their place is looked at.
                 Some(Role::Topics) if !(0..=4).contains(length) => {

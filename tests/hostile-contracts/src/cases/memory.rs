@@ -64,9 +64,7 @@ fn declared() -> Vec<Case> {
         refused(
             "memory_imported",
             "a memory from outside, shared with who knows whom",
-            with_memory(
-                r#"(import "kumiki_v1" "memory" (memory 1)) (export "memory" (memory 0))"#,
-            ),
+            with_memory(r#"(import "kumiki_v1" "memory" (memory 1)) (export "memory" (memory 0))"#),
             "unknown",
         ),
         refused(
@@ -198,7 +196,9 @@ fn tables() -> Vec<Case> {
         refused(
             "table_grow",
             "a table that grows",
-            shaped("(table $t 1 funcref) (func (drop (table.grow $t (ref.null func) (i32.const 1))))"),
+            shaped(
+                "(table $t 1 funcref) (func (drop (table.grow $t (ref.null func) (i32.const 1))))",
+            ),
             "table.grow is not allowed",
         ),
         refused(
@@ -281,7 +281,10 @@ fn segments() -> Vec<Case> {
         refused(
             "elements_65",
             "65 element segments",
-            shaped(&format!("(table 1 funcref) (func $f) {}", "(elem func $f)".repeat(65))),
+            shaped(&format!(
+                "(table 1 funcref) (func $f) {}",
+                "(elem func $f)".repeat(65)
+            )),
             "element segments",
         ),
         refused(
