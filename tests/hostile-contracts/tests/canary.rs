@@ -117,7 +117,7 @@ fn look_for_secrets(vm: &Vm) {
     for round in 0..ROUNDS {
         let (secret, eye) = (secrets[round % 3], eyes[round / 3 % 3]);
         let input = round % ends.len();
-        let (after, code, _) = call(vm, session, secret, input, 1_000_000);
+        let (after, code, _) = call(vm, session, secret, input, 2_000_000);
         assert_eq!(code, ends[input], "round {round}");
         let (after, code, found) = call(vm, after, eye, 0, GAS);
         assert_eq!(

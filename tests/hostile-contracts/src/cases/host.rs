@@ -158,6 +158,7 @@ fn maximal(function: &HostFunction) -> Option<Case> {
             code,
             end,
         )
+        .with_gas(40_000_000)
     })
 }
 
