@@ -166,9 +166,9 @@ fn maximal(function: &HostFunction) -> Option<Case> {
 fn overlapping(function: &HostFunction, kind: &str, apart: i64) -> Option<Case> {
     let mut arguments = valid_arguments(function);
     let mut pointers = 0;
-    for position in 0..arguments.len() {
+    for (position, argument) in arguments.iter_mut().enumerate() {
         if matches!(role(function, position), Role::Range | Role::Fixed) {
-            arguments[position] = pointers * apart;
+            *argument = pointers * apart;
             pointers += 1;
         }
     }

@@ -98,6 +98,7 @@ fn endless() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn recursive() -> Vec<Case> {
     let fails = |name: &str, attacks, code| Case::fails(name, attacks, code, StackOverflow);
     let parameters = "i64 ".repeat(32);

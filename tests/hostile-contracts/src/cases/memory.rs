@@ -90,6 +90,7 @@ fn declared() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn grown() -> Vec<Case> {
     let out_of_gas = |name: &str, attacks, code| Case::fails(name, attacks, code, OutOfGas);
     vec![
@@ -171,6 +172,7 @@ fn grown() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn tables() -> Vec<Case> {
     let refused = Case::refused;
     let table = "(table $t 4096 funcref) (elem declare func $run)";
@@ -251,6 +253,7 @@ fn shaped_import(import: &str) -> Vec<u8> {
     with_memory(&format!("{import} (memory (export \"memory\") 1)"))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn segments() -> Vec<Case> {
     let refused = Case::refused;
     vec![

@@ -29,6 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn features() -> Vec<Case> {
     let refused =
         |name: &str, attacks, text: &str, rule| Case::refused(name, attacks, shaped(text), rule);
@@ -279,6 +280,7 @@ fn exports() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn bytes() -> Vec<Case> {
     let refused = Case::refused;
     let custom = |name: &str, length: usize| {
