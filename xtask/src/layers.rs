@@ -27,6 +27,7 @@ enum Home {
 const HOMES: &[(&str, Home)] = &[
     ("wasmtime", Home::Only(&["runtime/vm"])),
     ("wasmi", Home::Only(&["runtime/vm"])),
+    ("wasm-smith", Home::Only(&["tests/hostile-contracts"])),
     ("redb", Home::Only(&["node/storage"])),
     // The second attacks the first from outside.
     ("libp2p", Home::Only(&["node/network", "tests/chaos"])),

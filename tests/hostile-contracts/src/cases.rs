@@ -1,5 +1,6 @@
 //! List every hostile contract.
 
+mod bombs;
 mod calls;
 mod compile;
 mod host;
@@ -25,4 +26,4 @@ pub fn all() -> Vec<Case> {
     .concat()
 }
 
-pub use compile::heaviest;
+pub use bombs::heaviest;

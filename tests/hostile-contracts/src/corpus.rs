@@ -37,7 +37,16 @@ fn deploy(code: &[u8], input: Vec<u8>) -> Action {
 }
 
 fn token_input() -> Vec<u8> {
-    message(0, &["Corpus".encode(), "C".encode(), 6_u8.encode(), 1_000_000_u128.encode()])[4..].to_vec()
+    message(
+        0,
+        &[
+            "Corpus".encode(),
+            "C".encode(),
+            6_u8.encode(),
+            1_000_000_u128.encode(),
+        ],
+    )[4..]
+        .to_vec()
 }
 
 /// The messages of the token, which is at this address.
@@ -49,15 +58,36 @@ fn token(contract: Address) -> Vec<(&'static str, Action)> {
         value: 0,
     };
     vec![
-        ("token transfer", call(0xe588_91bc, &[to.clone(), 5_u128.encode()])),
-        ("token transfer of too much", call(0xe588_91bc, &[to.clone(), u128::MAX.encode()])),
-        ("token approve", call(0x3c05_657f, &[to.clone(), 9_u128.encode()])),
-        ("token transfer_from", call(0x175a_c719, &[to.clone(), to.clone(), 1_u128.encode()])),
-        ("token mint", call(0x4cc9_b0a2, &[to.clone(), 1_u128.encode()])),
-        ("token mint of too much", call(0x4cc9_b0a2, &[to, u128::MAX.encode()])),
+        (
+            "token transfer",
+            call(0xe588_91bc, &[to.clone(), 5_u128.encode()]),
+        ),
+        (
+            "token transfer of too much",
+            call(0xe588_91bc, &[to.clone(), u128::MAX.encode()]),
+        ),
+        (
+            "token approve",
+            call(0x3c05_657f, &[to.clone(), 9_u128.encode()]),
+        ),
+        (
+            "token transfer_from",
+            call(0x175a_c719, &[to.clone(), to.clone(), 1_u128.encode()]),
+        ),
+        (
+            "token mint",
+            call(0x4cc9_b0a2, &[to.clone(), 1_u128.encode()]),
+        ),
+        (
+            "token mint of too much",
+            call(0x4cc9_b0a2, &[to, u128::MAX.encode()]),
+        ),
         ("token burn", call(0xca94_e08b, &[77_u128.encode()])),
         ("token unknown message", call(0x1234_5678, &[])),
-        ("token message cut short", call(0xe588_91bc, &[vec![1, 2, 3]])),
+        (
+            "token message cut short",
+            call(0xe588_91bc, &[vec![1, 2, 3]]),
+        ),
     ]
 }
 
@@ -69,18 +99,48 @@ fn probe(contract: Address, token: Address) -> Vec<(&'static str, Action)> {
         value: 0,
     };
     let words: Vec<&str> = vec!["the", "quick", "brown", "fox"];
-    let order = [account(2).address.encode(), vec![1], 7_u64.encode(), vec![0]].concat();
+    let order = [
+        account(2).address.encode(),
+        vec![1],
+        7_u64.encode(),
+        vec![0],
+    ]
+    .concat();
     vec![
-        ("probe set_name", call(0x2818_af81, &["name".encode(), Some(vec![7_u8; 500]).encode()])),
+        (
+            "probe set_name",
+            call(
+                0x2818_af81,
+                &["name".encode(), Some(vec![7_u8; 500]).encode()],
+            ),
+        ),
         ("probe flag", call(0x754c_ea77, &[3_u32.encode()])),
-        ("probe append", call(0x96be_6bee, &[vec![9], "a line".encode()])),
+        (
+            "probe append",
+            call(0x96be_6bee, &[vec![9], "a line".encode()]),
+        ),
         ("probe drop_lines", call(0x1be8_f767, &[0_u32.encode()])),
-        ("probe place", call(0xa7c0_ae6a, &[10_u64.encode(), (-3_i32).encode(), order])),
-        ("probe withdraw", call(0xd803_195d, &[10_u64.encode(), 3_i32.encode()])),
+        (
+            "probe place",
+            call(0xa7c0_ae6a, &[10_u64.encode(), (-3_i32).encode(), order]),
+        ),
+        (
+            "probe withdraw",
+            call(0xd803_195d, &[10_u64.encode(), 3_i32.encode()]),
+        ),
         ("probe sort", call(0x0b0a_d7c2, &[words.encode()])),
-        ("probe see", call(0xb57c_c0e0, &[(-5_i64).encode(), "seen".encode()])),
-        ("probe count", call(0x3f9f_3182, &[token.encode(), 1_u64.encode()])),
-        ("probe count_or_fail", call(0xde46_a450, &[token.encode(), 1_u64.encode()])),
+        (
+            "probe see",
+            call(0xb57c_c0e0, &[(-5_i64).encode(), "seen".encode()]),
+        ),
+        (
+            "probe count",
+            call(0x3f9f_3182, &[token.encode(), 1_u64.encode()]),
+        ),
+        (
+            "probe count_or_fail",
+            call(0xde46_a450, &[token.encode(), 1_u64.encode()]),
+        ),
         ("probe panic", call(0x6dd1_5244, &[true.encode()])),
         ("probe no panic", call(0x6dd1_5244, &[false.encode()])),
     ]
@@ -103,7 +163,13 @@ pub fn samples(chain: &mut Chain) -> Vec<Sample> {
         let receipt = chain.run(vec![chain.transaction(vec![action.clone()], 100_000_000)]);
         made.extend(crate::chain::made_address(&receipt[0]));
         let action = match action {
-            Action::Deploy { code, input, value, admin, .. } => Action::Deploy {
+            Action::Deploy {
+                code,
+                input,
+                value,
+                admin,
+                ..
+            } => Action::Deploy {
                 code,
                 salt: [8; 32],
                 input,
@@ -115,8 +181,16 @@ pub fn samples(chain: &mut Chain) -> Vec<Sample> {
         samples.push((name.to_owned(), action));
     }
     assert_eq!(made.len(), 2, "token and probe are deployed");
-    samples.extend(token(made[0]).into_iter().map(|(name, action)| (name.to_owned(), action)));
-    samples.extend(probe(made[1], made[0]).into_iter().map(|(name, action)| (name.to_owned(), action)));
+    samples.extend(
+        token(made[0])
+            .into_iter()
+            .map(|(name, action)| (name.to_owned(), action)),
+    );
+    samples.extend(
+        probe(made[1], made[0])
+            .into_iter()
+            .map(|(name, action)| (name.to_owned(), action)),
+    );
     samples.extend(hostile(chain));
     samples
         .into_iter()
@@ -126,7 +200,13 @@ pub fn samples(chain: &mut Chain) -> Vec<Sample> {
 
 /// Hostile calls, one for each way to end; those of host functions are many and alike.
 fn hostile(chain: &mut Chain) -> Vec<(String, Action)> {
-    let alike = ["_the_end", "_wrapping", "_of_2_gib", "_maximal", "_staggered"];
+    let alike = [
+        "_the_end",
+        "_wrapping",
+        "_of_2_gib",
+        "_maximal",
+        "_staggered",
+    ];
     let cases: Vec<Case> = cases::all()
         .into_iter()
         .filter(|case| case.is_deployed() && !alike.iter().any(|end| case.name.ends_with(end)))

@@ -1,12 +1,12 @@
 //! Measure what hostile contracts cost: compiling them, and blocks full of calls of them.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use kumiki_executor::ExecutedBlock;
-use kumiki_hostile_contracts::{Case, Chain, Node, cases};
+use kumiki_executor::{ExecutedBlock, Signatures};
+use kumiki_hostile_contracts::{Case, Chain, Node, cases, corpus};
 use kumiki_protocol::{Action, Address, Gas, Transaction};
-use kumiki_state::{Journal, MemoryState};
+use kumiki_state::{Journal, MemoryState, Tree};
 use kumiki_vm::{
     BlockContext, CodeSource, Deployment, EngineKind, Session, Vm, VmConfig, check_code,
     run_on_execution_stack,
@@ -17,7 +17,12 @@ use crate::allocated::peak_bytes;
 /// Gas of a block as `kumiki` makes chains.
 const BLOCK_GAS: Gas = 1_000_000_000;
 /// What is executed of it to measure its time.
-const MEASURED_GAS: Gas = 60_000_000;
+const MEASURED_GAS: Gas = 300_000_000;
+
+/// Linux tells times in hundredths of a second, so what is measured is repeated.
+const TICK_MS: u64 = 10;
+/// How often each deployment is made.
+const DEPLOYMENTS: u32 = 5;
 
 fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     run_on_execution_stack(work).map_err(|failure| failure.to_string())
@@ -30,7 +35,10 @@ fn per_gas(time: Duration, gas: Gas) -> f64 {
 
 /// Prints time and memory of deploying each of the heaviest modules.
 pub(crate) fn bombs() -> Result<(), String> {
-    println!("{:36} {:>7} {:>10} {:>12} {:>8} {:>7} {:>7}", "", "bytes", "complexity", "gas", "ms", "ns/gas", "MB");
+    println!(
+        "{:36} {:>7} {:>10} {:>12} {:>8} {:>7} {:>7}",
+        "", "bytes", "complexity", "gas", "CPU ms", "ns/gas", "MB"
+    );
     for (name, code) in cases::heaviest() {
         let info = match check_code(&code) {
             Ok(info) => info,
@@ -39,7 +47,16 @@ pub(crate) fn bombs() -> Result<(), String> {
                 continue;
             }
         };
-        let (time, gas, peak) = on_stack(|| deploy(&code))?;
+        let start = cpu_time();
+        let mut peaks = Vec::new();
+        let mut gas = 0;
+        for _ in 0..DEPLOYMENTS {
+            let (used, peak) = on_stack(|| deploy(&code))?;
+            peaks.push(peak);
+            gas = used;
+        }
+        let time = cpu_time().saturating_sub(start) / DEPLOYMENTS;
+        let peak = peaks.into_iter().max().unwrap_or(0);
         println!(
             "{name:36} {:>7} {:>10} {gas:>12} {:>8.1} {:>7.2} {:>7.1}",
             info.size,
@@ -52,9 +69,24 @@ pub(crate) fn bombs() -> Result<(), String> {
     Ok(())
 }
 
-/// Time, gas and memory of a deployment by a node that has compiled nothing.
-fn deploy(code: &[u8]) -> (Duration, Gas, usize) {
-    let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).expect("a machine that can run contracts");
+/// Processor time of this process, also of threads that have ended. Other work on the machine does not count.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("a Linux machine");
+    // The name before the last bracket may hold anything. What follows begins with field 3; 14 and 15 are times.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * TICK_MS)
+}
+
+/// Gas and memory of a deployment by a node that has compiled nothing.
+fn deploy(code: &[u8]) -> (Gas, usize) {
+    let vm =
+        Vm::new(VmConfig::new(EngineKind::Wasmtime)).expect("a machine that can run contracts");
     let block = BlockContext {
         height: 1,
         time_ms: 1,
@@ -70,11 +102,9 @@ fn deploy(code: &[u8]) -> (Duration, Gas, usize) {
         value: 0,
         gas: 100_000_000_000,
     };
-    let start = Instant::now();
     let (done, peak) = peak_bytes(|| vm.deploy(session, deployment));
-    let time = start.elapsed();
     let (_, outcome, _) = done.expect("a node that deploys does not fail");
-    (time, outcome.gas_used, peak)
+    (outcome.gas_used, peak)
 }
 
 /// Prints the time of blocks full of each hostile call, and of one with all of them, beside a usual block.
@@ -84,21 +114,24 @@ pub(crate) fn blocks() -> Result<(), String> {
 
 fn measure_blocks() {
     let mut chain = Chain::on_both_engines();
-    let genesis = chain.genesis().clone();
-    let node = || Node::new("measured", VmConfig::new(EngineKind::Wasmtime), &genesis);
     let attacks: Vec<Case> = cases::all().into_iter().filter(Case::is_deployed).collect();
     for case in &attacks {
         let deployment = case.deployment(&chain);
         chain.run(vec![deployment]);
     }
-    let node = node();
-    let honest = Action::Call {
-        contract: chain.honest,
-        input: Vec::new(),
-        value: 0,
-    };
-    let usual = full_block(&chain, &node, &honest, 1_000_000);
-    println!("a usual block of {BLOCK_GAS} gas: {usual:?}");
+    let usual = corpus::samples(&mut chain).into_iter();
+    let usual = usual.filter(|sample| sample.name == "token transfer");
+    let node = Node::new(
+        "measured",
+        VmConfig::new(EngineKind::Wasmtime),
+        chain.genesis(),
+    );
+    let usual = usual
+        .map(|sample| full_block(&chain, &node, &sample.action, 1_000_000))
+        .sum();
+    println!(
+        "signatures, execution and root of a block of {BLOCK_GAS} gas, token transfers: {usual:?}"
+    );
     let mut all: Vec<(Duration, &str)> = attacks
         .iter()
         .map(|case| {
@@ -112,7 +145,10 @@ fn measure_blocks() {
         println!("{name:40} {time:>10.1?}  {:.2}", ratio(*time, usual));
     }
     let every = every_attack(&chain, &node, &attacks);
-    println!("a block of every hostile call in turn: {every:.1?}  {:.2}", ratio(every, usual));
+    println!(
+        "a block of every hostile call in turn: {every:.1?}  {:.2}",
+        ratio(every, usual)
+    );
 }
 
 fn ratio(time: Duration, usual: Duration) -> f64 {
@@ -123,17 +159,15 @@ fn gas(block: &ExecutedBlock) -> Gas {
     block.receipts.iter().map(|receipt| receipt.gas_used).sum()
 }
 
-/// Executes a block twice, the first time to have everything compiled.
+/// The processor time of checking the signatures of a block, executing it, and the root after it.
 fn timed(chain: &Chain, node: &Node, transactions: &[Transaction]) -> (Duration, Gas) {
-    let mut best = Duration::MAX;
-    let mut used = 0;
-    for _ in 0..3 {
-        let start = Instant::now();
-        let block = chain.execute(node, transactions.to_vec());
-        best = best.min(start.elapsed());
-        used = gas(&block);
-    }
-    (best, used)
+    let tree = Tree::rebuild(chain.state()).expect("a state in memory");
+    let start = cpu_time();
+    let block = chain.execute_with(node, transactions.to_vec(), Signatures::Verify);
+    let root = tree.update(&block.changes, chain.state());
+    let time = cpu_time().saturating_sub(start);
+    root.expect("a state in memory");
+    (time, gas(&block))
 }
 
 /// The time of a block whose gas is used up by `action` alone.

@@ -1,8 +1,8 @@
 //! Make a generated contract show what it did: its `call` runs the generated one, then returns memory and globals.
 
 use wasm_encoder::{
-    CodeSection, ExportKind, ExportSection, Function, FunctionSection, Instruction,
-    MemArg, Module, RawSection,
+    CodeSection, ExportKind, ExportSection, Function, FunctionSection, Instruction, MemArg, Module,
+    RawSection,
 };
 use wasmparser::{ExternalKind, Parser, Payload, TypeRef, ValType};
 
@@ -23,7 +23,9 @@ struct Known {
 pub(crate) fn observed(wasm: &[u8]) -> Option<Vec<u8>> {
     let known = know(wasm)?;
     let call = known.call?;
-    let entry_type = *known.types.get(usize::try_from(call - known.imported).ok()?)?;
+    let entry_type = *known
+        .types
+        .get(usize::try_from(call - known.imported).ok()?)?;
     let defined = u32::try_from(known.types.len()).ok()?;
     let added = known.imported + defined;
     let mut module = Module::new();
@@ -41,7 +43,11 @@ pub(crate) fn observed(wasm: &[u8]) -> Option<Vec<u8>> {
                 let mut section = ExportSection::new();
                 for export in reader {
                     let export = export.ok()?;
-                    let index = if export.name == "call" { added } else { export.index };
+                    let index = if export.name == "call" {
+                        added
+                    } else {
+                        export.index
+                    };
                     section.export(export.name, kind(export.kind), index);
                 }
                 section.export("init", ExportKind::Func, added + 1);

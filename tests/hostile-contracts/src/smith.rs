@@ -86,7 +86,8 @@ impl Pair {
     /// What each engine came to, where they differ.
     pub fn hold_code(&self, code: &[u8]) -> Result<Verdict, String> {
         let valid = check_code(code).is_ok();
-        let [compiled, interpreted] = [&self.compiled, &self.interpreted].map(|vm| outcomes(vm, code));
+        let [compiled, interpreted] =
+            [&self.compiled, &self.interpreted].map(|vm| outcomes(vm, code));
         if compiled != interpreted {
             let (compiled, interpreted) = (compiled.text(), interpreted.text());
             return Err(format!(
@@ -95,7 +96,9 @@ impl Pair {
         }
         let deployed = compiled.outcomes.first().map(|outcome| outcome.code);
         if valid != (deployed != Some(ResultCode::InvalidCode)) {
-            return Err(format!("our rules say {valid}, the deployment {deployed:?}"));
+            return Err(format!(
+                "our rules say {valid}, the deployment {deployed:?}"
+            ));
         }
         Ok(match compiled.outcomes.get(1) {
             Some(call) => Verdict::Ran(call.code),
@@ -112,7 +115,11 @@ impl Came {
             .iter()
             .map(|outcome| {
                 let data = sha3_256(&[&outcome.data]);
-                format!("{} gas {} data {data}", outcome.code.name(), outcome.gas_used)
+                format!(
+                    "{} gas {} data {data}",
+                    outcome.code.name(),
+                    outcome.gas_used
+                )
             })
             .collect();
         let entries: Vec<_> = self.changes.entries.clone().into_iter().collect();
@@ -154,7 +161,8 @@ pub fn run(
                 return;
             }
             let pair = Pair::new();
-            let held: Vec<Result<Verdict, String>> = (from..to).map(|seed| pair.hold(seed)).collect();
+            let held: Vec<Result<Verdict, String>> =
+                (from..to).map(|seed| pair.hold(seed)).collect();
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             for verdict in held {
                 match verdict {
@@ -310,9 +318,9 @@ fn shape(random: &mut Random) -> Vec<u8> {
             .iter()
             .map(|(_, kind)| type_name(*kind))
             .collect();
-        let result = host
-            .result
-            .map_or(String::new(), |kind| format!("(result {})", type_name(kind)));
+        let result = host.result.map_or(String::new(), |kind| {
+            format!("(result {})", type_name(kind))
+        });
         chosen.push_str(&format!(
             "(import \"kumiki_v1\" \"{}\" (func (param {}) {result}))",
             host.name,

@@ -9,7 +9,10 @@ pub(crate) fn smith(first: u64, count: u64) -> Result<(), String> {
     let start = Instant::now();
     let ended = run(first, count, &|verdicts| {
         let done: u64 = verdicts.values().sum();
-        eprintln!("{done} of {count} modules in {} s", start.elapsed().as_secs());
+        eprintln!(
+            "{done} of {count} modules in {} s",
+            start.elapsed().as_secs()
+        );
     })?;
     println!(
         "{count} modules from seed {first} in {} s, no difference: {}",

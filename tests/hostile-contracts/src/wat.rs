@@ -8,9 +8,8 @@ use kumiki_abi::{HOST_FUNCTIONS, ValueType};
 /// When it is no WAT: the test is wrong.
 #[must_use]
 pub fn wasm(text: &str) -> Vec<u8> {
-    let parsed = ::wat::parse_str(text);
-    assert!(parsed.is_ok(), "{}\n{text}", parsed.unwrap_err());
-    parsed.unwrap_or_default()
+    let parsed = ::wat::parse_str(text).map_err(|error| format!("{error}\n{text}"));
+    parsed.expect("a test's WAT is valid")
 }
 
 /// The type as WAT writes it.

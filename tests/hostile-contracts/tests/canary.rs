@@ -1,9 +1,6 @@
 //! No instance finds what another left in memory, tables or globals, also where slots are used again.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "set-up that fails should fail the test"
-)]
+#![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
 
 use std::sync::Arc;
 
@@ -81,7 +78,13 @@ fn deploy(vm: &Vm, session: Session, code: Vec<u8>) -> (Session, Address) {
     (session, address)
 }
 
-fn call(vm: &Vm, session: Session, contract: Address, input: usize, gas: u64) -> (Session, ResultCode, Vec<u8>) {
+fn call(
+    vm: &Vm,
+    session: Session,
+    contract: Address,
+    input: usize,
+    gas: u64,
+) -> (Session, ResultCode, Vec<u8>) {
     let message = Message {
         caller: CALLER,
         contract,
@@ -114,10 +117,14 @@ fn look_for_secrets(vm: &Vm) {
     for round in 0..ROUNDS {
         let (secret, eye) = (secrets[round % 3], eyes[round / 3 % 3]);
         let input = round % ends.len();
-        let (after, code, _) = call(vm, session, secret, input, 1_000_000);
+        let (after, code, _) = call(vm, session, secret, input, 2_000_000);
         assert_eq!(code, ends[input], "round {round}");
         let (after, code, found) = call(vm, after, eye, 0, GAS);
-        assert_eq!((code, found), (ResultCode::Ok, vec![0, 0, 0]), "round {round}");
+        assert_eq!(
+            (code, found),
+            (ResultCode::Ok, vec![0, 0, 0]),
+            "round {round}"
+        );
         session = after;
     }
 }

@@ -1,9 +1,6 @@
 //! Compiling what the rules let through needs bounded memory; what they refuse needs next to none.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "set-up that fails should fail the test"
-)]
+#![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
 
 use std::sync::Arc;
 
@@ -61,7 +58,11 @@ fn the_heaviest_code_that_is_let_through_needs_bounded_memory() {
             let (found, peak) = allocated::peak_bytes(|| check_code(&case.code));
             assert!(found.is_err(), "{}", case.name);
             let allowed = CHECK_BYTES_FREE + CHECK_BYTES_PER_BYTE * case.code.len();
-            assert!(peak <= allowed, "{}: {peak} bytes, {allowed} allowed", case.name);
+            assert!(
+                peak <= allowed,
+                "{}: {peak} bytes, {allowed} allowed",
+                case.name
+            );
         }
     }
     assert!(refused > 60, "{refused} refused");

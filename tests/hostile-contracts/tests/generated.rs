@@ -26,6 +26,9 @@ fn compiler_and_interpreter_agree_on_generated_contracts() {
         ResultCode::StackOverflow,
     ];
     for code in ways {
-        assert!(count(Verdict::Ran(code)) * 100 > modules, "{code:?}: {ended:?}");
+        assert!(
+            count(Verdict::Ran(code)) * 100 > modules,
+            "{code:?}: {ended:?}"
+        );
     }
 }

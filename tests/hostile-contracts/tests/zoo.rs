@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kumiki_hostile_contracts::{Case, Chain, End, cases};
 use kumiki_protocol::limits::CODE_BYTES_MAX;
-use kumiki_protocol::{Action, Encode as _, Receipt, Rejection, ResultCode, Status};
+use kumiki_protocol::{Action, Encode as _, Receipt, Rejection, ResultCode, Status, Transaction};
 use kumiki_state::StateChanges;
 use kumiki_vm::{check_code, gas, run_on_execution_stack};
 
@@ -102,14 +102,19 @@ fn attack(chain: &mut Chain, case: &Case) {
     let receipt = run(chain, name, action, case.gas_limit);
     match &case.end {
         End::CallFails(code) => {
-            assert_eq!(failed_with(&receipt), Some(*code), "{name}: {:?}", receipt.status);
+            assert_eq!(
+                failed_with(&receipt),
+                Some(*code),
+                "{name}: {:?}",
+                receipt.status
+            );
             if *code == ResultCode::OutOfGas {
                 assert_eq!(receipt.gas_used, case.gas_limit, "{name}");
             }
         }
         End::CallReturns(bytes) => {
             assert_eq!(receipt.status, Status::Ok, "{name}");
-            assert_eq!(receipt.outputs, [bytes.clone()], "{name}");
+            assert_eq!(receipt.outputs, std::slice::from_ref(bytes), "{name}");
         }
         End::CallSucceeds => assert_eq!(receipt.status, Status::Ok, "{name}"),
         End::Refused(_) | End::DeployFails(_) => panic!("{name} was never deployed"),
@@ -151,5 +156,47 @@ fn every_hostile_contract_ends_as_stated_and_harms_nobody() {
         }
         failed
     });
-    assert_eq!(failed.unwrap(), Vec::<&str>::new(), "what each did is above");
+    assert_eq!(
+        failed.unwrap(),
+        Vec::<&str>::new(),
+        "what each did is above"
+    );
+}
+
+#[test]
+fn a_block_full_of_attacks_ends_each_as_stated_within_its_gas() {
+    let attacks: Vec<Case> = cases::all().into_iter().filter(Case::is_deployed).collect();
+    let (came, honest) = run_on_execution_stack(|| {
+        let mut chain = Chain::on_both_engines();
+        for case in &attacks {
+            chain.run(vec![case.deployment(&chain)]);
+        }
+        let block: Vec<Transaction> = (0..)
+            .zip(&attacks)
+            .map(|(earlier, case)| {
+                let action = case.attack_action(&chain);
+                chain.transaction_after(earlier, vec![action], case.gas_limit)
+            })
+            .collect();
+        let came = chain.try_run(&block);
+        chain.keep(&came.changes);
+        let action = Action::Call {
+            contract: chain.honest,
+            input: Vec::new(),
+            value: 0,
+        };
+        let honest = chain.run(vec![chain.transaction(vec![action], 1_000_000)]);
+        (came, honest)
+    })
+    .unwrap();
+    for (case, receipt) in attacks.iter().zip(&came.receipts) {
+        let expected = match &case.end {
+            End::CallFails(code) => Some(*code),
+            _ => None,
+        };
+        assert_eq!(failed_with(receipt), expected, "{}", case.name);
+        assert!(receipt.gas_used <= case.gas_limit, "{}", case.name);
+    }
+    assert_eq!(came.receipts.len(), attacks.len());
+    assert_eq!(honest[0].status, Status::Ok);
 }

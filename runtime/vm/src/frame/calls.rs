@@ -40,7 +40,7 @@ impl Frame {
         gas: Gas,
         flags: i32,
     ) -> Result<ResultCode, Ended> {
-        self.charge_copy(input.len())?;
+        self.charge_callee(input.len())?;
         if flags & !(CALL_ALLOW_REENTRY | CALL_READ_ONLY) != 0 {
             return Err(self.end_with(ResultCode::Trap));
         }
@@ -70,7 +70,7 @@ impl Frame {
         input: &[u8],
         value: Amount,
     ) -> Result<(ResultCode, Address), Ended> {
-        self.charge_copy(input.len())?;
+        self.charge_callee(input.len())?;
         self.return_data.clear();
         let deployer = self.contract;
         let address = Address::of_contract(&deployer, salt, code);
@@ -95,7 +95,7 @@ impl Frame {
 
     /// Switches this contract to other code that the chain stores and runs that code's `migrate`.
     pub fn upgrade(&mut self, code: &Hash, input: &[u8]) -> Result<ResultCode, Ended> {
-        self.charge_copy(input.len())?;
+        self.charge_callee(input.len())?;
         self.return_data.clear();
         if self.read_only {
             return Ok(ResultCode::ReadOnly);
@@ -115,6 +115,11 @@ impl Frame {
     pub fn return_data(&mut self, out: &mut [u8]) -> Result<i32, Ended> {
         self.charge_copy(self.return_data.len())?;
         Ok(copy_out(&self.return_data, out))
+    }
+
+    fn charge_callee(&mut self, input_bytes: usize) -> Result<(), Ended> {
+        self.charge(gas::CALLEE)?;
+        self.charge_copy(input_bytes)
     }
 
     /// At most 63/64 of what is left, so that a caller can always finish.

@@ -158,7 +158,7 @@ fn a_start_function_is_refused() {
 
 #[test]
 fn limits_are_exact() {
-    let cases: [(&str, usize, fn(usize) -> String); 11] = [
+    let cases: [(&str, usize, fn(usize) -> String); 14] = [
         ("functions", 4_999, |n| repeated("(func)", n)),
         ("locals in a function", 1_000, |n| {
             format!("(func (local {}))", repeated("i32 ", n))
@@ -182,6 +182,19 @@ fn limits_are_exact() {
         }),
         ("nested blocks", 256, |n| {
             format!("(func {}{})", repeated("(block ", n), repeated(")", n))
+        }),
+        ("branches in a function", 2_000, |n| {
+            format!("(func {})", repeated("(block)", n))
+        }),
+        ("branches in a function", 500, |n| {
+            let calls = repeated("(call_indirect (type $t) (i32.const 0))", n);
+            format!("(type $t (func)) (table 1 funcref) (func {calls})")
+        }),
+        ("branches in a function", 666, |n| {
+            format!(
+                "(func {})",
+                repeated("(drop (memory.grow (i32.const 0)))", n)
+            )
         }),
         ("exports", 98, |n| {
             (0..n)

@@ -6,9 +6,11 @@ mod watch;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kumiki_protocol::ChainKind;
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use crate::arguments::DevArguments;
 use crate::commands::account::published;
@@ -57,9 +59,10 @@ pub(crate) async fn run(arguments: DevArguments, output: Output) -> Outcome<()> 
     };
     let mut chain = chain?;
     let url = chain.url().to_owned();
+    let rewinds = chain.rewinds();
     let rpc_file = RpcFile::write(&project, &url)?;
     let result = tokio::select! {
-        result = serve(&arguments, project.clone(), &home, &url, (built, saves), output) => result,
+        result = serve(&arguments, project.clone(), &home, &url, (built, saves, rewinds), output) => result,
         () = stop_signal() => Ok(()),
         failure = chain.failed() => Err(failure),
     };
@@ -75,7 +78,7 @@ async fn serve(
     mut project: Project,
     home: &Home,
     url: &str,
-    (built, saves): (Outcome<Vec<Built>>, Option<watch::Saves>),
+    (built, saves, rewinds): (Outcome<Vec<Built>>, Option<watch::Saves>, Arc<Notify>),
     output: Output,
 ) -> Outcome<()> {
     let mut deployer = Deployer::connect(&project, &arguments.path, url).await?;
@@ -86,9 +89,17 @@ async fn serve(
         return std::future::pending().await;
     };
     loop {
-        saves.next().await;
-        output.message("a file was saved: building");
-        match redeploy(&mut project, home, &mut deployer, output).await {
+        let placed = tokio::select! {
+            () = saves.next() => {
+                output.message("a file was saved: building");
+                redeploy(&mut project, home, &mut deployer, output).await
+            }
+            () = rewinds.notified() => {
+                output.message("the chain was taken back: looking at what is left");
+                redeploy(&mut project, home, &mut deployer, output).await
+            }
+        };
+        match placed {
             Ok(placed) => {
                 for one in &placed {
                     output.message(&format!(

@@ -92,6 +92,10 @@ fn dev_loses_no_save_and_follows_kumiki_toml_and_what_others_deploy() {
     machine.json(&["upgrade", "token", "--reset"]);
     assert_eq!(symbol("token"), json!("NEW"));
     assert_eq!(symbol("token-second"), json!("KEX"));
+    // What a reset takes away is placed again.
+    machine.json(&["chain", "reset"]);
+    lines.wait_for_all(&["the chain was taken back", "(deployed, fresh state)"]);
+    assert_eq!(symbol("token"), json!("NEW"));
     machine.stop_chain();
 }
 

@@ -2,138 +2,12 @@
 
 use kumiki_protocol::ResultCode::OutOfGas;
 
+use super::bombs::{
+    branch_table, branches, function, indirect_calls, loops, many_functions, operands, repeated,
+};
 use crate::Case;
 use crate::case::End;
 use crate::wat::{shaped, wasm};
-
-/// A module with one more function of `locals` i64 locals and `body`.
-fn function(locals: usize, body: &str) -> Vec<u8> {
-    shaped(&format!(
-        "(func (param i32) {} {body})",
-        "(local i64)".repeat(locals)
-    ))
-}
-
-/// `depth` loops in each other over locals that all change in the innermost.
-fn loops(depth: usize, locals: usize) -> Vec<u8> {
-    let sets: String = (2..=locals)
-        .map(|local| {
-            format!(
-                "(local.set {local} (i64.add (local.get {local}) (local.get {})))",
-                local - 1
-            )
-        })
-        .collect();
-    let body = format!(
-        "{} {sets} {}",
-        "(loop ".repeat(depth),
-        "(br_if 0 (local.get 0)))".repeat(depth)
-    );
-    function(locals, &body)
-}
-
-/// A `br_table` of so many targets over locals that change between its blocks.
-fn branch_table(targets: usize, locals: usize) -> Vec<u8> {
-    let blocks = 16;
-    let sets: String = (1..=locals)
-        .map(|local| {
-            format!("(local.set {local} (i64.add (local.get {local}) (i64.const {local})))")
-        })
-        .collect();
-    let targets: String = (0..targets)
-        .map(|index| format!(" {}", index % blocks))
-        .collect();
-    let body = format!(
-        "(loop {} (br_table {targets} (local.get 0)) ) {sets} {})",
-        "(block ".repeat(blocks),
-        ")".repeat(blocks - 1),
-    );
-    function(locals, &body)
-}
-
-/// A function of `count` times `piece`, as the whole body.
-fn repeated(count: usize, piece: &str) -> Vec<u8> {
-    function(1, &piece.repeat(count))
-}
-
-/// A chain of one operator over constants that differ, for compilers that look for simpler forms.
-fn chain(operator: &str, count: usize) -> Vec<u8> {
-    let body: String = (0..count)
-        .map(|index| format!("(i64.const {}) ({operator})", index * 7 + 3))
-        .collect();
-    function(
-        1,
-        &format!("(local.get 1) {body} (local.set 1)"),
-    )
-}
-
-/// So many values on the operand stack at once.
-fn operands(count: usize) -> Vec<u8> {
-    let pushed: String = (0..count)
-        .map(|index| format!("(i64.load offset={index} (local.get 0))"))
-        .collect();
-    function(
-        1,
-        &format!("{pushed} {} (local.set 1)", "(i64.xor)".repeat(count - 1)),
-    )
-}
-
-/// `functions` of `parameters` parameters each, all of the same code.
-fn many_functions(functions: usize, parameters: usize) -> Vec<u8> {
-    let kinds = "i64 ".repeat(parameters);
-    shaped(&format!("(func (param {kinds}))").repeat(functions))
-}
-
-/// Calls of a function of 32 parameters, each with values that are alive before and after.
-fn wide_calls(count: usize) -> Vec<u8> {
-    let kinds = "i64 ".repeat(32);
-    let arguments = "(local.get 1)".repeat(32);
-    shaped(&format!(
-        "(func $wide (param {kinds})) (func (param i32) (local i64) {})",
-        format!("(call $wide {arguments})").repeat(count)
-    ))
-}
-
-/// Indirect calls, each of which an engine checks for index, presence and type.
-fn indirect_calls(count: usize) -> Vec<u8> {
-    shaped(&format!(
-        "(type $t (func)) (table 4096 funcref) (func (param i32) {})",
-        "(call_indirect (type $t) (local.get 0))".repeat(count)
-    ))
-}
-
-/// Reads of table entries, each of which may be the first one.
-fn table_reads(count: usize) -> Vec<u8> {
-    shaped(&format!(
-        "(table $t 4096 funcref) (func (param i32) {})",
-        "(drop (table.get $t (local.get 0)))".repeat(count)
-    ))
-}
-
-/// A block that is left in so many places.
-fn branches(count: usize) -> Vec<u8> {
-    function(
-        1,
-        &format!("(block {})", "(br_if 0 (local.get 0))".repeat(count)),
-    )
-}
-
-/// So many functions of this body.
-fn many(functions: usize, body: &str) -> Vec<u8> {
-    shaped(&format!("(func (param i32) {body})").repeat(functions))
-}
-
-/// So many functions of as many indirect calls as there may be.
-fn many_indirect(functions: usize) -> Vec<u8> {
-    shaped(&format!(
-        "(type $t (func)) (table 4096 funcref) {}",
-        format!(
-            "(func (param i32) {})",
-            "(call_indirect (type $t) (local.get 0))".repeat(500)
-        )
-        .repeat(functions)
-    ))
-}
 
 /// A body whose local declarations are these raw groups of (count, type).
 fn raw_locals(groups: &[(u64, u8)]) -> Vec<u8> {
@@ -157,70 +31,191 @@ fn raw_locals(groups: &[(u64, u8)]) -> Vec<u8> {
     module
 }
 
-/// What the rules let through and a compiler likes least, with names, for measurements.
-#[must_use]
-pub fn heaviest() -> Vec<(&'static str, Vec<u8>)> {
-    vec![
-        ("20 loops in each other, 800 locals", loops(20, 800)),
-        ("60 loops in each other, 100 locals", loops(60, 100)),
-        ("br_table of 4,000, 40 locals", branch_table(4_000, 40)),
-        ("br_table of 150, 900 locals", branch_table(150, 900)),
-        ("2,000 br_if", branches(2_000 - 1)),
-        ("2,000 if", repeated(2_000, "(if (local.get 0) (then))")),
-        ("500 call_indirect", indirect_calls(500)),
-        ("666 memory.fill", repeated(666, "(memory.fill (local.get 0) (local.get 0) (local.get 0))")),
-        ("666 memory.grow", repeated(666, "(drop (memory.grow (local.get 0)))")),
-        ("1,000 table.get", table_reads(1_000)),
-        ("9,000 operands", operands(9_000)),
-        ("chain of 10,000 i64.add", chain("i64.add", 10_000)),
-        ("chain of 10,000 i64.xor", chain("i64.xor", 10_000)),
-        ("chain of 10,000 i64.mul", chain("i64.mul", 10_000)),
-        ("chain of 10,000 i64.shl", chain("i64.shl", 10_000)),
-        ("900 calls of 32 parameters", wide_calls(900)),
-        ("10,000 calls", repeated(10_000, "(call 0 (local.get 0))")),
-        ("8,000 div", repeated(8_000, "(local.set 1 (i64.div_s (local.get 1) (local.get 1)))")),
-        ("10,000 loads", repeated(10_000, "(drop (i64.load (local.get 0)))")),
-        ("4,998 functions of 32 parameters", many_functions(4_998, 32)),
-        ("4,998 functions of none", many_functions(4_998, 0)),
-        ("9 functions of 2,000 br_if", many(9, &format!("(block {})", "(br_if 0 (local.get 0))".repeat(1_999)))),
-        ("9 functions of 500 call_indirect", many_indirect(9)),
-    ]
-}
-
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 pub(super) fn cases() -> Vec<Case> {
     let refused = Case::refused;
     vec![
-        refused("code_of_100_loops", "4 KB that took a compiler 14 s", loops(100, 500), "complexity"),
-        refused("code_of_branch_table", "a br_table over 1,000 locals: 11 KB that took 1.1 GB", branch_table(1_000, 900), "complexity"),
-        refused("code_of_8000_if", "8,000 ifs with work in them, 136 KB in one function", repeated(8_000, "(if (local.get 0) (then (local.set 1 (i64.add (local.get 1) (i64.load (local.get 0))))))"), "bytes of code"),
-        refused("code_of_10000_branches", "10,000 conditional branches, with which a compiler's time grows squared", branches(10_000), "branches in a function"),
-        refused("code_of_2001_if", "one branch too many", repeated(2_001, "(if (local.get 0) (then))"), "branches in a function"),
-        refused("code_of_indirect_calls", "10,000 indirect calls: 50 KB that took 250 MB", indirect_calls(10_000), "branches in a function"),
-        refused("code_of_memory_grow", "10,000 memory.grow", repeated(10_000, "(drop (memory.grow (local.get 0)))"), "branches in a function"),
-        refused("code_of_memory_fill", "6,000 memory.fill", repeated(6_000, "(memory.fill (local.get 0) (local.get 0) (local.get 0))"), "branches in a function"),
-        refused("code_too_long", "a function of more than 64 KiB", repeated(33_000, "(nop) (nop)"), "bytes of code"),
-        refused("locals_1001", "one local too many", function(1_001, ""), "locals"),
-        refused("locals_4_billion", "2^32 - 1 locals in four bytes", raw_locals(&[(0xffff_ffff, 0x7e)]), "locals"),
-        refused("locals_wrap", "groups of locals whose sum wraps", raw_locals(&[(0xffff_ffff, 0x7e), (2, 0x7f)]), "locals"),
-        refused("nesting_300", "300 blocks in each other", function(1, &format!("{}{}", "(block ".repeat(300), ")".repeat(300))), "nested blocks"),
-        refused("nesting_10000", "10,000 blocks in each other", function(1, &format!("{} {}", "block ".repeat(10_000), "end ".repeat(10_000))), "nested blocks"),
-        refused("branch_table_5000", "a br_table of 5,000 targets", function(1, &format!("(block (br_table {} (local.get 0)))", "0 ".repeat(5_000))), "targets of br_table"),
-        refused("functions_5001", "one function too many", shaped(&"(func)".repeat(5_000)), "functions"),
-        refused("parameters_50", "5,000 functions of 50 parameters, 40 times as large when compiled", many_functions(4_990, 50), "parameters"),
-        refused("results_2", "a function of two results", shaped("(func (result i32 i32) (i32.const 0) (i32.const 0))"), "results of a function"),
-        refused("types_1001", "1,001 types", shaped(&(0..999).map(|index| format!("(type (func (param {})))", "i32 ".repeat(index % 30) + if index % 2 == 0 { "i64" } else { "i32" })).collect::<String>().repeat(2)), "types"),
-        refused("globals_257", "one global too many", shaped(&"(global i32 (i32.const 0))".repeat(257)), "globals"),
-        refused("code_of_512_kib", "more code than a transaction may bring", shaped(&format!("(func {})", "(nop)".repeat(66_000)).repeat(8)), "bytes of Wasm"),
-        Case::succeeds("functions_of_32_parameters", "the most functions with the most parameters, paid for", many_functions(4_990, 32)),
+        refused(
+            "code_of_100_loops",
+            "4 KB that took a compiler 14 s",
+            loops(100, 500),
+            "complexity",
+        ),
+        refused(
+            "code_of_branch_table",
+            "a br_table over 1,000 locals: 11 KB that took 1.1 GB",
+            branch_table(1_000, 900),
+            "complexity",
+        ),
+        refused(
+            "code_of_8000_if",
+            "8,000 ifs with work in them, 136 KB in one function",
+            repeated(
+                8_000,
+                "(if (local.get 0) (then (local.set 1 (i64.add (local.get 1) (i64.load (local.get 0))))))",
+            ),
+            "bytes of code",
+        ),
+        refused(
+            "code_of_10000_branches",
+            "10,000 conditional branches, with which a compiler's time grows squared",
+            branches(10_000),
+            "branches in a function",
+        ),
+        refused(
+            "code_of_2001_if",
+            "one branch too many",
+            repeated(2_001, "(if (local.get 0) (then))"),
+            "branches in a function",
+        ),
+        refused(
+            "code_of_indirect_calls",
+            "10,000 indirect calls: 50 KB that took 250 MB",
+            indirect_calls(10_000),
+            "branches in a function",
+        ),
+        refused(
+            "code_of_memory_grow",
+            "10,000 memory.grow",
+            repeated(10_000, "(drop (memory.grow (local.get 0)))"),
+            "branches in a function",
+        ),
+        refused(
+            "code_of_memory_fill",
+            "6,000 memory.fill",
+            repeated(
+                6_000,
+                "(memory.fill (local.get 0) (local.get 0) (local.get 0))",
+            ),
+            "branches in a function",
+        ),
+        refused(
+            "code_too_long",
+            "a function of more than 64 KiB",
+            repeated(33_000, "(nop) (nop)"),
+            "bytes of code",
+        ),
+        refused(
+            "locals_1001",
+            "one local too many",
+            function(1_001, ""),
+            "locals",
+        ),
+        refused(
+            "locals_4_billion",
+            "2^32 - 1 locals in four bytes",
+            raw_locals(&[(0xffff_ffff, 0x7e)]),
+            "locals",
+        ),
+        refused(
+            "locals_wrap",
+            "groups of locals whose sum wraps",
+            raw_locals(&[(0xffff_ffff, 0x7e), (2, 0x7f)]),
+            "locals",
+        ),
+        refused(
+            "nesting_300",
+            "300 blocks in each other",
+            function(1, &format!("{}{}", "(block ".repeat(300), ")".repeat(300))),
+            "nested blocks",
+        ),
+        refused(
+            "nesting_10000",
+            "10,000 blocks in each other",
+            function(
+                1,
+                &format!("{} {}", "block ".repeat(10_000), "end ".repeat(10_000)),
+            ),
+            "nested blocks",
+        ),
+        refused(
+            "branch_table_5000",
+            "a br_table of 5,000 targets",
+            function(
+                1,
+                &format!("(block (br_table {} (local.get 0)))", "0 ".repeat(5_000)),
+            ),
+            "targets of br_table",
+        ),
+        refused(
+            "functions_5001",
+            "one function too many",
+            shaped(&"(func)".repeat(5_000)),
+            "functions",
+        ),
+        refused(
+            "parameters_50",
+            "5,000 functions of 50 parameters, 40 times as large when compiled",
+            many_functions(4_990, 50),
+            "parameters",
+        ),
+        refused(
+            "results_2",
+            "a function of two results",
+            shaped("(func (result i32 i32) (i32.const 0) (i32.const 0))"),
+            "results of a function",
+        ),
+        refused(
+            "types_1001",
+            "1,001 types",
+            shaped(
+                &(0..999)
+                    .map(|index| {
+                        format!(
+                            "(type (func (param {})))",
+                            "i32 ".repeat(index % 30) + if index % 2 == 0 { "i64" } else { "i32" }
+                        )
+                    })
+                    .collect::<String>()
+                    .repeat(2),
+            ),
+            "types",
+        ),
+        refused(
+            "globals_257",
+            "one global too many",
+            shaped(&"(global i32 (i32.const 0))".repeat(257)),
+            "globals",
+        ),
+        refused(
+            "code_of_512_kib",
+            "more code than a transaction may bring",
+            shaped(&format!("(func {})", "(nop)".repeat(66_000)).repeat(8)),
+            "bytes of Wasm",
+        ),
+        Case::succeeds(
+            "functions_of_32_parameters",
+            "the most functions with the most parameters, paid for",
+            many_functions(4_990, 32),
+        ),
         Case {
             deploy_gas_limit: 50_000_000,
-            ..Case::new("functions_not_paid_for", "nearly the same with the gas of a usual deployment", many_functions(4_989, 32), End::DeployFails(OutOfGas))
+            ..Case::new(
+                "functions_not_paid_for",
+                "nearly the same with the gas of a usual deployment",
+                many_functions(4_989, 32),
+                End::DeployFails(OutOfGas),
+            )
         },
-        Case::succeeds("code_of_loops", "loops over locals, as many as the rules let through", loops(20, 800)),
-        Case::succeeds("code_of_operands", "9,000 values on the operand stack", operands(9_000)),
-        Case::succeeds("exports_of_long_names", "98 exports with names of 5,000 bytes", wasm(&format!(
-            "(module (memory (export \"memory\") 1) (func $f (export \"init\") (export \"call\") (param i32)) {})",
-            (0..97).map(|index| format!("(export \"{index}{}\" (func $f))", "n".repeat(4_990))).collect::<String>()
-        ))),
+        Case::succeeds(
+            "code_of_loops",
+            "loops over locals, as many as the rules let through",
+            loops(20, 800),
+        ),
+        Case::succeeds(
+            "code_of_operands",
+            "9,000 values on the operand stack",
+            operands(9_000),
+        ),
+        Case::succeeds(
+            "exports_of_long_names",
+            "98 exports with names of 5,000 bytes",
+            wasm(&format!(
+                "(module (memory (export \"memory\") 1) (func $f (export \"init\") (export \"call\") (param i32)) {})",
+                (0..97)
+                    .map(|index| format!("(export \"{index}{}\" (func $f))", "n".repeat(4_990)))
+                    .collect::<String>()
+            )),
+        ),
     ]
 }

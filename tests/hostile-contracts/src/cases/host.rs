@@ -54,9 +54,7 @@ fn valid_arguments(function: &HostFunction) -> Vec<i64> {
     (0..)
         .zip(function.parameters)
         .map(|(position, (name, _))| match role(function, position) {
-            Role::Range | Role::Fixed => {
-                1_024 + 256 * i64::try_from(position).unwrap_or_default()
-            }
+            Role::Range | Role::Fixed => 1_024 + 256 * i64::try_from(position).unwrap_or_default(),
             Role::Length => 64,
             Role::Topics => 2,
             Role::Other if *name == "limit" => 3,
@@ -103,7 +101,11 @@ fn outside(function: &HostFunction) -> Vec<Case> {
             let mut arguments = valid_arguments(function);
             arguments[position] = *pointer;
             let mut end = Trap;
-            match function.parameters.get(position + 1).map(|_| role(function, position + 1)) {
+            match function
+                .parameters
+                .get(position + 1)
+                .map(|_| role(function, position + 1))
+            {
                 Some(Role::Length) => arguments[position + 1] = *length,
                 // More topics than there may be are refused before their place is looked at.
                 Some(Role::Topics) if !(0..=4).contains(length) => {
@@ -156,6 +158,7 @@ fn maximal(function: &HostFunction) -> Option<Case> {
             code,
             end,
         )
+        .with_gas(40_000_000)
     })
 }
 
@@ -163,9 +166,9 @@ fn maximal(function: &HostFunction) -> Option<Case> {
 fn overlapping(function: &HostFunction, kind: &str, apart: i64) -> Option<Case> {
     let mut arguments = valid_arguments(function);
     let mut pointers = 0;
-    for position in 0..arguments.len() {
+    for (position, argument) in arguments.iter_mut().enumerate() {
         if matches!(role(function, position), Role::Range | Role::Fixed) {
-            arguments[position] = pointers * apart;
+            *argument = pointers * apart;
             pointers += 1;
         }
     }

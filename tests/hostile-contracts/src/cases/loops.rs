@@ -66,7 +66,9 @@ fn endless() -> Vec<Case> {
         fails(
             "loop_divisions",
             "the slowest simple instruction in a loop",
-            call("(loop $l (local.set $m (i64.div_u (i64.const -1) (i64.or (local.get $m) (i64.const 3)))) (br $l))"),
+            call(
+                "(loop $l (local.set $m (i64.div_u (i64.const -1) (i64.or (local.get $m) (i64.const 3)))) (br $l))",
+            ),
         ),
         fails(
             "loop_gas_left",
@@ -96,10 +98,13 @@ fn endless() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn recursive() -> Vec<Case> {
     let fails = |name: &str, attacks, code| Case::fails(name, attacks, code, StackOverflow);
     let parameters = "i64 ".repeat(32);
-    let passed: String = (0..32).map(|index| format!("(local.get {index})")).collect();
+    let passed: String = (0..32)
+        .map(|index| format!("(local.get {index})"))
+        .collect();
     let first = "(i64.const 1)".repeat(32);
     let locals = "i64 ".repeat(999);
     vec![

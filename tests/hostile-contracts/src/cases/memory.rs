@@ -64,9 +64,7 @@ fn declared() -> Vec<Case> {
         refused(
             "memory_imported",
             "a memory from outside, shared with who knows whom",
-            with_memory(
-                r#"(import "kumiki_v1" "memory" (memory 1)) (export "memory" (memory 0))"#,
-            ),
+            with_memory(r#"(import "kumiki_v1" "memory" (memory 1)) (export "memory" (memory 0))"#),
             "unknown",
         ),
         refused(
@@ -92,6 +90,7 @@ fn declared() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn grown() -> Vec<Case> {
     let out_of_gas = |name: &str, attacks, code| Case::fails(name, attacks, code, OutOfGas);
     vec![
@@ -173,6 +172,7 @@ fn grown() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn tables() -> Vec<Case> {
     let refused = Case::refused;
     let table = "(table $t 4096 funcref) (elem declare func $run)";
@@ -198,7 +198,9 @@ fn tables() -> Vec<Case> {
         refused(
             "table_grow",
             "a table that grows",
-            shaped("(table $t 1 funcref) (func (drop (table.grow $t (ref.null func) (i32.const 1))))"),
+            shaped(
+                "(table $t 1 funcref) (func (drop (table.grow $t (ref.null func) (i32.const 1))))",
+            ),
             "table.grow is not allowed",
         ),
         refused(
@@ -251,6 +253,7 @@ fn shaped_import(import: &str) -> Vec<u8> {
     with_memory(&format!("{import} (memory (export \"memory\") 1)"))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one case after the other")]
 fn segments() -> Vec<Case> {
     let refused = Case::refused;
     vec![
@@ -281,7 +284,10 @@ fn segments() -> Vec<Case> {
         refused(
             "elements_65",
             "65 element segments",
-            shaped(&format!("(table 1 funcref) (func $f) {}", "(elem func $f)".repeat(65))),
+            shaped(&format!(
+                "(table 1 funcref) (func $f) {}",
+                "(elem func $f)".repeat(65)
+            )),
             "element segments",
         ),
         refused(

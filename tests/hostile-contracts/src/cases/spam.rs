@@ -39,7 +39,9 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn storage() -> Vec<Case> {
     let set = |key: u32, value: u32| {
-        format!("(call $storage_set (i32.const 0) (i32.const {key}) (i32.const 4) (i32.const {value}))")
+        format!(
+            "(call $storage_set (i32.const 0) (i32.const {key}) (i32.const 4) (i32.const {value}))"
+        )
     };
     let fails = |name: &str, attacks, code| Case::fails(name, attacks, code, OutOfGas);
     vec![
@@ -86,17 +88,58 @@ fn receipts() -> Vec<Case> {
 }
 
 fn work() -> Vec<Case> {
-    let fails = |name: &str, attacks, body: &str| Case::fails(name, attacks, for_ever(body), OutOfGas);
+    let fails =
+        |name: &str, attacks, body: &str| Case::fails(name, attacks, for_ever(body), OutOfGas);
     vec![
-        fails("hash_nothing", "hashes nothing for ever", "(call $sha3_256 (i32.const 0) (i32.const 0) (i32.const 64))"),
-        fails("hash_64_kib", "hashes 64 KiB for ever", "(call $keccak_256 (i32.const 0) (i32.const 65536) (i32.const 64))"),
-        fails("signatures", "checks a bad signature for ever", "(drop (call $ed25519_verify (i32.const 0) (i32.const 32) (i32.const 0) (i32.const 65536)))"),
-        fails("recoveries", "recovers a key from nonsense for ever", "(drop (call $secp256k1_recover (i32.const 0) (i32.const 32) (i32.const 256)))"),
-        fails("transfers_of_nothing", "sends nothing to a new address for ever", "(drop (call $transfer (i32.const 0) (i32.const 64)))"),
-        fails("transfers_not_covered", "sends tokens that it does not have, for ever", "(drop (call $transfer (i32.const 0) (i32.const 0)))"),
-        fails("balances", "asks for the balance of a new address for ever", "(call $balance (i32.const 0) (i32.const 64))"),
-        fails("input_again", "copies its input for ever", "(drop (call $input (i32.const 64) (i32.const 65536)))"),
-        fails("calls_of_nobody", "calls an address where nothing is, with 64 KiB, for ever", "(drop (call $call (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 65540) (i64.const 0) (i32.const 0)))"),
-        fails("deploys_of_nothing", "deploys code that there is not, for ever", "(drop (call $deploy (i32.const 0) (i32.const 32) (i32.const 0) (i32.const 65536) (i32.const 65540) (i32.const 64)))"),
+        fails(
+            "hash_nothing",
+            "hashes nothing for ever",
+            "(call $sha3_256 (i32.const 0) (i32.const 0) (i32.const 64))",
+        ),
+        fails(
+            "hash_64_kib",
+            "hashes 64 KiB for ever",
+            "(call $keccak_256 (i32.const 0) (i32.const 65536) (i32.const 64))",
+        ),
+        fails(
+            "signatures",
+            "checks a bad signature for ever",
+            "(drop (call $ed25519_verify (i32.const 0) (i32.const 32) (i32.const 0) (i32.const 65536)))",
+        ),
+        fails(
+            "recoveries",
+            "recovers a key from nonsense for ever",
+            "(drop (call $secp256k1_recover (i32.const 0) (i32.const 32) (i32.const 256)))",
+        ),
+        fails(
+            "transfers_of_nothing",
+            "sends nothing to a new address for ever",
+            "(drop (call $transfer (i32.const 0) (i32.const 64)))",
+        ),
+        fails(
+            "transfers_not_covered",
+            "sends tokens that it does not have, for ever",
+            "(drop (call $transfer (i32.const 0) (i32.const 0)))",
+        ),
+        fails(
+            "balances",
+            "asks for the balance of a new address for ever",
+            "(call $balance (i32.const 0) (i32.const 64))",
+        ),
+        fails(
+            "input_again",
+            "copies its input for ever",
+            "(drop (call $input (i32.const 64) (i32.const 65536)))",
+        ),
+        fails(
+            "calls_of_nobody",
+            "calls an address where nothing is, with 64 KiB, for ever",
+            "(drop (call $call (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 65540) (i64.const 0) (i32.const 0)))",
+        ),
+        fails(
+            "deploys_of_nothing",
+            "deploys code that there is not, for ever",
+            "(drop (call $deploy (i32.const 0) (i32.const 32) (i32.const 0) (i32.const 65536) (i32.const 65540) (i32.const 64)))",
+        ),
     ]
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kumiki_consensus::Sealing;
@@ -9,6 +10,7 @@ use kumiki_node::{Node, NodeConfig, NodeError, NodeHandle, dev_genesis, system_c
 use kumiki_protocol::Amount;
 use kumiki_rpc::ServeError;
 use kumiki_wallet::dev_account;
+use tokio::sync::Notify;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::next_step::shell_word;
@@ -56,6 +58,24 @@ impl DevChain {
             .expected("it runs until Ctrl-C; everything acknowledged is on disk")
             .found(found)
             .next("kumiki dev")
+    }
+
+    /// Told each time a developer has taken blocks back.
+    pub(crate) fn rewinds(&self) -> Arc<Notify> {
+        let mut heads = self.node.heads();
+        let told = Arc::new(Notify::new());
+        let teller = Arc::clone(&told);
+        tokio::spawn(async move {
+            let mut last = heads.borrow_and_update().height;
+            while heads.changed().await.is_ok() {
+                let height = heads.borrow_and_update().height;
+                if height < last {
+                    teller.notify_one();
+                }
+                last = height;
+            }
+        });
+        told
     }
 
     /// Finishes the block in the making and closes the store.
