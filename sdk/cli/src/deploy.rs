@@ -193,7 +193,12 @@ impl DeployRequest<'_> {
             (ReceiptStatus::Ok, _) | (_, None) => Ok(receipt),
             (_, Some(failure)) => {
                 let paid = format!("nothing changed, the fee {} is paid", receipt.receipt.fee);
-                Err(self.explain(execution_failure(failure, Said::default(), Some(called), &paid)))
+                Err(self.explain(execution_failure(
+                    failure,
+                    Said::default(),
+                    Some(called),
+                    &paid,
+                )))
             }
         }
     }

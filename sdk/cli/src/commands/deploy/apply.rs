@@ -17,6 +17,7 @@ use crate::network::Network;
 use crate::next_step::shell_word;
 use crate::output::Output;
 use crate::render::execution_failure;
+use crate::said::{Said, Sources};
 use crate::signer::Signer;
 
 /// Whether the plan is begun or gone on with.
@@ -164,7 +165,9 @@ impl Run<'_> {
         if let Some(failure) = &prepared.simulation.receipt.failure {
             let diagnostics = &prepared.simulation.diagnostics;
             let paid = "nothing was sent, nothing is paid";
-            return Err(self.explain(step, execution_failure(failure, diagnostics, None, paid)));
+            let mut sources = Sources::new(self.network.project.as_ref(), &client.genesis_hash());
+            let said = sources.explain(diagnostics);
+            return Err(self.explain(step, execution_failure(failure, said, None, paid)));
         }
         let transaction = client.sign(prepared.body, key)?;
         let hash = transaction.hash();
@@ -205,7 +208,10 @@ impl Run<'_> {
                 // It was executed and came to nothing: it never will come to anything else.
                 self.journal.add(Entry::Void { step: index, hash })?;
                 let paid = format!("the fee {} is paid", receipt.receipt.fee);
-                Err(self.explain(step, execution_failure(failure, &[], None, &paid)))
+                Err(self.explain(
+                    step,
+                    execution_failure(failure, Said::default(), None, &paid),
+                ))
             }
         }
     }

@@ -211,6 +211,8 @@ fn request<'a>(
     init: &'a [ArgumentText],
 ) -> DeployRequest<'a> {
     DeployRequest {
+        // Nothing is executed here that could say anything.
+        project: None,
         name: &source.name,
         wasm: &source.wasm,
         abi,

@@ -16,6 +16,7 @@ use crate::deployments::{Deployment, Deployments};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::render::{Called, execution_failure};
+use crate::said::Said;
 
 /// A call that the old contract got and took.
 struct PastCall {
@@ -76,6 +77,7 @@ async fn deploy(upgrade: &Upgrade<'_>) -> Outcome<Deployed> {
     let fields = fields.unwrap_or_default();
     let init = resolve_names(&upgrade.network, &fields, &upgrade.source.init)?;
     let request = DeployRequest {
+        project: upgrade.network.project.as_ref(),
         name: &upgrade.source.name,
         wasm: &upgrade.source.wasm,
         abi: new,
@@ -199,7 +201,7 @@ fn why(upgrade: &Upgrade<'_>, fresh: Address, failure: &FailureView) -> String {
         contract: upgrade.name,
         method: "replay",
     };
-    let shown = execution_failure(failure, &[], Some(&called), "");
+    let shown = execution_failure(failure, Said::default(), Some(&called), "");
     shown.found_text().unwrap_or(&failure.name).to_owned()
 }
 
