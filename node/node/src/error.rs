@@ -135,8 +135,8 @@ pub enum Fatal {
         /// The block.
         height: Height,
     },
-    /// A thread of this node panicked, which is a bug; its message is in the log.
-    #[error("the {thread} thread panicked")]
+    /// A thread of this node panicked, which is a bug, or the ordering engine could not write; its message is in the log.
+    #[error("the {thread} thread panicked; the log says why")]
     Panicked {
         /// Which thread.
         thread: &'static str,

@@ -59,8 +59,11 @@ impl LoneNode {
     /// What the system says.
     pub fn start(&mut self) -> Result<(), String> {
         let failed = |error: std::io::Error| error.to_string();
-        let log = File::create(&self.log).map_err(failed)?;
-        let errors = OpenOptions::new().append(true).open(&self.log);
+        drop(File::create(&self.log).map_err(failed)?);
+        // Both append, or one would write over the other.
+        let log = OpenOptions::new().append(true).open(&self.log);
+        let log = log.map_err(failed)?;
+        let errors = log.try_clone();
         let mut command = self.net.command();
         command.args(["node", "run", "--home"]).arg(&self.home);
         command.stdin(Stdio::null()).stdout(log);

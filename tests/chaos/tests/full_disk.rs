@@ -11,9 +11,10 @@ const LOOKS: u32 = 2_400;
 const SYSTEM: i32 = 1;
 const NODE: i32 = 4;
 
-/// What the system says where there is no room, and of a file system that has given up.
-const FULL: [&str; 1] = ["No space left on device"];
-const GIVEN_UP: [&str; 2] = ["Read-only file system", "Input/output error"];
+/// What the system says where there is no room, and of a file system that has given up; the ordering engine repeats it
+/// for some of its files only.
+const FULL: [&str; 2] = ["No space left on device", "WriteFailed"];
+const GIVEN_UP: [&str; 3] = ["Read-only file system", "Input/output error", "WriteFailed"];
 
 /// It has ended by itself, saying why.
 async fn ended_with(node: &mut LoneNode, reasons: &[&str]) {
