@@ -230,7 +230,9 @@ impl Calls {
             (MethodResponse::error(id, error), None)
         };
         let Some((name, method)) = self.methods.method_with_name(spec.name) else {
-            return lost(id);
+            let detail = format!("this node does not serve '{}'", spec.name);
+            let error = ProtocolError::MethodNotFound.object(detail);
+            return (MethodResponse::error(id, error), None);
         };
         let response = match (method, &caller.subscriber) {
             (MethodCallback::Sync(callback), _) if runs_at_once(name, &params) => {
