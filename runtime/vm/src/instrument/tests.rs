@@ -140,9 +140,9 @@ fn bulk_operations_cost_by_size() {
         (memory.fill (i32.const 0) (i32.const 1) (i32.wrap_i64 (local.get 0))) (i64.const 0))"#;
     let wasm = instrument(&module(body)).unwrap().wasm;
     let [none, some] = [0, 65_536].map(|size| run(&wasm, size).gas_used);
-    assert_eq!(some - none, 65_536 / 8);
+    assert_eq!(some - none, 65_536 / 4);
     let huge = run(&wasm, 0xffff_ffff);
-    assert!(huge.result.is_none() && huge.gas_used >= 0xffff_ffff / 8);
+    assert!(huge.result.is_none() && huge.gas_used >= 0xffff_ffff / 4);
 }
 
 #[test]

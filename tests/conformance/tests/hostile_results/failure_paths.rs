@@ -14,13 +14,17 @@ use kumiki_conformance::Golden;
 use kumiki_hostile_contracts::chain::Came;
 use kumiki_hostile_contracts::corpus::{Sample, samples};
 use kumiki_hostile_contracts::{Chain, Node};
-use kumiki_protocol::{Encode, Gas, Genesis, Hash, Receipt, Status, Transaction, sha3_256};
+use kumiki_protocol::{Action, Encode, Gas, Genesis, Hash, Receipt, Status, Transaction, sha3_256};
 use kumiki_vm::{EngineKind, VmConfig, run_on_execution_stack, spawn_execution_thread};
 
 /// What endless samples may use beside the transaction itself.
 const ENDLESS_GAS: Gas = 8_000;
+/// Gas that most samples can do with, and gas that all can but those that never end.
+const ENOUGH: [Gas; 2] = [2_000_000, 20_000_000];
+/// The same for deployments, which end.
+const ENOUGH_TO_DEPLOY: [Gas; 2] = [20_000_000, 100_000_000];
 /// Where the gas between the transaction's own and the full cost is not more, every limit is run.
-const DENSE_GAS: Gas = 250;
+const DENSE_GAS: Gas = 2_000;
 /// Samples that are run at every limit whatever they cost.
 const EVERY_LIMIT: [&str; 2] = ["token transfer", "reentry_by_another"];
 /// Samples that take milliseconds each, to compile or to run, and fail like others.
@@ -35,7 +39,7 @@ const SLOW: [&str; 6] = [
 /// Distances of limits where it is more; all are prime.
 const STRIDES: [Gas; 11] = [3, 7, 17, 31, 61, 127, 509, 2_039, 8_191, 32_749, 131_071];
 /// Limits of one sample, about, where not every one is run.
-const LIMITS: Gas = 60;
+const LIMITS: Gas = 400;
 /// Limits around each at which the result changes its shape.
 const NEIGHBOURS: Gas = 3;
 
@@ -145,11 +149,18 @@ fn sweep(chain: &Chain, sample: &Sample, strangers: &Strangers) -> String {
         digest: Hash::ZERO,
         limits: BTreeSet::new(),
     };
-    let full = sweep.at(100_000_000).receipts[0].gas_used;
-    let top = if full == 100_000_000 {
-        own + ENDLESS_GAS
-    } else {
-        full
+    // Some use what they get: less is tried first.
+    let enough = match sample.action {
+        Action::Deploy { .. } => ENOUGH_TO_DEPLOY,
+        _ => ENOUGH,
+    };
+    let ended = enough
+        .into_iter()
+        .map(|limit| (limit, sweep.at(limit).receipts[0].gas_used))
+        .find(|(limit, used)| used < limit);
+    let (full, top) = match ended {
+        Some((_, full)) => (full, full),
+        None => (0, own + ENDLESS_GAS),
     };
     // What is rejected for its limit alone.
     sweep.run([0, 1, own / 2, own - 2, own - 1].into_iter());
