@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
-use kumiki_protocol::{Amount, Hash, Height};
+use kumiki_protocol::{Amount, Hash, Height, limits};
 
 use super::{CallArguments, NodeArguments};
 
@@ -103,7 +103,7 @@ pub(crate) struct ChainSetBalanceArguments {
     /// A name, also of a contract, or an address.
     pub(crate) account: String,
     /// Base units; 1 KUMI is 1000000000.
-    #[arg(value_name = "AMOUNT")]
+    #[arg(value_name = "AMOUNT", value_parser = parse_balance)]
     pub(crate) balance: Amount,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
@@ -124,6 +124,13 @@ pub(crate) enum BlockName {
     Height(Height),
     /// By its hash.
     Hash(Hash),
+}
+
+fn parse_balance(text: &str) -> Result<Amount, String> {
+    let max = limits::SET_BALANCE_MAX;
+    let wrong = || format!("expected a whole number of base units, at most {max}, found '{text}'");
+    let amount: Amount = text.parse().map_err(|_not_a_number| wrong())?;
+    Some(amount).filter(|amount| *amount <= max).ok_or_else(wrong)
 }
 
 fn parse_block(text: &str) -> Result<BlockName, String> {
