@@ -130,7 +130,9 @@ fn parse_balance(text: &str) -> Result<Amount, String> {
     let max = limits::SET_BALANCE_MAX;
     let wrong = || format!("expected a whole number of base units, at most {max}, found '{text}'");
     let amount: Amount = text.parse().map_err(|_not_a_number| wrong())?;
-    Some(amount).filter(|amount| *amount <= max).ok_or_else(wrong)
+    Some(amount)
+        .filter(|amount| *amount <= max)
+        .ok_or_else(wrong)
 }
 
 fn parse_block(text: &str) -> Result<BlockName, String> {
