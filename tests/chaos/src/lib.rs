@@ -7,6 +7,7 @@
 pub mod attacker;
 mod check;
 mod cluster;
+mod durable_files;
 mod hostile;
 mod load;
 mod lone_node;
@@ -23,6 +24,7 @@ mod world;
 
 pub use check::{Opening, Promise, check, opening};
 pub use cluster::Cluster;
+pub use durable_files::{chain_file, vote_journals};
 pub use hostile::{HostilePlan, HostileReport, hostile};
 pub use load::{Acknowledged, Load};
 pub use lone_node::LoneNode;

@@ -8,10 +8,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kumiki_chaos::{Hit, Load, Net, Strike, check, opening};
+use kumiki_chaos::{Hit, Load, Net, Strike, chain_file, check, opening, vote_journals};
 
-/// Views after the newest whose votes are aimed at: more than there are until the kill.
-const VIEWS: u64 = 400;
 /// Looks at a node that goes on; a busy machine stretches them.
 const LOOKS: u32 = 1_200;
 
@@ -36,13 +34,13 @@ const POINTS: [Point; 9] = [
     Point {
         name: "a vote, before it is in the journal",
         call: "pwritev2",
-        files: votes,
+        files: vote_journals,
         loses: Loss::Nothing,
     },
     Point {
         name: "a vote, in the journal and not synced",
         call: "fdatasync",
-        files: votes,
+        files: vote_journals,
         loses: Loss::Write,
     },
     Point {
@@ -72,13 +70,13 @@ const POINTS: [Point; 9] = [
     Point {
         name: "a decided block, while it is committed",
         call: "pwrite64",
-        files: chain,
+        files: chain_file,
         loses: Loss::Nothing,
     },
     Point {
         name: "a commit, written and not synced",
         call: "fdatasync",
-        files: chain,
+        files: chain_file,
         loses: Loss::Archives,
     },
     Point {
@@ -92,24 +90,8 @@ const POINTS: [Point; 9] = [
     },
 ];
 
-/// The journals of the newest view and of those after it: a file each, named by its number.
-fn votes(data: &Path) -> Vec<PathBuf> {
-    let folder = data.join("consensus/votes-0");
-    let names = std::fs::read_dir(&folder).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let newest = names.map(|name| u64::from_str_radix(&name, 16).unwrap());
-    let newest = newest.max().unwrap_or(0);
-    (newest..newest + VIEWS)
-        .map(|view| folder.join(format!("{view:016x}")))
-        .collect()
-}
-
 fn file(data: &Path, name: &str) -> Vec<PathBuf> {
     vec![data.join("consensus").join(name).join("0000000000000000")]
-}
-
-fn chain(data: &Path) -> Vec<PathBuf> {
-    vec![data.join("chain/chain.redb")]
 }
 
 /// Takes away what was written last and not synced. These files only grow.

@@ -5,14 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use kumiki_chaos::{Load, LoneNode, Strike, check, opening};
+use kumiki_chaos::{Load, LoneNode, Strike, chain_file, check, opening, vote_journals};
 
 /// Looks at a node that comes up or goes on; a busy machine stretches them.
 const LOOKS: u32 = 2_400;
 /// The program's exit code for a node that fails.
 const NODE: i32 = 4;
-/// Views after the newest whose votes are aimed at.
-const VIEWS: u64 = 400;
 
 /// A call that fails, and how.
 struct Point {
@@ -25,32 +23,32 @@ const POINTS: [Point; 8] = [
     Point {
         call: "pwrite64",
         error: "EIO",
-        files: chain,
+        files: chain_file,
     },
     Point {
         call: "fdatasync",
         error: "EIO",
-        files: chain,
+        files: chain_file,
     },
     Point {
         call: "pwrite64",
         error: "ENOSPC",
-        files: chain,
+        files: chain_file,
     },
     Point {
         call: "fdatasync",
         error: "ENOSPC",
-        files: chain,
+        files: chain_file,
     },
     Point {
         call: "pwritev2",
         error: "EIO",
-        files: votes,
+        files: vote_journals,
     },
     Point {
         call: "pwritev2",
         error: "ENOSPC",
-        files: votes,
+        files: vote_journals,
     },
     Point {
         call: "fdatasync",
@@ -63,22 +61,6 @@ const POINTS: [Point; 8] = [
         files: |data| cache(data, "finalizations"),
     },
 ];
-
-fn chain(data: &Path) -> Vec<PathBuf> {
-    vec![data.join("chain/chain.redb")]
-}
-
-/// The journals of the newest view and of those after it.
-fn votes(data: &Path) -> Vec<PathBuf> {
-    let folder = data.join("consensus/votes-0");
-    let names = std::fs::read_dir(&folder).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let newest = names.map(|name| u64::from_str_radix(&name, 16).unwrap());
-    let newest = newest.max().unwrap_or(0);
-    (newest..newest + VIEWS)
-        .map(|view| folder.join(format!("{view:016x}")))
-        .collect()
-}
 
 fn cache(data: &Path, what: &str) -> Vec<PathBuf> {
     let name = format!("marshal-cache-cache-0-{what}-value");

@@ -18,7 +18,7 @@ use kumiki_vm::{
 use wasm_smith::{Config, InstructionKind, InstructionKinds};
 
 use crate::observe::observed;
-use crate::wat::{type_name, wasm};
+use crate::wat::{import, wasm};
 
 /// Gas of each call: enough to look at the whole memory at the end, and for loops to be worth it.
 const GAS: Gas = 300_000;
@@ -313,19 +313,7 @@ fn shape(random: &mut Random) -> Vec<u8> {
         if host.name == "ret" || !random.one_in(6) {
             continue;
         }
-        let parameters: Vec<&str> = host
-            .parameters
-            .iter()
-            .map(|(_, kind)| type_name(*kind))
-            .collect();
-        let result = host.result.map_or(String::new(), |kind| {
-            format!("(result {})", type_name(kind))
-        });
-        chosen.push_str(&format!(
-            "(import \"kumiki_v1\" \"{}\" (func (param {}) {result}))",
-            host.name,
-            parameters.join(" ")
-        ));
+        chosen.push_str(&import(host, ""));
     }
     let pages = 1 + random.below(2);
     let table = match random.below(3) {

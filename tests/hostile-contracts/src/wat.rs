@@ -1,6 +1,6 @@
 //! Write contracts in WAT with one line per thing that matters.
 
-use kumiki_abi::{HOST_FUNCTIONS, ValueType};
+use kumiki_abi::{HOST_FUNCTIONS, HostFunction, ValueType};
 
 /// The Wasm of `text`.
 ///
@@ -21,27 +21,31 @@ pub const fn type_name(kind: ValueType) -> &'static str {
     }
 }
 
+/// The import of a host function, known to the text as `id`, which may be empty.
+#[must_use]
+pub fn import(host: &HostFunction, id: &str) -> String {
+    let parameters: Vec<&str> = host
+        .parameters
+        .iter()
+        .map(|(_, kind)| type_name(*kind))
+        .collect();
+    let result = host.result.map_or(String::new(), |kind| {
+        format!("(result {})", type_name(kind))
+    });
+    format!(
+        "(import \"kumiki_v1\" \"{}\" (func {id} (param {}) {result}))",
+        host.name,
+        parameters.join(" ")
+    )
+}
+
 /// Imports of every host function, each under its own name.
 #[must_use]
 pub fn imports() -> String {
-    let mut text = String::new();
-    for host in HOST_FUNCTIONS {
-        let parameters: Vec<&str> = host
-            .parameters
-            .iter()
-            .map(|(_, kind)| type_name(*kind))
-            .collect();
-        let result = host.result.map_or(String::new(), |kind| {
-            format!("(result {})", type_name(kind))
-        });
-        text.push_str(&format!(
-            "(import \"kumiki_v1\" \"{0}\" (func ${0} (param {1}) {2}))\n",
-            host.name,
-            parameters.join(" "),
-            result
-        ));
-    }
-    text
+    HOST_FUNCTIONS
+        .iter()
+        .map(|host| import(host, &format!("${}", host.name)) + "\n")
+        .collect()
 }
 
 /// A module of every import, `pages` of memory, an empty `init`, and `items`.
