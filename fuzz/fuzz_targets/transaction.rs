@@ -1,0 +1,6 @@
+//! Hand libFuzzer's bytes to the body of `transaction`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    kumiki_fuzz_bodies::run("transaction", bytes);
+});
