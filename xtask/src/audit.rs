@@ -146,13 +146,12 @@ fn deny_command(program: &Path, config: &Path, arguments: &[&str]) -> Command {
 fn differences(lock: &str, fuzzed: &str) -> Result<Vec<String>, String> {
     let shipped: Vec<(String, String)> = watchlist::packages(lock)?
         .into_iter()
-        .map(|package| (package.name, package.version.to_string()))
+        .map(|package| (package.name, package.version))
         .collect();
     let fuzzed = watchlist::packages(fuzzed)?.into_iter();
-    let fuzzed = fuzzed.map(|package| (package.name, package.version.to_string()));
-    let other = fuzzed.filter(|package| {
-        !FUZZ_ONLY.contains(&package.0.as_str()) && !shipped.contains(package)
-    });
+    let fuzzed = fuzzed.map(|package| (package.name, package.version));
+    let other = fuzzed
+        .filter(|package| !FUZZ_ONLY.contains(&package.0.as_str()) && !shipped.contains(package));
     let found = other.map(|(name, version)| {
         format!(
             "{FUZZ_LOCK}: {name} {version} is not in Cargo.lock; copy Cargo.lock to {FUZZ_LOCK} and run `cargo metadata \

@@ -42,11 +42,17 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     let failed = Mutex::new(Vec::new());
     let work = || {
         loop {
-            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let next = waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front();
             let Some(target) = next else { return };
             if let Err(message) = fuzz(&target, seconds) {
                 eprintln!("error: {message}");
-                failed.lock().unwrap_or_else(PoisonError::into_inner).push(target);
+                failed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(target);
             }
         }
     };
@@ -82,7 +88,9 @@ pub(crate) fn table() -> Result<(), String> {
         sum.add(&progress);
     }
     if sum.executions == 0 {
-        return Err(format!("no target has run yet: there is no log in {FOLDER}/logs"));
+        return Err(format!(
+            "no target has run yet: there is no log in {FOLDER}/logs"
+        ));
     }
     println!("{}", sum.row("together"));
     Ok(())
@@ -156,14 +164,17 @@ fn fuzz(target: &str, seconds: u64) -> Result<(), String> {
         eprintln!("{target}: done");
         return Ok(());
     }
-    Err(format!("{target} ended with {status}; see {FOLDER}/logs/{target}.log"))
+    Err(format!(
+        "{target} ended with {status}; see {FOLDER}/logs/{target}.log"
+    ))
 }
 
 /// The built program of a target, with a folder for what it writes that is empty.
 fn program(target: &str) -> Result<Command, String> {
     let temporary = path(&["target", "tmp", target]);
     if temporary.exists() {
-        fs::remove_dir_all(&temporary).map_err(|error| format!("{}: {error}", temporary.display()))?;
+        fs::remove_dir_all(&temporary)
+            .map_err(|error| format!("{}: {error}", temporary.display()))?;
     }
     make(&temporary)?;
     let release = path(&["target", &triple()?, "release"]);
@@ -178,6 +189,7 @@ fn build(targets: &[String]) -> Result<(), String> {
     let cargo_fuzz = tool::install("cargo-fuzz", FUZZ_VERSION)?;
     let all = targets.len() > 1;
     let mut command = Command::new(cargo_fuzz);
+    process::forget_this_package(&mut command);
     // `cfg(fuzzing)` would make libraries other than those that are shipped.
     command
         .args(["build", "--release", "--sanitizer", "none"])
@@ -189,7 +201,9 @@ fn build(targets: &[String]) -> Result<(), String> {
 
 fn triple() -> Result<String, String> {
     let mut rustc = Command::new("rustc");
-    rustc.args(["--version", "--verbose"]).current_dir(workspace::root());
+    rustc
+        .args(["--version", "--verbose"])
+        .current_dir(workspace::root());
     let said = process::output(rustc)?;
     let host = said.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned)

@@ -107,6 +107,11 @@ pub(crate) fn differential_body(bytes: &[u8]) -> Verdict {
     drop(pair);
     let held = held.expect("a thread to execute on");
     let difference = held.as_ref().err();
-    assert_eq!(difference, None, "{}", difference.map_or("", String::as_str));
+    assert_eq!(
+        difference,
+        None,
+        "{}",
+        difference.map_or("", String::as_str)
+    );
     Verdict::of(matches!(held, Ok(smith::Verdict::Ran(_))))
 }

@@ -127,13 +127,13 @@ fn actions(choices: &mut Choices<'_>) -> Vec<Action> {
     (0..count).map(|_| action(choices)).collect()
 }
 
-/// Any action, small.
+/// Any action, small. None names test account 9.
 pub(crate) fn action(choices: &mut Choices<'_>) -> Action {
     let amount = |choices: &mut Choices<'_>| {
         u128::from(choices.number()) << (8 * u32::from(choices.byte() % 9))
     };
     let address = |choices: &mut Choices<'_>| match choices.byte() {
-        number @ 0..=9 => account(number).address,
+        number @ 0..=8 => account(number).address,
         _ => Address(choices.array()),
     };
     match choices.byte() % 7 {

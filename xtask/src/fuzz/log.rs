@@ -62,7 +62,9 @@ impl Progress {
             crashes,
         } = self;
         let pace = executions / seconds.max(&1);
-        format!("| {name} | {executions} | {seconds} | {pace} | {corpus} | {start} | {end} | {crashes} |")
+        format!(
+            "| {name} | {executions} | {seconds} | {pace} | {corpus} | {start} | {end} | {crashes} |"
+        )
     }
 }
 
@@ -72,7 +74,9 @@ fn number_after(line: &str, name: &str) -> Option<u64> {
 
 fn first_number(text: &str) -> Option<u64> {
     let text = text.trim_start();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     text.get(..end)?.parse().ok()
 }
 

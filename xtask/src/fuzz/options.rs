@@ -28,7 +28,9 @@ impl Options {
                 options.targets.push((*argument).to_owned());
             } else {
                 let known = known.join(", ");
-                return Err(format!("there is no target '{argument}', expected one of {known}"));
+                return Err(format!(
+                    "there is no target '{argument}', expected one of {known}"
+                ));
             }
         }
         if options.targets.is_empty() {
@@ -56,8 +58,15 @@ mod tests {
         let all = parse(&[]).unwrap();
         assert_eq!((all.targets.len(), all.seconds_each(2)), (3, 800));
         let one = parse(&["rpc", "--minutes", "2"]).unwrap();
-        assert_eq!((one.targets.as_slice(), one.seconds_each(2)), (&known[2..], 120));
-        assert!(parse(&["wallet"]).unwrap_err().contains("block, proof, rpc"));
+        assert_eq!(
+            (one.targets.as_slice(), one.seconds_each(2)),
+            (&known[2..], 120)
+        );
+        assert!(
+            parse(&["wallet"])
+                .unwrap_err()
+                .contains("block, proof, rpc")
+        );
         for wrong in [&["--minutes"][..], &["--minutes", "0"], &["--minutes", "x"]] {
             assert!(parse(wrong).is_err());
         }
