@@ -20,7 +20,11 @@ const TRIED_MAX: usize = 12;
 /// What one value may hold: `VALUES_MAX` of the client, each at most this large as JSON, and lists that grow by doubling.
 const VALUE_HEAP_MAX: usize = 64 << 20;
 
-pub(crate) fn body(bytes: &[u8]) -> Verdict {
+/// Reads an ABI and decodes bytes by it.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn body(bytes: &[u8]) -> Verdict {
     let mut choices = Choices::new(bytes);
     let (text, data) = match choices.byte() % 3 {
         0 => {

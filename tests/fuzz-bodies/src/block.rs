@@ -13,7 +13,11 @@ use crate::transaction::action;
 /// The most bytes that a chain may let its blocks have.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
 
-pub(crate) fn body(bytes: &[u8]) -> Verdict {
+/// Decodes a block.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn body(bytes: &[u8]) -> Verdict {
     let mut choices = Choices::new(bytes);
     match choices.byte() % 3 {
         0 => Verdict::of(held(choices.rest()).is_some()),

@@ -15,7 +15,11 @@ const BYTES_MAX: usize = 1 << 20;
 /// Validators of the chain here; five of them are a quorum.
 const VALIDATORS: u8 = 7;
 
-pub(crate) fn body(bytes: &[u8]) -> Verdict {
+/// Verifies a certificate, finality or evidence.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn body(bytes: &[u8]) -> Verdict {
     let mut choices = Choices::new(bytes);
     match choices.byte() % 8 {
         0 => certificate_bytes(choices.rest()),

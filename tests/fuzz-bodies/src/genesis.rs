@@ -15,7 +15,11 @@ use crate::encoding::decoded;
 /// Accounts and validators of a genesis whose first state is made here, at most.
 const ENTRIES_MAX: usize = 2_000;
 
-pub(crate) fn body(bytes: &[u8]) -> Verdict {
+/// Reads and checks a genesis.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn body(bytes: &[u8]) -> Verdict {
     let mut choices = Choices::new(bytes);
     let genesis = match choices.byte() % 4 {
         0 => serde_json::from_slice(choices.rest()).ok(),

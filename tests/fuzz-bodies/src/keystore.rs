@@ -27,7 +27,11 @@ const PASSES: u32 = 1;
 const MEMORY_KIB_MAX: u64 = 256;
 const PASSES_MAX: u64 = 4;
 
-pub(crate) fn body(bytes: &[u8]) -> Verdict {
+/// Reads and opens a key file.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn body(bytes: &[u8]) -> Verdict {
     let mut choices = Choices::new(bytes);
     match choices.byte() % 3 {
         0 => held(choices.rest()),

@@ -16,6 +16,18 @@ mod proof;
 mod rpc;
 mod transaction;
 
+pub use abi_json::body as abi_json;
+pub use block::body as block;
+pub use certificate::body as certificate;
+pub use genesis::body as genesis;
+pub use keystore::body as keystore;
+pub use modules::body as module;
+pub use modules::differential_body as differential;
+pub use proof::body as proof;
+pub use proof::range_body as range_proof;
+pub use rpc::body as rpc;
+pub use transaction::body as transaction;
+
 use kumiki_testkit::CountedAlloc;
 
 #[global_allocator]
@@ -51,30 +63,21 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: [Target; 11] = [
-    target("transaction", transaction::body),
-    target("block", block::body),
-    target("certificate", certificate::body),
-    target("genesis", genesis::body),
-    target("abi_json", abi_json::body),
-    target("proof", proof::body),
-    target("range_proof", proof::range_body),
-    target("module", modules::body),
-    target("differential", modules::differential_body),
-    target("keystore", keystore::body),
-    target("rpc", rpc::body),
+    target("transaction", transaction),
+    target("block", block),
+    target("certificate", certificate),
+    target("genesis", genesis),
+    target("abi_json", abi_json),
+    target("proof", proof),
+    target("range_proof", range_proof),
+    target("module", module),
+    target("differential", differential),
+    target("keystore", keystore),
+    target("rpc", rpc),
 ];
 
 const fn target(name: &'static str, body: fn(&[u8]) -> Verdict) -> Target {
     Target { name, body }
-}
-
-/// Runs the body of the target called `name`.
-///
-/// # Panics
-/// When there is no such target, and where a promise is broken.
-pub fn run(name: &str, bytes: &[u8]) -> Verdict {
-    let target = TARGETS.iter().find(|one| one.name == name);
-    (target.expect("a target of the table").body)(bytes)
 }
 
 /// Stops the node and removes the files that bodies have made. No body runs after it.

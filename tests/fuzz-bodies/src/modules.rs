@@ -38,7 +38,11 @@ fn module(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-pub(crate) fn body(bytes: &[u8]) -> Verdict {
+/// Validates and instruments Wasm.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn body(bytes: &[u8]) -> Verdict {
     let Some(code) = module(bytes) else {
         return Verdict::Refused;
     };
@@ -95,7 +99,11 @@ fn function_count(wasm: &[u8]) -> usize {
 /// The engines, and how many modules they may still take.
 static PAIR: Mutex<Option<(Pair, u32)>> = Mutex::new(None);
 
-pub(crate) fn differential_body(bytes: &[u8]) -> Verdict {
+/// Runs Wasm on both engines.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn differential_body(bytes: &[u8]) -> Verdict {
     let Some(code) = module(bytes) else {
         return Verdict::Refused;
     };

@@ -20,7 +20,11 @@ const TRANSACTION_EVERY: u64 = 32;
 
 static SERVED: Mutex<Option<Served>> = Mutex::new(None);
 
-pub(crate) fn body(bytes: &[u8]) -> Verdict {
+/// Sends a request to a whole node.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn body(bytes: &[u8]) -> Verdict {
     let mut served = SERVED.lock().unwrap_or_else(PoisonError::into_inner);
     let served = served.get_or_insert_with(Served::start);
     let mut choices = Choices::new(bytes);

@@ -10,7 +10,11 @@ use crate::Verdict;
 use crate::choices::Choices;
 use crate::encoding::decoded_by;
 
-pub(crate) fn body(bytes: &[u8]) -> Verdict {
+/// Decodes and verifies a transaction.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn body(bytes: &[u8]) -> Verdict {
     let mut choices = Choices::new(bytes);
     if choices.byte().is_multiple_of(2) {
         Verdict::of(held(choices.rest()).is_some())

@@ -145,7 +145,7 @@ impl Served {
         self.transaction = transaction.hash();
         self.wait(&storage);
         let receipt = self.call("tx_getReceipt", &json!({"hash": self.transaction}));
-        let status = receipt.get("status");
+        let status = receipt.pointer("/receipt/status");
         assert_eq!(status, Some(&Value::from("ok")), "{receipt}");
     }
 
