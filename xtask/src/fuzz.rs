@@ -102,7 +102,8 @@ pub(crate) fn table() -> Result<(), String> {
 /// When it does not fail.
 pub(crate) fn minimise(target: &str, file: &str) -> Result<(), String> {
     build(&[target.to_owned()])?;
-    let mut command = program(target)?;
+    let temporary = Temporary::make(target)?;
+    let mut command = program(target, &temporary)?;
     command
         .args(["-minimize_crash=1", "-max_total_time=60"])
         .arg(format!("-exact_artifact_path={file}.min"))
@@ -122,7 +123,8 @@ pub(crate) fn keep() -> Result<(), String> {
     for target in targets {
         let saved = workspace::root().join(SAVED).join(&target);
         make(&saved)?;
-        let mut command = program(&target)?;
+        let temporary = Temporary::make(&target)?;
+        let mut command = program(&target, &temporary)?;
         command
             .arg("-merge=1")
             .arg(format!("-max_len={SAVED_BYTES_MAX}"))
@@ -141,7 +143,8 @@ fn fuzz(target: &str, seconds: u64) -> Result<(), String> {
         make(folder)?;
     }
     let log = log_file(&logs.join(format!("{target}.log")))?;
-    let mut command = program(target)?;
+    let temporary = Temporary::make(target)?;
+    let mut command = program(target, &temporary)?;
     command
         .args([
             format!("-max_total_time={seconds}"),
@@ -169,18 +172,32 @@ fn fuzz(target: &str, seconds: u64) -> Result<(), String> {
     ))
 }
 
-/// The built program of a target, with a folder for what it writes that is empty.
-fn program(target: &str) -> Result<Command, String> {
-    let temporary = path(&["target", "tmp", target]);
-    if temporary.exists() {
-        fs::remove_dir_all(&temporary)
-            .map_err(|error| format!("{}: {error}", temporary.display()))?;
-    }
-    make(&temporary)?;
+/// The built program of a target. What it writes goes to `temporary`, which is its own.
+fn program(target: &str, temporary: &Temporary) -> Result<Command, String> {
     let release = path(&["target", &triple()?, "release"]);
     let mut command = Command::new(release.join(target));
-    command.env("TMPDIR", temporary);
+    command.env("TMPDIR", &temporary.0);
     Ok(command)
+}
+
+/// A folder of this process for one target, gone with this: a fuzzer never returns to clean up.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn make(target: &str) -> Result<Self, String> {
+        let name = format!("{target}-{}", std::process::id());
+        let folder = path(&["target", "tmp", &name]);
+        make(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("{}: {error}", self.0.display());
+        }
+    }
 }
 
 /// Builds with the instrumentation of libFuzzer. It needs no other compiler than ours: the flags are stable, and

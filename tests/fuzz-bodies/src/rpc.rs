@@ -130,3 +130,36 @@ fn hold_error(error: &Value) {
     ];
     assert!(!broken.iter().any(|fault| Some(*fault) == code), "{error}");
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Rounds after which the node would have been caught between two looks at its store: it was within the first 100.
+    const ROUNDS: u64 = 300;
+
+    /// Found by the fuzzer: calls of a batch run side by side, and what a block holds was looked up in several steps.
+    #[test]
+    fn a_block_that_is_taken_back_while_it_is_asked_about_is_no_fault_of_the_node() {
+        let mut served = Served::start();
+        for _ in 0..ROUNDS {
+            let hash = served.transaction;
+            let ask = |id: u64, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+            let batch = json!([
+                ask(1, "dev_undo", json!({})),
+                ask(2, "tx_getReceipt", json!({"hash": hash, "proof": true})),
+                ask(3, "tx_getReceipt", json!({"hash": hash})),
+                ask(4, "debug_traceTx", json!({"hash": hash})),
+                ask(5, "tx_getReceipt", json!({"hash": hash, "proof": true})),
+            ]);
+            let message = batch.to_string().into_bytes();
+            let (status, answer) = served.http.post(&message);
+            assert_eq!(status, 200);
+            hold(&message, &answer);
+            served.hold_honest_transaction();
+        }
+        served.stop();
+    }
+}

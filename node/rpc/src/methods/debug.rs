@@ -13,7 +13,8 @@ use kumiki_rpc_api::{
 use kumiki_vm::{Cut, Entry, Step, Trace, TracedCall};
 
 use super::simulation::{result_name, shown_diagnostics};
-use super::{Node, Rpc, fault, lost};
+use super::transaction::Found;
+use super::{Node, Rpc, fault};
 
 #[async_trait]
 impl DebugApiServer for Rpc {
@@ -48,15 +49,22 @@ impl DebugApiServer for Rpc {
 impl Node {
     /// Executes the block of a transaction again, up to it, over the state before.
     fn trace_again(&self, hash: &TransactionHash) -> Result<TraceView, ApiError> {
-        let (height, index) = self.final_location(hash)?;
-        let before = height
-            .checked_sub(1)
-            .ok_or_else(|| lost("block before a transaction"))?;
+        self.at_final_location(hash, |place| self.trace_at(hash, place))
+    }
+
+    fn trace_at(
+        &self,
+        hash: &TransactionHash,
+        (height, index): (Height, u32),
+    ) -> Result<Found<TraceView>, ApiError> {
+        let Some(before) = height.checked_sub(1) else {
+            return Ok(Err("block before a transaction"));
+        };
         let state = self.state_at(Some(before))?;
         let block = self.context.storage.block(height);
-        let block = block
-            .map_err(|error| fault(&error))?
-            .ok_or_else(|| lost("block"))?;
+        let Some(block) = block.map_err(|error| fault(&error))? else {
+            return Ok(Err("block"));
+        };
         let input = BlockInput {
             height,
             time_ms: block.header.time_ms,
@@ -64,17 +72,24 @@ impl Node {
         };
         let up_to = usize::try_from(index).unwrap_or(usize::MAX);
         let transactions = block.transactions.get(..=up_to);
-        let transactions = transactions.ok_or_else(|| lost("transaction in its block"))?;
+        let last = transactions.and_then(|some| some.last());
+        let (Some(transactions), true) =
+            (transactions, last.is_some_and(|one| one.hash() == *hash))
+        else {
+            return Ok(Err("transaction in its block"));
+        };
         let executor = &self.context.executor;
         let traced = executor
             .trace_in_block(Arc::new(state), &input, transactions)
-            .map_err(|error| fault(&error))?
-            .ok_or_else(|| lost("transaction in its block"))?;
+            .map_err(|error| fault(&error))?;
+        let Some(traced) = traced else {
+            return Ok(Err("transaction in its block"));
+        };
         let kept = self.context.storage.receipt(height, index);
         if kept.map_err(|error| fault(&error))?.as_ref() != Some(&traced.receipt) {
-            return Err(lost("receipt that executing the block again gives"));
+            return Ok(Err("receipt that executing the block again gives"));
         }
-        Ok(shown(&traced, before, Some((height, index))))
+        Ok(Ok(shown(&traced, before, Some((height, index)))))
     }
 }
 

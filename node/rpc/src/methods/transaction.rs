@@ -46,26 +46,40 @@ impl Node {
         }
     }
 
-    fn receipt_at(
+    fn final_receipt(
         &self,
-        (height, index): (Height, u32),
+        hash: &TransactionHash,
         with_proof: bool,
     ) -> Result<TransactionReceipt, ApiError> {
-        let storage = &self.context.storage;
-        let receipt = storage
-            .receipt(height, index)
-            .map_err(|error| fault(&error))?
-            .ok_or_else(|| lost("receipt"))?;
-        let proof = with_proof
-            .then(|| self.prove_receipt(&receipt, height, index))
-            .transpose()?;
-        Ok(TransactionReceipt {
+        self.at_final_location(hash, |place| self.receipt_at(hash, place, with_proof))
+    }
+
+    fn receipt_at(
+        &self,
+        hash: &TransactionHash,
+        (height, index): (Height, u32),
+        with_proof: bool,
+    ) -> Result<Found<TransactionReceipt>, ApiError> {
+        let receipt = self.context.storage.receipt(height, index);
+        let receipt = receipt.map_err(|error| fault(&error))?;
+        let Some(receipt) = receipt.filter(|receipt| receipt.transaction == *hash) else {
+            return Ok(Err("receipt"));
+        };
+        let proof = if with_proof {
+            match self.prove_receipt(&receipt, height, index)? {
+                Ok(proof) => Some(proof),
+                Err(what) => return Ok(Err(what)),
+            }
+        } else {
+            None
+        };
+        Ok(Ok(TransactionReceipt {
             receipt: ReceiptView::new(&receipt, Some((height, index))),
             height,
             index,
             block_hash: self.header(height)?.hash(),
             proof,
-        })
+        }))
     }
 
     fn prove_receipt(
@@ -73,23 +87,24 @@ impl Node {
         receipt: &Receipt,
         height: Height,
         index: u32,
-    ) -> Result<ReceiptProof, ApiError> {
+    ) -> Result<Found<ReceiptProof>, ApiError> {
         let (signed_header, descendants) = self.committing_header(height)?;
         let receipts = self.context.storage.receipts(height);
-        let receipts = receipts
-            .map_err(|error| fault(&error))?
-            .ok_or_else(|| lost("receipts"))?;
+        let Some(receipts) = receipts.map_err(|error| fault(&error))? else {
+            return Ok(Err("receipts"));
+        };
+        let place = usize::try_from(index).unwrap_or(usize::MAX);
         let leaves: Vec<Vec<u8>> = receipts.iter().map(Encode::encode).collect();
-        let proof = usize::try_from(index)
-            .ok()
-            .and_then(|index| merkle::prove(&leaves, index))
-            .ok_or_else(|| lost("receipt in its list"))?;
-        Ok(ReceiptProof {
+        let proof = merkle::prove(&leaves, place).filter(|_| receipts.get(place) == Some(receipt));
+        let Some(proof) = proof else {
+            return Ok(Err("receipt in its list"));
+        };
+        Ok(Ok(ReceiptProof {
             receipt: Bytes(receipt.encode()),
             proof: Bytes(proof.encode()),
             signed_header,
             descendants,
-        })
+        }))
     }
 
     /// Why a transaction that was taken in will not be executed, if that is so.
@@ -160,11 +175,14 @@ impl Rpc {
                 return Err(ApiError::new(ErrorCode::WaitTimedOut, detail));
             }
         };
-        let location = self.await_final(hash, deadline).await?;
-        self.read(&self.reads, move |node| node.receipt_at(location, false))
+        self.await_final(hash, deadline).await?;
+        self.read(&self.reads, move |node| node.final_receipt(&hash, false))
             .await
     }
 }
+
+/// What was looked for at a place in a block, or what of it the store lacks there.
+pub(super) type Found<T> = Result<T, &'static str>;
 
 /// The methods about transactions.
 pub(super) fn methods(rpc: Rpc) -> Methods {
@@ -273,14 +291,34 @@ impl TransactionApiServer for Rpc {
     }
 
     fn receipt(&self, hash: TransactionHash, proof: Option<bool>) -> RpcResult<TransactionReceipt> {
-        let location = self.final_location(&hash)?;
-        Ok(self.receipt_at(location, proof.unwrap_or(false))?)
+        Ok(self.final_receipt(&hash, proof.unwrap_or(false))?)
     }
 }
 
 impl Node {
+    /// What `answer` finds out about a transaction from the place that it has in a block. On a chain for development that
+    /// block may be taken back meanwhile: then the place is looked up again, and nothing is missing from the store.
+    pub(super) fn at_final_location<T>(
+        &self,
+        hash: &TransactionHash,
+        answer: impl Fn((Height, u32)) -> Result<Found<T>, ApiError>,
+    ) -> Result<T, ApiError> {
+        let mut place = self.final_location(hash)?;
+        loop {
+            let what = match answer(place)? {
+                Ok(found) => return Ok(found),
+                Err(what) => what,
+            };
+            let now = self.final_location(hash)?;
+            if now == place {
+                return Err(lost(what));
+            }
+            place = now;
+        }
+    }
+
     /// Where a transaction is; that it is in a block is expected.
-    pub(super) fn final_location(&self, hash: &TransactionHash) -> Result<(Height, u32), ApiError> {
+    fn final_location(&self, hash: &TransactionHash) -> Result<(Height, u32), ApiError> {
         if let Some(location) = self.location(hash)? {
             return Ok(location);
         }
