@@ -18,7 +18,7 @@ use crate::accounts::{self, Account, BLOCK_MS, GAS_LIMIT, START_MS};
 use crate::agreement::{self, Verdict};
 use crate::engines;
 use crate::gas_report::GasReport;
-use crate::host::Native;
+use crate::host::{Native, Panics};
 use crate::replica::Replica;
 use crate::said;
 use crate::wasm_file::{self, fail};
@@ -326,7 +326,11 @@ impl TestChain {
                 .into(),
         };
         if let Some(native) = self.replicas.first() {
-            let run = Arc::new(Native::<C>::new());
+            let panics = match self.code {
+                Code::Both => Panics::Silent,
+                Code::Native | Code::Wasm => Panics::Printed,
+            };
+            let run = Arc::new(Native::<C>::new(panics));
             native.vm().register_native(Arc::clone(&code), run);
         }
         code

@@ -43,6 +43,7 @@
 //!
 //! The attribute makes two tests of it, `increasing_adds_one::native` and `increasing_adds_one::wasm`. The second
 //! builds the contract's Wasm first, as `kumiki build` does; set `KUMIKI_WASM_DIR` to use files that are built already.
+//! [`mod@property`] has tests that send random calls.
 
 mod accounts;
 mod agreement;

@@ -57,7 +57,7 @@
 mod attempt;
 mod message;
 mod plainer;
-mod quiet;
+pub(crate) mod quiet;
 mod random;
 mod saved;
 mod search;

@@ -76,15 +76,13 @@ impl Attempt {
 
     /// A random next step.
     pub(crate) fn choose(&mut self, random: &mut Random) -> Step {
-        let now_ms = self.chain.time_ms();
-        self.seen.learn_number(u128::from(now_ms));
-        self.seen.learn_number(u128::from(self.chain.height()));
         let mut source = Source {
             random,
             seen: &self.seen,
             known: self.known.len(),
+            clock: [self.chain.time_ms(), self.chain.height()],
         };
-        source.step(&self.property.targets, now_ms)
+        source.step(&self.property.targets)
     }
 
     /// Checks all invariants.

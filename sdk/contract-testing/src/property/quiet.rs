@@ -11,6 +11,11 @@ thread_local! {
 
 /// What `run` gives, or where and with what it panicked.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    silently(|| catch_unwind(AssertUnwindSafe(run))).map_err(|_payload| LAST.take())
+}
+
+/// What `run` gives; panics that it catches are not printed. It must catch all.
+pub(crate) fn silently<T>(run: impl FnOnce() -> T) -> T {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let loud = take_hook();
@@ -23,9 +28,9 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     let before = QUIET.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(run));
+    let result = run();
     QUIET.set(before);
-    result.map_err(|_payload| LAST.take())
+    result
 }
 
 fn text(info: &PanicHookInfo<'_>) -> String {

@@ -90,15 +90,15 @@ pub(crate) struct Source<'a> {
     pub(crate) seen: &'a Seen,
     /// How many addresses are known.
     pub(crate) known: usize,
+    /// Time and height of the next block.
+    pub(crate) clock: [u64; 2],
 }
 
 impl Source<'_> {
-    /// A step at the time `now_ms`; most are calls that may change something.
-    pub(crate) fn step(&mut self, targets: &[Target], now_ms: u64) -> Step {
+    /// A step; most are calls that may change something.
+    pub(crate) fn step(&mut self, targets: &[Target]) -> Step {
         if self.random.below(8) == 0 {
-            return Step::Wait {
-                ms: self.wait_ms(now_ms),
-            };
+            return Step::Wait { ms: self.wait_ms() };
         }
         let kind = match self.random.below(6) {
             0 => EntryKind::View,
@@ -142,7 +142,8 @@ impl Source<'_> {
     }
 
     /// Moments, days, or until just before, at or after a time that was seen.
-    fn wait_ms(&mut self, now_ms: u64) -> u64 {
+    fn wait_ms(&mut self) -> u64 {
+        let [now_ms, _] = self.clock;
         let now = u128::from(now_ms);
         let later = |number: &&u128| **number > now && **number < now + 10_000 * DAY_MS;
         let moments: Vec<u128> = self.seen.numbers.iter().filter(later).copied().collect();
@@ -214,7 +215,15 @@ impl Source<'_> {
     fn unsigned(&mut self, bytes: u8) -> u128 {
         let max = u128::MAX >> (128 - 8 * u32::from(bytes));
         let seen = self.random.pick(&self.seen.numbers).copied();
-        let number = match (self.random.below(10), seen) {
+        let number = match (self.random.below(11), seen) {
+            (10, _) => {
+                let now = self.random.pick(&self.clock).copied().unwrap_or_default();
+                let later = match self.random.below(3) {
+                    2 => self.random.wide() % DAY_MS,
+                    later => u128::from(later),
+                };
+                u128::from(now) + later
+            }
             (0, _) => 0,
             (1, _) => max - u128::from(self.random.below(2)),
             (2, _) => 1 << self.random.below(8 * u64::from(bytes)),
