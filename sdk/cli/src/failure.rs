@@ -49,6 +49,8 @@ struct Parts {
     next: Option<String>,
     details: Vec<String>,
     diagnostics: Vec<Value>,
+    /// What only programs read, beside the details.
+    facts: Vec<(&'static str, Value)>,
 }
 
 pub(crate) type Outcome<T> = Result<T, Failure>;
@@ -65,6 +67,7 @@ impl Failure {
             next: None,
             details: Vec::new(),
             diagnostics: Vec::new(),
+            facts: Vec::new(),
         }))
     }
 
@@ -106,6 +109,12 @@ impl Failure {
         self
     }
 
+    /// Adds, for programs, what the details say to people.
+    pub(crate) fn fact(mut self, key: &'static str, value: Value) -> Self {
+        self.0.facts.push((key, value));
+        self
+    }
+
     /// Adds what contracts and their engine said.
     pub(crate) fn said(mut self, said: Said) -> Self {
         self.0.details.extend(said.lines);
@@ -140,6 +149,9 @@ impl Failure {
         }
         if !self.0.diagnostics.is_empty() {
             error.insert("diagnostics".to_owned(), json!(self.0.diagnostics));
+        }
+        for (key, value) in &self.0.facts {
+            error.insert((*key).to_owned(), value.clone());
         }
         json!({ "error": error })
     }
