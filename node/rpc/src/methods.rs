@@ -29,6 +29,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Semaphore, watch};
 
 use crate::blocking::Threads;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::{RpcContext, ServerConfig};
@@ -63,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) simulated_code: Arc<Semaphore>,
     /// Places to wait for a receipt in.
     pub(crate) waiters: Arc<Places>,
+    /// Where large messages and answers are held.
+    pub(crate) memory: Memory,
     /// Closed when the last user of this is gone, and with it the server's hold on the store.
     _in_use: watch::Receiver<()>,
 }
@@ -151,6 +154,7 @@ impl Node {
             simulations_queued: Arc::new(Semaphore::new(running * (SIMULATIONS_QUEUED + 1))),
             simulated_code: Arc::new(Semaphore::new(1)),
             waiters: Places::new(limits.waiters, limits.waiters_per_ip),
+            memory: Memory::new(),
             _in_use: in_use,
         }
     }

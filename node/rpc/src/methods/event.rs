@@ -1,6 +1,6 @@
 //! Answer about events.
 
-use jsonrpsee::PendingSubscriptionSink;
+use jsonrpsee::{Extensions, PendingSubscriptionSink};
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use kumiki_protocol::{Height, limits};
 use kumiki_rpc_api::methods::EventsApiServer;
@@ -9,6 +9,7 @@ use kumiki_storage::{EventCursor, EventFilter as StoredFilter};
 
 use super::chain::pruned;
 use super::state::page_limit;
+use super::stream::turn_of;
 use super::{Node, Rpc, fault, stream};
 
 impl Node {
@@ -75,12 +76,14 @@ impl EventsApiServer for Rpc {
     async fn subscribe_events(
         &self,
         pending: PendingSubscriptionSink,
+        extensions: &Extensions,
         filter: Option<EventFilter>,
         from: Option<Height>,
         after: Option<Cursor>,
     ) -> SubscriptionResult {
         let filter = filter.unwrap_or_default();
-        stream::events(self.clone(), pending, filter, (from, after)).await
+        let turn = turn_of(extensions)?;
+        stream::events(self.clone(), pending, turn, filter, (from, after)).await
     }
 }
 
