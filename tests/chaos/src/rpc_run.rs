@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use kumiki_client::Client;
 use kumiki_protocol::Height;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
@@ -97,6 +98,16 @@ pub async fn attack_rpc(plan: &RpcPlan) -> Result<RpcReport, String> {
     net.higher_than(target.height + 2, ATTACKED, LOOKS).await?;
     let process = Process::of(&net, ATTACKED)?;
     let first_kib = process.memory_kib()?;
+    let mut watchers = Vec::new();
+    for node in 0..NODES {
+        watchers.push(net.client_soon(node).await?);
+    }
+    let run = Run {
+        net: &net,
+        honest: &honest,
+        process,
+        watchers,
+    };
     let mut report = RpcReport {
         rows: Vec::new(),
         acknowledged: 0,
@@ -104,11 +115,6 @@ pub async fn attack_rpc(plan: &RpcPlan) -> Result<RpcReport, String> {
         broken: Vec::new(),
     };
     for attack in &plan.attacks {
-        let run = Run {
-            net: &net,
-            honest: &honest,
-            process,
-        };
         let row = run.row(plan, attack, &target).await?;
         println!("{row}");
         report.broken.extend(broken_by(&row, attack));
@@ -150,6 +156,8 @@ struct Run<'a> {
     net: &'a Net,
     honest: &'a Honest,
     process: Process,
+    /// One for each node, kept: a new one for each look would take places that others are to have.
+    watchers: Vec<Client>,
 }
 
 /// Where a window began.
@@ -218,15 +226,29 @@ impl Run<'_> {
 
     /// The height of a node that is not attacked.
     async fn height(&self) -> Result<Height, String> {
-        self.net.higher_than(0, ATTACKED + 1, LOOKS).await
+        self.above(0, ATTACKED + 1).await
+    }
+
+    /// The height of a node, once it is above `height`.
+    async fn above(&self, height: Height, node: usize) -> Result<Height, String> {
+        let mut last = String::new();
+        for _ in 0..LOOKS {
+            let health = self.watchers.get(node).ok_or("no such node")?.health().await;
+            match health {
+                Ok(health) if health.height > height => return Ok(health.height),
+                Ok(health) => last = health.height.to_string(),
+                Err(error) => last = error.to_string(),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let log = self.net.log_end(node);
+        Err(format!("node {node} should be above {height}: {last}; {log}"))
     }
 
     /// Waits until all nodes have new blocks, honest transactions are final and honest reads answered.
     async fn goes_on(&self, beginning: &Beginning) -> Result<(), String> {
         for node in 0..NODES {
-            self.net
-                .higher_than(beginning.height + 2, node, LOOKS)
-                .await?;
+            self.above(beginning.height + 2, node).await?;
         }
         let mut seen = (0, 0);
         for _ in 0..LOOKS {
