@@ -30,7 +30,7 @@ pub use check::{Opening, Promise, check, opening};
 pub use cluster::Cluster;
 pub use durable_files::{chain_file, vote_journals};
 pub use hostile::{HostilePlan, HostileReport, hostile};
-pub use load::{Acknowledged, Load};
+pub use load::{Acknowledged, Load, Read};
 pub use lone_node::LoneNode;
 pub use net::Net;
 pub use newcomer::{By, Newcomer};

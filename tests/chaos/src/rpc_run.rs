@@ -250,6 +250,8 @@ impl Run<'_> {
         for node in 0..NODES {
             self.above(beginning.height + 2, node).await?;
         }
+        // Somebody who was not there before finds a place too.
+        self.net.client_soon(ATTACKED).await?;
         let mut seen = (0, 0);
         for _ in 0..LOOKS {
             let (transactions, _, reads) = self.honest.since(beginning.at, ATTACKED);
