@@ -76,7 +76,10 @@ impl RpcServer {
 #[cfg(target_os = "linux")]
 fn give_way() {
     // On Linux "the process 0" is the calling thread.
-    #[expect(unsafe_code, reason = "a call of the C library without a safe counterpart here")]
+    #[expect(
+        unsafe_code,
+        reason = "a call of the C library without a safe counterpart here"
+    )]
     // SAFETY: it takes three numbers and touches no memory of ours.
     let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) } != 0;
     if failed {

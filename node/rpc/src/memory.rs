@@ -32,7 +32,9 @@ pub(crate) struct Room {
 
 /// There is no room for more, in total or for this address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("large messages and answers of this address, or of all, take as much memory as this node gives them")]
+#[error(
+    "large messages and answers of this address, or of all, take as much memory as this node gives them"
+)]
 pub(crate) struct Full;
 
 impl Memory {

@@ -12,6 +12,7 @@ mod state;
 mod stream;
 mod transaction;
 
+use std::num::NonZero;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -36,8 +37,8 @@ use crate::{RpcContext, ServerConfig};
 
 /// Simulations that wait for their turn, per one that runs.
 const SIMULATIONS_QUEUED: usize = 32;
-/// Calls that read from the store at once.
-const READS: usize = 4;
+/// Calls that read from the store at once, where there are so many cores: what they do is mostly to make text of it.
+const READS_MAX: usize = 4;
 /// Pages that subscriptions read at once: apart from calls, so that neither waits for many of the other.
 const STREAM_READS: usize = 2;
 
@@ -137,6 +138,7 @@ impl Node {
     ) -> Self {
         let limits = config.limits;
         let running = usize::try_from(limits.simulations).unwrap_or(1);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let document = document(Served {
             dev: context.developer.is_some(),
             debug: config.debug,
@@ -148,7 +150,7 @@ impl Node {
             context,
             limits,
             document: to_raw_value(&document).expect("a JSON value is written as JSON"),
-            reads: Threads::new(READS),
+            reads: Threads::new(cores.clamp(2, READS_MAX)),
             stream_reads: Threads::new(STREAM_READS),
             simulations: Threads::new(running),
             simulations_queued: Arc::new(Semaphore::new(running * (SIMULATIONS_QUEUED + 1))),

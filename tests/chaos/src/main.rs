@@ -14,7 +14,7 @@ const HARM_SECONDS: u32 = 75;
 
 const RPC_HEADINGS: &str = "\
 | attack | tx/s before, under | p99 ms before, under | blocks/s before, under: pace | CPU of the node before, under | \
-memory before, most | open files before, most, after | what the node did |
+memory before, most | sockets before, most, after | what the node did |
 |---|---|---|---|---|---|---|---|";
 
 /// Options and the number after each.
@@ -131,8 +131,22 @@ async fn attack_until_told(arguments: &[String]) -> Result<String, String> {
     let attack = find(name).ok_or_else(wrong)?;
     let running = start(attack, &Target::parse(target).ok_or_else(wrong)?);
     let mut nothing = Vec::new();
-    let ended = tokio::io::stdin().read_to_end(&mut nothing).await;
-    ended.map_err(|error| error.to_string())?;
+    let mut stdin = tokio::io::stdin();
+    let mut ended = std::pin::pin!(stdin.read_to_end(&mut nothing));
+    let mut shown = false;
+    loop {
+        tokio::select! {
+            ended = &mut ended => {
+                ended.map_err(|error| error.to_string())?;
+                break;
+            }
+            () = tokio::time::sleep(Duration::from_millis(20)), if !shown => {}
+        }
+        if running.has_shown(attack) {
+            println!("shown");
+            shown = true;
+        }
+    }
     let outcomes = running.stop().await;
     serde_json::to_string(&outcomes).map_err(|error| error.to_string())
 }

@@ -34,14 +34,17 @@ impl Process {
             .ok_or_else(|| format!("{path} says nothing of memory"))
     }
 
-    /// Its open files and sockets.
+    /// Its open sockets.
     ///
     /// # Errors
     /// When it is gone.
-    pub fn open_files(self) -> Result<usize, String> {
+    pub fn sockets(self) -> Result<usize, String> {
         let path = format!("/proc/{}/fd", self.0);
         let entries = std::fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?;
-        Ok(entries.count())
+        // What is closed meanwhile is no link any more.
+        let targets = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        let sockets = targets.filter(|target| target.to_string_lossy().starts_with("socket:"));
+        Ok(sockets.count())
     }
 
     /// Processor time that it has had, in seconds.

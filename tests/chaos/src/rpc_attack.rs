@@ -14,6 +14,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub struct Attack {
     pub addresses: usize,
     /// How long each waits between two strikes.
     pub pause: Duration,
-    /// What a node may do to them: HTTP status, error code, `result`, `closed`, `unread` and `gone`.
+    /// What a node may do to them: HTTP status, error code, `result`, `closed`; `unread`, `gone` and `all` are theirs.
     pub allowed: &'static [&'static str],
     /// What it must do to some of them, where there is time for it.
     pub expected: &'static [&'static str],
@@ -122,10 +123,21 @@ impl Hit<'_> {
 #[derive(Debug)]
 pub struct Running {
     callers: JoinSet<()>,
+    /// Callers that have begun.
+    begun: Arc<AtomicUsize>,
     outcomes: Arc<Mutex<Outcomes>>,
 }
 
 impl Running {
+    /// Whether every caller of the attack has begun, and the node has done what it must.
+    #[must_use]
+    pub fn has_shown(&self, attack: &Attack) -> bool {
+        let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut expected = attack.expected.iter();
+        self.begun.load(Ordering::Relaxed) >= attack.callers
+            && expected.all(|what| outcomes.contains_key(*what))
+    }
+
     /// Ends it, its connections too, and says what came of it.
     pub async fn stop(mut self) -> Outcomes {
         self.callers.shutdown().await;
@@ -139,12 +151,15 @@ impl Running {
 pub fn start(attack: &Attack, target: &Target) -> Running {
     let outcomes: Arc<Mutex<Outcomes>> = Arc::default();
     let target = Arc::new(target.clone());
+    let begun: Arc<AtomicUsize> = Arc::default();
     let mut callers = JoinSet::new();
     for number in 0..attack.callers {
         let (target, outcomes) = (Arc::clone(&target), Arc::clone(&outcomes));
         let (strike, pause) = (attack.strike, attack.pause);
         let address = u8::try_from(number % attack.addresses.max(1)).unwrap_or(0);
+        let begins = Arc::clone(&begun);
         callers.spawn(async move {
+            begins.fetch_add(1, Ordering::Relaxed);
             loop {
                 let hit = Hit {
                     target: &target,
@@ -161,5 +176,9 @@ pub fn start(attack: &Attack, target: &Target) -> Running {
             }
         });
     }
-    Running { callers, outcomes }
+    Running {
+        callers,
+        begun,
+        outcomes,
+    }
 }

@@ -132,7 +132,8 @@ impl Caller {
         while !*self.stopped.borrow() {
             ticks.tick().await;
             for nonce in nonce..nonce + AT_ONCE - 1 {
-                self.hand_in(&client, &transfer(&client, &account, nonce)).await;
+                self.hand_in(&client, &transfer(&client, &account, nonce))
+                    .await;
             }
             let last = transfer(&client, &account, nonce + AT_ONCE - 1);
             self.until_final(&client, &last).await;
@@ -143,7 +144,8 @@ impl Caller {
     /// Hands in until the node has it.
     async fn hand_in(&self, client: &Client, transaction: &Transaction) {
         while let Err(error) = client.submit(transaction).await {
-            let executed = matches!(&error, ClientError::Api(error) if error.code == ErrorCode::NonceTooLow);
+            let executed =
+                matches!(&error, ClientError::Api(error) if error.code == ErrorCode::NonceTooLow);
             if executed {
                 return;
             }

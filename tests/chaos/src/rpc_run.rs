@@ -1,19 +1,19 @@
 //! Attack the RPC of a validator, one attack after the other with quiet in between, and measure what it costs.
 
+mod attackers;
+
 use std::fmt;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kumiki_client::Client;
 use kumiki_protocol::Height;
-use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, Command};
 
 use crate::rpc_attack::{Attack, Outcomes, Target, lay_bait};
 use crate::{Honest, Net, Process, Promise, check, opening};
+use attackers::Attackers;
 
 const NODES: usize = 4;
 /// The one that is attacked.
@@ -22,7 +22,7 @@ const ATTACKED: usize = 0;
 const LOOKS: u32 = 1_200;
 const LOOK: Duration = Duration::from_millis(50);
 /// Sockets that honest callers open and close meanwhile.
-const FILES_SLACK: usize = 16;
+const SOCKETS_SLACK: usize = 16;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -67,8 +67,8 @@ pub struct RpcRow {
     pub under: Window,
     /// The attacked node's memory before, and the most while it went on, in KiB.
     pub memory_kib: (u64, u64),
-    /// The attacked node's open files and sockets before, the most while it went on, and soon after.
-    pub files: (usize, usize, usize),
+    /// The attacked node's open sockets before, the most while it went on, and soon after.
+    pub sockets: (usize, usize, usize),
     /// What the node did to the attackers.
     pub outcomes: Outcomes,
 }
@@ -146,8 +146,8 @@ fn broken_by(row: &RpcRow, attack: &Attack) -> Vec<Promise> {
         .iter()
         .filter(|what| !row.outcomes.contains_key(**what));
     let missing = missing.map(|what| format!("{}: the node never did {what}", attack.name));
-    let open = row.files.2 > row.files.0 + FILES_SLACK;
-    let open = open.then(|| format!("{}: files stay open, {:?}", attack.name, row.files));
+    let open = row.sockets.2 > row.sockets.0 + SOCKETS_SLACK;
+    let open = open.then(|| format!("{}: sockets stay open, {:?}", attack.name, row.sockets));
     odd.chain(missing).chain(open).collect()
 }
 
@@ -177,24 +177,25 @@ impl Run<'_> {
         let beginning = self.begin().await?;
         tokio::time::sleep(plan.window).await;
         let before = self.end(&beginning).await?;
-        let (memory, files) = (self.process.memory_kib()?, self.process.open_files()?);
-        let attackers = Attackers::start(plan, attack, target)?;
+        let (memory, sockets) = (self.process.memory_kib()?, self.process.sockets()?);
+        let mut attackers = Attackers::start(&plan.program, attack, target)?;
         let (most, watching) = watch(self.process);
         let beginning = self.begin().await?;
-        tokio::time::sleep(plan.window).await;
+        let (shown, ()) = tokio::join!(attackers.shown(), tokio::time::sleep(plan.window));
         // What must go on does, however slow the machine is.
         let goes_on = self.goes_on(&beginning).await;
         let under = self.end(&beginning).await?;
         watching.abort();
         let outcomes = attackers.stop().await?;
+        shown?;
         goes_on.map_err(|error| format!("under {}: {error}", attack.name))?;
-        let files_max = usize::try_from(most.files.load(Ordering::Relaxed)).unwrap_or(0);
+        let sockets_max = usize::try_from(most.sockets.load(Ordering::Relaxed)).unwrap_or(0);
         Ok(RpcRow {
             name: attack.name,
             before,
             under,
             memory_kib: (memory, most.memory_kib.load(Ordering::Relaxed)),
-            files: (files, files_max, self.files_after(files).await?),
+            sockets: (sockets, sockets_max, self.sockets_after(sockets).await?),
             outcomes,
         })
     }
@@ -233,7 +234,12 @@ impl Run<'_> {
     async fn above(&self, height: Height, node: usize) -> Result<Height, String> {
         let mut last = String::new();
         for _ in 0..LOOKS {
-            let health = self.watchers.get(node).ok_or("no such node")?.health().await;
+            let health = self
+                .watchers
+                .get(node)
+                .ok_or("no such node")?
+                .health()
+                .await;
             match health {
                 Ok(health) if health.height > height => return Ok(health.height),
                 Ok(health) => last = health.height.to_string(),
@@ -242,7 +248,9 @@ impl Run<'_> {
             tokio::time::sleep(LOOK).await;
         }
         let log = self.net.log_end(node);
-        Err(format!("node {node} should be above {height}: {last}; {log}"))
+        Err(format!(
+            "node {node} should be above {height}: {last}; {log}"
+        ))
     }
 
     /// Waits until all nodes have new blocks, honest transactions are final and honest reads answered.
@@ -268,57 +276,24 @@ impl Run<'_> {
         ))
     }
 
-    /// Open files of the node once they are about as many as before, or after long waiting.
-    async fn files_after(&self, before: usize) -> Result<usize, String> {
-        let mut files = 0;
+    /// Open sockets of the node once they are about as many as before, or after long waiting.
+    async fn sockets_after(&self, before: usize) -> Result<usize, String> {
+        let mut sockets = 0;
         for _ in 0..LOOKS {
-            files = self.process.open_files()?;
-            if files <= before + FILES_SLACK {
+            sockets = self.process.sockets()?;
+            if sockets <= before + SOCKETS_SLACK {
                 break;
             }
             tokio::time::sleep(LOOK).await;
         }
-        Ok(files)
-    }
-}
-
-/// The process of attackers.
-struct Attackers(Child);
-
-impl Attackers {
-    fn start(plan: &RpcPlan, attack: &Attack, target: &Target) -> Result<Self, String> {
-        // As many sockets as the machine gives, and no processor time that a node wants.
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", r#"ulimit -n "$(ulimit -Hn)"; exec nice -n 19 "$@""#, "sh"])
-            .arg(&plan.program)
-            .args(["--attack", attack.name])
-            .args(target.arguments())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
-        let child = command.spawn();
-        Ok(Self(child.map_err(|error| format!("attackers: {error}"))?))
-    }
-
-    /// They end when their standard input does, and say what came of it.
-    async fn stop(mut self) -> Result<Outcomes, String> {
-        drop(self.0.stdin.take());
-        let mut said = String::new();
-        if let Some(stdout) = &mut self.0.stdout {
-            let read = stdout.read_to_string(&mut said).await;
-            read.map_err(|error| error.to_string())?;
-        }
-        let status = self.0.wait().await.map_err(|error| error.to_string())?;
-        serde_json::from_str(&said)
-            .map_err(|error| format!("attackers ended with {status} and said {said:?}: {error}"))
+        Ok(sockets)
     }
 }
 
 #[derive(Debug, Default)]
 struct Most {
     memory_kib: AtomicU64,
-    files: AtomicU64,
+    sockets: AtomicU64,
 }
 
 /// Looks at a process until it is aborted, and keeps the most of what it had.
@@ -330,8 +305,8 @@ fn watch(process: Process) -> (Arc<Most>, tokio::task::JoinHandle<()>) {
             // A node that is gone shows in that it does not go on.
             let memory = process.memory_kib().unwrap_or(0);
             seen.memory_kib.fetch_max(memory, Ordering::Relaxed);
-            let files = u64::try_from(process.open_files().unwrap_or(0)).unwrap_or(0);
-            seen.files.fetch_max(files, Ordering::Relaxed);
+            let sockets = u64::try_from(process.sockets().unwrap_or(0)).unwrap_or(0);
+            seen.sockets.fetch_max(sockets, Ordering::Relaxed);
             tokio::time::sleep(LOOK).await;
         }
     });
@@ -370,9 +345,9 @@ impl fmt::Display for RpcRow {
             100.0 * under.processor_seconds / under.seconds,
             self.memory_kib.0 >> 10,
             self.memory_kib.1 >> 10,
-            self.files.0,
-            self.files.1,
-            self.files.2,
+            self.sockets.0,
+            self.sockets.1,
+            self.sockets.2,
             self.outcomes
                 .iter()
                 .map(|(what, count)| format!("{count} {what}"))

@@ -1,7 +1,7 @@
 //! Answer about chain, blocks and accounts.
 
-use jsonrpsee::{Extensions, PendingSubscriptionSink};
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
+use jsonrpsee::{Extensions, PendingSubscriptionSink};
 use kumiki_executor::validators_at;
 use kumiki_protocol::{Address, Hash, Header, Height, PROTOCOL_VERSION};
 use kumiki_rpc_api::methods::{AccountApiServer, ChainApiServer};

@@ -1,7 +1,7 @@
 //! Answer about events.
 
-use jsonrpsee::{Extensions, PendingSubscriptionSink};
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
+use jsonrpsee::{Extensions, PendingSubscriptionSink};
 use kumiki_protocol::{Height, limits};
 use kumiki_rpc_api::methods::EventsApiServer;
 use kumiki_rpc_api::{ApiError, Cursor, EventFilter, EventPage, EventView, invalid_params};

@@ -211,9 +211,7 @@ impl TransactionApiServer for Rpc {
         timeout_ms: Option<u64>,
     ) -> RpcResult<TransactionReceipt> {
         let caller = extensions.get::<Arc<Connection>>();
-        let ip = caller
-            .ok_or_else(|| lost("the connection of a call"))?
-            .ip();
+        let ip = caller.ok_or_else(|| lost("the connection of a call"))?.ip();
         let _place = self.waiters.enter(ip).ok_or_else(|| {
             let limits = &self.limits;
             let detail = format!(

@@ -95,7 +95,11 @@ impl Routes {
         let mut response = if origin.is_some() && request.method() == Method::OPTIONS {
             StatusCode::NO_CONTENT.into_response()
         } else {
-            self.route(request, connection).await
+            let response = self.route(request, Arc::clone(&connection)).await;
+            if response.status().is_success() {
+                connection.note_answered();
+            }
+            response
         };
         if let Some(origin) = origin {
             let headers = response.headers_mut();
@@ -190,7 +194,8 @@ impl Routes {
                 "408: the body took longer than requestTimeoutMs of rpc_limits.\n",
             ),
             Refused::NoRoom => {
-                let text = "503: large bodies and answers take as much memory as this node gives them.\n";
+                let text =
+                    "503: large bodies and answers take as much memory as this node gives them.\n";
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 return (status, [(RETRY_AFTER, "1")], text).into_response();
             }

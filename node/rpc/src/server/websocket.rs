@@ -20,10 +20,10 @@ use jsonrpsee::MethodSink;
 use jsonrpsee::types::Id;
 use kumiki_rpc_api::{ApiError, ErrorCode, Limits, ProtocolError};
 use serde_json::value::RawValue;
+use soketto::Sender;
 use soketto::connection::Error as SocketError;
 use soketto::data::ByteSlice125;
 use soketto::handshake::http::Server as Handshake;
-use soketto::Sender;
 use tokio::io::{Empty, Join, ReadHalf, WriteHalf, empty, join, split};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -151,7 +151,12 @@ async fn serve(
         heard,
     };
     let ping = Duration::from_millis(limits.ping_interval_ms);
-    let mut writing = std::pin::pin!(write(sender, (answers, items, pongs_to_send), ping, last_heard));
+    let mut writing = std::pin::pin!(write(
+        sender,
+        (answers, items, pongs_to_send),
+        ping,
+        last_heard
+    ));
     tokio::select! {
         // Nobody takes answers any more: the calls end with the session.
         () = &mut writing => return,
@@ -162,11 +167,7 @@ async fn serve(
 }
 
 /// Reads calls and has them answered, until the client goes or the server stops.
-async fn run(
-    session: Arc<Session>,
-    mut inbox: Inbox,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn run(session: Arc<Session>, mut inbox: Inbox, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     let ended = tokio::select! {
         ended = read_all(&session, &mut inbox, &mut running) => ended,
@@ -179,11 +180,7 @@ async fn run(
     }
 }
 
-async fn read_all(
-    session: &Arc<Session>,
-    inbox: &mut Inbox,
-    running: &mut JoinSet<()>,
-) -> Ended {
+async fn read_all(session: &Arc<Session>, inbox: &mut Inbox, running: &mut JoinSet<()>) -> Ended {
     loop {
         let received = inbox.receive().await;
         session.heard.send_replace(Instant::now());

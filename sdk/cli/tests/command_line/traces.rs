@@ -165,8 +165,7 @@ fn traces(machine: &Machine) {
 }
 
 /// What a terminal obeys, what shows text in another order, what ends a line, and markup.
-const HOSTILE: &str =
-    "\u{1b}[31m\u{1b}]0;mine\u{7}\u{9b}2J\u{202e}gnp\u{2066}\u{200f}\u{2028}<script>alert(1)</script>";
+const HOSTILE: &str = "\u{1b}[31m\u{1b}]0;mine\u{7}\u{9b}2J\u{202e}gnp\u{2066}\u{200f}\u{2028}<script>alert(1)</script>";
 /// Beyond what floats, 64 bits and people's patience hold.
 const LARGE: &str = "340282366920938463463374607431768211455";
 

@@ -33,6 +33,7 @@ pub(super) async fn send_all(hit: Hit<'_>) -> io::Result<()> {
             Err(broken) => hit.note(&broken),
         }
     }
+    hit.note("all");
     Ok(())
 }
 

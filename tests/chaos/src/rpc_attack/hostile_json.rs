@@ -125,15 +125,27 @@ fn parts(document: &Value, schema: &Value, depth: u32, all: &mut Vec<Value>) {
     if depth > 4 {
         return;
     }
-    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        parts(document, &document["components"]["schemas"][name], depth + 1, all);
+    if let Some(name) = schema["$ref"]
+        .as_str()
+        .and_then(|path| path.rsplit('/').next())
+    {
+        parts(
+            document,
+            &document["components"]["schemas"][name],
+            depth + 1,
+            all,
+        );
     }
     for key in ["anyOf", "oneOf", "allOf"] {
         for one in schema[key].as_array().into_iter().flatten() {
             parts(document, one, depth + 1, all);
         }
     }
-    for name in schema["properties"].as_object().into_iter().flat_map(Map::keys) {
+    for name in schema["properties"]
+        .as_object()
+        .into_iter()
+        .flat_map(Map::keys)
+    {
         let part = Map::from_iter([(name.clone(), Value::from(PLACE))]);
         all.push(Value::Object(part));
     }
@@ -229,7 +241,13 @@ impl Message {
         let text = String::from_utf8_lossy(answer);
         let broken = |what: &str| {
             let asked = String::from_utf8_lossy(&self.bytes);
-            let cut = |text: &str| text.chars().take(300).collect::<String>().escape_debug().to_string();
+            let cut = |text: &str| {
+                text.chars()
+                    .take(300)
+                    .collect::<String>()
+                    .escape_debug()
+                    .to_string()
+            };
             format!("{what}: {} was answered {}", cut(&asked), cut(&text))
         };
         let parsed: Value = serde_json::from_slice(answer).map_err(|_| broken("no JSON"))?;
@@ -257,7 +275,10 @@ impl Message {
             protocol,
             Some(ProtocolError::Parse | ProtocolError::InvalidRequest)
         );
-        if answer["id"] != self.id && !(no_request && answer["id"].is_null()) && !self.method.is_empty() {
+        if answer["id"] != self.id
+            && !(no_request && answer["id"].is_null())
+            && !self.method.is_empty()
+        {
             return Err(format!("id {} for {}", answer["id"], self.id));
         }
         let Some(code) = code else {
@@ -277,10 +298,17 @@ impl Message {
                 let spec = method_specs().iter().find(|spec| spec.name == self.method);
                 let documented = spec.is_some_and(|spec| spec.errors.contains(&own));
                 let anywhere = ANY_METHOD.contains(&own)
-                    || matches!(own, ErrorCode::ParametersTooDeep | ErrorCode::NeedsWebSocket);
+                    || matches!(
+                        own,
+                        ErrorCode::ParametersTooDeep | ErrorCode::NeedsWebSocket
+                    );
                 match documented || anywhere {
                     true => Ok(code.to_string()),
-                    false => Err(format!("{} is not documented for {}", own.name(), self.method)),
+                    false => Err(format!(
+                        "{} is not documented for {}",
+                        own.name(),
+                        self.method
+                    )),
                 }
             }
         }

@@ -62,7 +62,10 @@ impl Target {
         let (contract, transaction, height) = (self.contract, self.transaction, self.height);
         let calls = [
             // A view without end, up to the most gas.
-            ("sim_call", format!(r#"{{"contract":"{contract}","input":"0x00"}}"#)),
+            (
+                "sim_call",
+                format!(r#"{{"contract":"{contract}","input":"0x00"}}"#),
+            ),
             ("debug_traceTx", format!(r#"{{"hash":"{transaction}"}}"#)),
             (
                 "state_getPrefix",
@@ -80,10 +83,16 @@ impl Target {
             // No event has this topic, so all are looked at.
             (
                 "events_query",
-                format!(r#"{{"filter":{{"topics":[null,"0x{:064x}"]}},"limit":256}}"#, 1),
+                format!(
+                    r#"{{"filter":{{"topics":[null,"0x{:064x}"]}},"limit":256}}"#,
+                    1
+                ),
             ),
             ("events_query", r#"{"from":1,"limit":256}"#.to_owned()),
-            ("tx_getReceipt", format!(r#"{{"hash":"{transaction}","proof":true}}"#)),
+            (
+                "tx_getReceipt",
+                format!(r#"{{"hash":"{transaction}","proof":true}}"#),
+            ),
             ("contract_getCode", format!(r#"{{"address":"{contract}"}}"#)),
             ("rpc.discover", "{}".to_owned()),
         ];

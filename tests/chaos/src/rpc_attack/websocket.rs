@@ -88,9 +88,8 @@ pub(super) async fn subscriptions(hit: Hit<'_>) -> io::Result<()> {
             0 => "events_subscribe",
             _ => "chain_subscribeHeads",
         };
-        let call = format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"from":1}}}}"#
-        );
+        let call =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"from":1}}}}"#);
         wire.send(&text_frame(call.as_bytes())).await?;
     }
     hit.note("unread");

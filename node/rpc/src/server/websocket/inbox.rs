@@ -246,9 +246,15 @@ mod tests {
             matches!(
                 received[..],
                 [
-                    Received::TooLarge { bytes: 101, passed: true },
+                    Received::TooLarge {
+                        bytes: 101,
+                        passed: true
+                    },
                     Received::Message(..),
-                    Received::TooLarge { bytes: 120, passed: false },
+                    Received::TooLarge {
+                        bytes: 120,
+                        passed: false
+                    },
                     ..
                 ]
             ),
@@ -278,11 +284,10 @@ mod tests {
             .await
             .unwrap();
         let mut inbox = Inbox::new(server, 2 << 20, memory.room([10, 0, 0, 1].into()));
-        let waiting = tokio::time::timeout(
-            std::time::Duration::from_millis(50),
-            inbox.receive(),
-        );
+        let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), inbox.receive());
         assert!(waiting.await.is_err());
-        assert!(inbox.message.capacity() < PIECE_BYTES && inbox.buffer.capacity() <= 2 * PIECE_BYTES);
+        assert!(
+            inbox.message.capacity() < PIECE_BYTES && inbox.buffer.capacity() <= 2 * PIECE_BYTES
+        );
     }
 }
