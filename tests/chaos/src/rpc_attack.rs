@@ -48,7 +48,7 @@ pub struct Attack {
     pub addresses: usize,
     /// How long each waits between two strikes.
     pub pause: Duration,
-    /// What a node may do to them: HTTP status, error code, `result`, `closed`; `unread`, `gone` and `all` are theirs.
+    /// What a node may do to them: HTTP status, error code, `result`, `closed`; `unread`, `gone` and `all of …` are theirs.
     pub allowed: &'static [&'static str],
     /// What it must do to some of them, where there is time for it.
     pub expected: &'static [&'static str],

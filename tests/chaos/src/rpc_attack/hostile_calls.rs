@@ -33,7 +33,7 @@ pub(super) async fn send_all(hit: Hit<'_>) -> io::Result<()> {
             Err(broken) => hit.note(&broken),
         }
     }
-    hit.note("all");
+    hit.note(&format!("all of {}", hit.number));
     Ok(())
 }
 

@@ -75,8 +75,8 @@ attacks! {
     "hostile-json" "hostile values in every parameter of every method": 4 from 4, every 1 ms,
         allowed ["result", "-32700", "-32600", "-32601", "-32602", "-32006", "1001", "1002", "1003", "1004", "1005",
             "1006", "1007", "1008", "1009", "2001", "2002", "3002", "3006", "4001", "4002", "4003", "4006", "4007",
-            "4009", "all", "closed"],
-        expected ["all", "result", "-32700", "-32602", "1001"], hostile_calls send_all;
+            "4009", "all of 0", "all of 1", "all of 2", "all of 3", "closed"],
+        expected ["all of 0", "all of 1", "all of 2", "all of 3", "result", "-32700", "-32602", "1001"], hostile_calls send_all;
 }
 
 /// The attack of this name.
