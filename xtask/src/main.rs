@@ -28,6 +28,8 @@ Usage: cargo xtask COMMAND
                                the same, with validators that join and leave at every epoch
   chaos --hostile [--minutes N] [--seed S]
                                the same, with peers that mean harm on every protocol
+  rpc-attacks [--seconds N] [--through NODE] [--only ATTACK]
+                               attacks on the RPC of a validator, and what each costs honest callers and blocks
   audit [--advisory-db DIR]    known holes, licences, sources and versions of all crates, by our own lists and
                                cargo-deny, which it installs; exits with 2 where advisories cannot be had
   powerloss [--crashes N] [--seed S]
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         ["tidy"] => lint::run(lint::Scope::WithoutCompiler),
         ["test", rest @ ..] => test_run::Selection::parse(rest).and_then(|one| test_run::run(&one)),
         ["chaos", rest @ ..] => test_run::chaos(rest),
+        ["rpc-attacks", rest @ ..] => test_run::chaos(&[&["--rpc"], rest].concat()),
         ["powerloss", rest @ ..] => durability::power_loss(rest),
         ["kills", rest @ ..] => durability::kills(rest),
         ["simulate", "--planted"] => planted::run(""),

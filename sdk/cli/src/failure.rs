@@ -184,13 +184,37 @@ impl fmt::Display for Failure {
 
 /// Text from contracts, nodes and files, without characters that would steer a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    let steers = |one: char| {
-        (one.is_control() && one != '\n' && one != '\t')
-            || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let kept = |one: char| one == '\n' || one == '\t' || !steers(one);
+    text.chars()
+        .map(|one| if kept(one) { one } else { '\u{fffd}' })
+        .collect()
+}
+
+/// The same of a name, which has no second line: it could be taken for a line of ours.
+pub(crate) fn one_line(text: &str) -> String {
     text.chars()
         .map(|one| if steers(one) { '\u{fffd}' } else { one })
         .collect()
+}
+
+/// JSON that means the same, without characters that would steer a terminal.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut printable = String::with_capacity(json.len());
+    for one in json.chars() {
+        // JSON has them inside of strings only, so that an escape means the same.
+        if steers(one) {
+            printable.push_str(&format!("\\u{:04x}", u32::from(one)));
+        } else {
+            printable.push(one);
+        }
+    }
+    printable
+}
+
+/// Whether a terminal obeys a character, ends a line with it, or shows what follows in another order.
+fn steers(one: char) -> bool {
+    one.is_control()
+        || matches!(one, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The one of `known` that `found` was most likely meant to be.
@@ -245,5 +269,16 @@ mod tests {
     fn hostile_text_cannot_steer_the_terminal() {
         let failure = Failure::new(Exit::Execution, "reverted", "no\u{1b}[2J\u{202e}");
         assert_eq!(failure.to_string(), "error: no\u{fffd}[2J\u{fffd}");
+        assert_eq!(one_line("a\n\u{9b}b\u{200f}"), "a\u{fffd}\u{fffd}b\u{fffd}");
+    }
+
+    #[test]
+    fn json_is_as_exact_as_it_is_harmless() {
+        let text = "a\u{1b}[31m\u{9b}31m\u{202e}\u{2028}ü";
+        let json = json!({ text: text }).to_string();
+        let shown = printable_json(&json);
+        assert!(!shown.chars().any(steers), "{shown}");
+        let read: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read, json!({ text: text }));
     }
 }
