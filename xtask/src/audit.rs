@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use crate::{process, workspace};
+use crate::{process, tool, workspace};
 
 mod licences;
 mod watchlist;
@@ -12,6 +12,10 @@ mod watchlist;
 const DENY_VERSION: &str = "0.20.2";
 /// What cargo-deny calls its clone of `https://github.com/RustSec/advisory-db`.
 const DATABASE: &str = "advisory-db-3157b0e258782691";
+/// What the fuzz targets are built with: a workspace of its own, which should fuzz what the other one ships.
+const FUZZ_LOCK: &str = "fuzz/Cargo.lock";
+/// What only the fuzz targets have.
+const FUZZ_ONLY: [&str; 2] = ["kumiki-fuzz", "libfuzzer-sys"];
 /// Where all crates come from.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// What the process exits with where all checks that ran are clean, but the advisories could not be fetched.
@@ -23,8 +27,13 @@ const NOT_CHECKED: u8 = 2;
 /// All findings, a line each.
 pub(crate) fn quick() -> Result<(), String> {
     let lock = read("Cargo.lock")?;
-    let mut found = watchlist::check(&lock, &read("watchlist.toml")?)?;
+    let watched = read("watchlist.toml")?;
+    let mut found = watchlist::check(&lock, &watched)?;
     found.extend(foreign_sources(&lock)?);
+    let fuzzed = read(FUZZ_LOCK)?;
+    found.extend(watchlist::check(&fuzzed, &watched)?);
+    found.extend(foreign_sources(&fuzzed)?);
+    found.extend(differences(&lock, &fuzzed)?);
     found.extend(licences::check(&read("deny.toml")?)?);
     if found.is_empty() {
         eprintln!("audit: clean");
@@ -47,7 +56,7 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
         }
     };
     let checked = quick().and_then(|()| {
-        let deny = install()?;
+        let deny = tool::install("cargo-deny", DENY_VERSION)?;
         let check = ["check", "bans", "licenses", "sources"];
         process::run(deny_command(&deny, Path::new("deny.toml"), &check))?;
         Ok(deny)
@@ -126,28 +135,30 @@ fn config_with(folder: &Path) -> Result<PathBuf, String> {
 }
 
 /// The program, built into the target folder where it is not there yet.
-fn install() -> Result<PathBuf, String> {
-    let root = workspace::target()?.join("tools");
-    let program = format!("bin/cargo-deny{}", std::env::consts::EXE_SUFFIX);
-    let program = root.join(program);
-    let mut version = Command::new(&program);
-    version.arg("--version");
-    let wanted = format!("cargo-deny {DENY_VERSION}");
-    if process::output(version).is_ok_and(|found| found.trim() == wanted) {
-        return Ok(program);
-    }
-    let package = format!("cargo-deny@{DENY_VERSION}");
-    let mut install = process::cargo(&["install", "--locked", "--force", &package, "--root"]);
-    install.arg(root);
-    process::run(install)?;
-    Ok(program)
-}
-
 fn deny_command(program: &Path, config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(["--locked", "--config"]).arg(config);
     command.args(arguments).current_dir(workspace::root());
     command
+}
+
+/// Packages that are fuzzed in another version than the one that is shipped.
+fn differences(lock: &str, fuzzed: &str) -> Result<Vec<String>, String> {
+    let shipped: Vec<(String, String)> = watchlist::packages(lock)?
+        .into_iter()
+        .map(|package| (package.name, package.version))
+        .collect();
+    let fuzzed = watchlist::packages(fuzzed)?.into_iter();
+    let fuzzed = fuzzed.map(|package| (package.name, package.version));
+    let other = fuzzed
+        .filter(|package| !FUZZ_ONLY.contains(&package.0.as_str()) && !shipped.contains(package));
+    let found = other.map(|(name, version)| {
+        format!(
+            "{FUZZ_LOCK}: {name} {version} is not in Cargo.lock; copy Cargo.lock to {FUZZ_LOCK} and run `cargo metadata \
+             --manifest-path fuzz/Cargo.toml`"
+        )
+    });
+    Ok(found.collect())
 }
 
 /// Packages that come from elsewhere than the registry or this repository.

@@ -30,6 +30,9 @@ pub(crate) fn run(scope: Scope) -> Result<(), String> {
         "fmt",
         process::run(process::cargo(&["fmt", "--all", "--check"])),
     );
+    // A workspace of its own, so that `--all` does not mean it.
+    let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    record("fmt of fuzz", process::run(process::cargo(&fuzz)));
     if scope == Scope::Everything {
         record("clippy", process::run(clippy()));
         record("docs", process::run(docs()));

@@ -3,12 +3,14 @@
 mod audit;
 mod crate_table;
 mod durability;
+mod fuzz;
 mod layers;
 mod lint;
 mod planted;
 mod process;
 mod test_run;
 mod tidy;
+mod tool;
 mod workspace;
 
 use std::process::ExitCode;
@@ -44,6 +46,12 @@ Usage: cargo xtask COMMAND
                                so many generated contracts, on the compiler and on the interpreter
   hostile bombs                time and memory of compiling the heaviest code that the rules let through
   hostile blocks               time of blocks full of hostile calls, beside a usual one
+  fuzz [TARGET]... [--minutes M]
+                               fuzzes every target, or these, for M minutes in all on each core (20), and ends with a
+                               table; installs cargo-fuzz, and the first build takes as long as the workspace's
+  fuzz table                   the table of all runs so far
+  fuzz minimise TARGET FILE    the smallest input that fails as FILE does, beside it
+  fuzz keep                    takes what the runs found into tests/fuzz-bodies/corpus, minimised
   bless                        rewrites the golden files of tests/conformance; review the diff
 ";
 
@@ -63,6 +71,10 @@ fn main() -> ExitCode {
         ["simulate", "--planted", name] => planted::run(name),
         ["simulate", rest @ ..] => test_run::simulate(rest),
         ["hostile", rest @ ..] => test_run::hostile(rest),
+        ["fuzz", "table"] => fuzz::table(),
+        ["fuzz", "keep"] => fuzz::keep(),
+        ["fuzz", "minimise", target, file] => fuzz::minimise(target, file),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bless"] => test_run::bless(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -9,7 +9,17 @@ use crate::workspace;
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
-    // What the outer `cargo run` says about this package would make build scripts run again, in turns.
+    forget_this_package(&mut command);
+    command
+        .args(arguments)
+        .current_dir(workspace::root())
+        .stdin(Stdio::null());
+    command
+}
+
+/// Takes out of the command's environment what the outer `cargo run` says about this package: it would make build scripts
+/// run again, in turns.
+pub(crate) fn forget_this_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let about_this_package = [
             "CARGO_MANIFEST_",
@@ -24,11 +34,6 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command
-        .args(arguments)
-        .current_dir(workspace::root())
-        .stdin(Stdio::null());
-    command
 }
 
 /// Prints the command line on stderr, as a person would type it.

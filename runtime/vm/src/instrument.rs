@@ -80,6 +80,19 @@ pub(crate) fn instrument_with_positions(code: &[u8]) -> Result<Instrumented, Inv
     instrument_for(code, Positions::Kept)
 }
 
+/// The Wasm that an engine gets for a contract: as the compiler gets it, and as the interpreter does. For tools that
+/// look at instrumentation itself.
+///
+/// # Errors
+/// `InvalidCode` when `code` is no contract.
+#[cfg(all(feature = "wasmtime", feature = "wasmi"))]
+pub fn instrumented_code(code: &[u8]) -> Result<[Vec<u8>; 2], InvalidCode> {
+    Ok([
+        instrument(code)?.wasm,
+        instrument_with_positions(code)?.wasm,
+    ])
+}
+
 /// Who knows where Wasm has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Positions {

@@ -37,6 +37,8 @@ pub use execution_stack::{
     EXECUTION_STACK_BYTES, is_execution_thread, run_on_execution_stack, spawn_execution_thread,
 };
 pub use frame::{Ended, Frame};
+#[cfg(all(feature = "wasmtime", feature = "wasmi"))]
+pub use instrument::instrumented_code;
 pub use message::{CodeReplacement, CodeSource, Deployment, Entry, Message, Outcome, Upgrade};
 pub use session::{BlockContext, Session};
 pub use trace::{Cut, Step, Trace, TracedAction, TracedCall};

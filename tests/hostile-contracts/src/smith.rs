@@ -85,26 +85,30 @@ impl Pair {
     /// # Errors
     /// What each engine came to, where they differ.
     pub fn hold_code(&self, code: &[u8]) -> Result<Verdict, String> {
-        let valid = check_code(code).is_ok();
         let [compiled, interpreted] =
-            [&self.compiled, &self.interpreted].map(|vm| outcomes(vm, code));
-        if compiled != interpreted {
-            let (compiled, interpreted) = (compiled.text(), interpreted.text());
-            return Err(format!(
-                "the engines differ\n  compiled    {compiled}\n  interpreted {interpreted}"
-            ));
-        }
-        let deployed = compiled.outcomes.first().map(|outcome| outcome.code);
-        if valid != (deployed != Some(ResultCode::InvalidCode)) {
-            return Err(format!(
-                "our rules say {valid}, the deployment {deployed:?}"
-            ));
-        }
-        Ok(match compiled.outcomes.get(1) {
-            Some(call) => Verdict::Ran(call.code),
-            None => Verdict::Refused,
-        })
+            [&self.compiled, &self.interpreted].map(|vm| outcomes(vm, code, session()));
+        judged(check_code(code).is_ok(), &compiled, &interpreted)
     }
+}
+
+/// What both engines came to, or how they differ from each other or from what our rules say of the code.
+fn judged(valid: bool, compiled: &Came, interpreted: &Came) -> Result<Verdict, String> {
+    if compiled != interpreted {
+        let (compiled, interpreted) = (compiled.text(), interpreted.text());
+        return Err(format!(
+            "the engines differ\n  compiled    {compiled}\n  interpreted {interpreted}"
+        ));
+    }
+    let deployed = compiled.outcomes.first().map(|outcome| outcome.code);
+    if valid != (deployed != Some(ResultCode::InvalidCode)) {
+        return Err(format!(
+            "our rules say {valid}, the deployment {deployed:?}"
+        ));
+    }
+    Ok(match compiled.outcomes.get(1) {
+        Some(call) => Verdict::Ran(call.code),
+        None => Verdict::Refused,
+    })
 }
 
 impl Came {
@@ -187,7 +191,7 @@ pub fn run(
 }
 
 /// Deploys the code, calls it, and queries it.
-fn outcomes(vm: &Vm, code: &[u8]) -> Came {
+fn outcomes(vm: &Vm, code: &[u8], session: Session) -> Came {
     let deployment = Deployment {
         deployer: CALLER,
         admin: None,
@@ -198,7 +202,7 @@ fn outcomes(vm: &Vm, code: &[u8]) -> Came {
         gas: 1_000_000_000,
     };
     let failed = "a node that runs generated code does not fail";
-    let (mut session, deployed, contract) = vm.deploy(session(), deployment).expect(failed);
+    let (mut session, deployed, contract) = vm.deploy(session, deployment).expect(failed);
     let succeeded = deployed.code == ResultCode::Ok;
     let mut outcomes = vec![deployed];
     for entry in [Entry::Call, Entry::Query] {
@@ -248,8 +252,17 @@ pub fn generate(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random::new(seed);
     let config = config(&mut random);
     let length = 200 + random.below(ENTROPY_BYTES_MAX);
-    let entropy = random.bytes(length);
-    let mut choices = Unstructured::new(&entropy);
+    module(config, &random.bytes(length))
+}
+
+/// The module whose shape is that of `seed` and whose every choice is one of `entropy`: for who has bytes of their own.
+#[must_use]
+pub fn generate_from(seed: u64, entropy: &[u8]) -> Option<Vec<u8>> {
+    module(config(&mut Random::new(seed)), entropy)
+}
+
+fn module(config: Config, entropy: &[u8]) -> Option<Vec<u8>> {
+    let mut choices = Unstructured::new(entropy);
     let module = wasm_smith::Module::new(config, &mut choices).ok()?;
     observed(&module.to_bytes())
 }
@@ -326,4 +339,23 @@ fn shape(random: &mut Random) -> Vec<u8> {
            (memory (export \"memory\") {pages} 4) {table}
            (func (export \"call\") (param i32)) (func (export \"query\") (param i32)))"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_is_off_by_one_height_is_found() {
+        let pair = Pair::new();
+        let differs = |seed| {
+            let code = generate(seed)?;
+            let mut wrong = session();
+            wrong.block.height += 1;
+            let compiled = outcomes(&pair.compiled, &code, session());
+            let interpreted = outcomes(&pair.interpreted, &code, wrong);
+            judged(check_code(&code).is_ok(), &compiled, &interpreted).err()
+        };
+        assert!((0..2_000).any(|seed| differs(seed).is_some()));
+    }
 }

@@ -4,10 +4,12 @@
 //! `kumiki-protocol` can take it as a dev-dependency.
 
 mod chain;
+mod counted_alloc;
 mod draft;
 mod random;
 
 pub use chain::{CHAIN_BALANCE, Chain, GENESIS_TIME_MS, VALIDATOR_STAKE, genesis};
+pub use counted_alloc::{CountedAlloc, peak_bytes};
 pub use draft::Draft;
 pub use random::Random;
 

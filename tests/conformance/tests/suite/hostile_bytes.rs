@@ -6,11 +6,11 @@ use kumiki_protocol::{
     Address, Block, Certificate, Decode, DecodeError, Encode, Evidence, Genesis, Hash, Header,
     Receipt, Transaction, ValidatorRecord, ValidatorSet, decode_bounded, limits, merkle::ListProof,
 };
+use kumiki_testkit::peak_bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::counted_alloc::peak_bytes;
 use crate::{samples, strategies};
 
 /// Room for any sample.

@@ -1,0 +1,7 @@
+//! Hand libFuzzer's bytes to the body of `certificate`.
+#![no_main]
+
+// By its own name, so that the program holds nothing of other targets.
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    kumiki_fuzz_bodies::certificate(bytes);
+});
