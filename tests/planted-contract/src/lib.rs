@@ -39,8 +39,8 @@ pub mod planted {
         Time,
         /// `pay` forgets some of what it is given, on both.
         Forgotten,
-        /// `add` computes for ever, on the Wasm.
-        Endless,
+        /// `add` calls itself until the stack is full, on the Wasm.
+        Deep,
     }
 
     /// Something was added.
@@ -71,6 +71,15 @@ pub mod planted {
         },
     }
 
+    /// Opaque to the compiler, which would make a loop of it.
+    fn descend(steps: u64) -> u64 {
+        if steps == 0 {
+            return 0;
+        }
+        let below = descend(core::hint::black_box(steps - 1));
+        core::hint::black_box(below).wrapping_add(steps)
+    }
+
     impl Planted {
         /// Plants `fault`.
         #[init]
@@ -92,8 +101,8 @@ pub mod planted {
             if self.shows(Fault::Refused, amount) {
                 return Err(Error::Planted);
             }
-            if self.shows(Fault::Endless, amount) {
-                while self.env().height() > 0 {}
+            if self.shows(Fault::Deep, amount) {
+                descend(u64::MAX);
             }
             let late = self.shows(Fault::Time, FAULTY) && self.is_late();
             let stored = u64::from(late || self.shows(Fault::Storage, amount));
