@@ -261,10 +261,8 @@ fn check_mistakes(machine: &Machine) {
     ask(&[
         "call", "counter", "increase", "amount=1", "--from", "nobody",
     ]);
-    ABOUT_TESTS
-        .iter()
-        .chain(ABOUT_THE_CHAIN)
-        .for_each(|one| ask(one));
+    let about = ABOUT_TESTS.iter().chain(ABOUT_THE_CHAIN);
+    about.for_each(|one| ask(one));
     ask(&["account", "fund", "bob", "five"]);
     ask(&["depoy"]);
     ask(&["account", "fund", "--json"]);
