@@ -39,8 +39,6 @@ pub mod planted {
         Time,
         /// `pay` forgets some of what it is given, on both.
         Forgotten,
-        /// `add` calls itself until the stack is full, on the Wasm.
-        Deep,
     }
 
     /// Something was added.
@@ -71,15 +69,6 @@ pub mod planted {
         },
     }
 
-    /// Opaque to the compiler, which would make a loop of it.
-    fn descend(steps: u64) -> u64 {
-        if steps == 0 {
-            return 0;
-        }
-        let below = descend(core::hint::black_box(steps - 1));
-        core::hint::black_box(below).wrapping_add(steps)
-    }
-
     impl Planted {
         /// Plants `fault`.
         #[init]
@@ -100,9 +89,6 @@ pub mod planted {
             let sum = sum.checked_add(amount).ok_or(Error::Full { sum })?;
             if self.shows(Fault::Refused, amount) {
                 return Err(Error::Planted);
-            }
-            if self.shows(Fault::Deep, amount) {
-                descend(u64::MAX);
             }
             let late = self.shows(Fault::Time, FAULTY) && self.is_late();
             let stored = u64::from(late || self.shows(Fault::Storage, amount));
