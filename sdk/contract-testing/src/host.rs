@@ -40,7 +40,7 @@ impl<C: Contract> NativeCode for Native<C> {
             Entry::Migrate => EntryPoint::Migrate,
         };
         let mut host = FrameHost(frame);
-        let call = || {
+        let mut call = || {
             run(&mut host, || {
                 let input_len = kumiki_contract::native::input_len();
                 C::run(entry, input_len);

@@ -51,8 +51,8 @@
 //! package's `tests/regressions`, with which each later run begins.
 //!
 //! The same 16 sequences are tried in each run, unless `KUMIKI_FUZZ_RUNS` or `KUMIKI_FUZZ_SEED` say otherwise, which
-//! `kumiki test --fuzz-runs N --fuzz-seed S` sets. A sequence ends where the Wasm runs out of gas or stack, which native
-//! code does not have; contracts that decide by `gas_left` cannot be compared.
+//! `kumiki test --fuzz-runs N --fuzz-seed S` sets. A sequence ends where the Wasm runs out of gas or of the counted stack,
+//! which native code does not have; one that fills its 32 KiB of stack memory traps, and that is told as a disagreement; contracts that decide by `gas_left` cannot be compared.
 
 mod attempt;
 mod message;

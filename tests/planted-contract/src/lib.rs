@@ -39,8 +39,6 @@ pub mod planted {
         Time,
         /// `pay` forgets some of what it is given, on both.
         Forgotten,
-        /// `add` computes for ever, on the Wasm.
-        Endless,
     }
 
     /// Something was added.
@@ -91,9 +89,6 @@ pub mod planted {
             let sum = sum.checked_add(amount).ok_or(Error::Full { sum })?;
             if self.shows(Fault::Refused, amount) {
                 return Err(Error::Planted);
-            }
-            if self.shows(Fault::Endless, amount) {
-                while self.env().height() > 0 {}
             }
             let late = self.shows(Fault::Time, FAULTY) && self.is_late();
             let stored = u64::from(late || self.shows(Fault::Storage, amount));

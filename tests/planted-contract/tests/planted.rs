@@ -169,14 +169,6 @@ fn a_seed_repeats_its_run() {
 }
 
 #[test]
-fn where_the_wasm_runs_out_of_gas_nothing_is_compared() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let set_up: fn(&mut TestChain) -> Property = |chain| property(chain, Fault::Endless);
-    let searched = check(&search(folder.path(), 40), set_up).expect("nothing is wrong");
-    assert!(searched.exhausted > 0, "{searched}");
-}
-
-#[test]
 fn a_saved_sequence_that_fits_nothing_is_not_passed_over() {
     let folder = tempfile::tempdir().expect("a folder");
     let search = search(folder.path(), 1);
