@@ -1,7 +1,5 @@
 //! Callers of the RPC that mean harm neither stop nor slow nor fill a validator, and honest ones beside them are served.
 
-#![expect(clippy::unwrap_used, reason = "a failing test panics")]
-
 use std::time::Duration;
 
 use kumiki_chaos::rpc_attack::ATTACKS;
