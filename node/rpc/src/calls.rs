@@ -280,6 +280,7 @@ impl Calls {
                 let Ok(held) = Arc::clone(&caller.reading).acquire_owned().await else {
                     return lost(id);
                 };
+                let _turn = caller.connection.turn_to_read().await;
                 let (callback, own_id) = (Arc::clone(callback), id.clone());
                 let work = move || callback(own_id, params, bytes_max, extensions);
                 return match self.node.reads.run(work).await {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::places::group;
 
@@ -18,6 +18,7 @@ use crate::places::group;
 pub(crate) struct Connections {
     total_max: usize,
     per_ip_max: usize,
+    reads_per_ip: usize,
     open: Mutex<Open>,
     total: watch::Sender<usize>,
 }
@@ -26,6 +27,8 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct Open {
     by_ip: BTreeMap<IpAddr, BTreeMap<u64, Arc<Seat>>>,
+    /// What the connections of an address read in turns with, as long as there are any.
+    reading: BTreeMap<IpAddr, Arc<Semaphore>>,
     /// The number of the next.
     next: u64,
 }
@@ -48,6 +51,7 @@ pub(crate) struct Connection {
     ip: IpAddr,
     number: u64,
     seat: Arc<Seat>,
+    reading: Arc<Semaphore>,
 }
 
 /// Counts a message as being answered until it is dropped.
@@ -85,6 +89,7 @@ impl Open {
             of_ip.remove(&number);
             if of_ip.is_empty() {
                 self.by_ip.remove(ip);
+                self.reading.remove(ip);
             }
         }
     }
@@ -123,11 +128,13 @@ impl Open {
 }
 
 impl Connections {
-    pub(crate) fn new(total_max: u32, per_ip_max: u32) -> Arc<Self> {
+    /// `reads_per_ip` is how many calls of one address read at once.
+    pub(crate) fn new(total_max: u32, per_ip_max: u32, reads_per_ip: usize) -> Arc<Self> {
         let size = |count| usize::try_from(count).unwrap_or(usize::MAX);
         Arc::new(Self {
             total_max: size(total_max),
             per_ip_max: size(per_ip_max),
+            reads_per_ip,
             open: Mutex::default(),
             total: watch::Sender::new(0),
         })
@@ -151,6 +158,9 @@ impl Connections {
         let seat: Arc<Seat> = Arc::default();
         let of_ip = open.by_ip.entry(ip).or_default();
         of_ip.insert(number, Arc::clone(&seat));
+        let reading = open.reading.entry(ip);
+        let reading = reading.or_insert_with(|| Arc::new(Semaphore::new(self.reads_per_ip)));
+        let reading = Arc::clone(reading);
         self.total.send_replace(open.total());
         drop(open);
         let connection = Connection {
@@ -158,6 +168,7 @@ impl Connections {
             ip,
             number,
             seat,
+            reading,
         };
         Some((connection, full))
     }
@@ -189,6 +200,13 @@ impl Connection {
     pub(crate) fn answering(&self) -> Answering {
         self.seat.answering.fetch_add(1, Ordering::Relaxed);
         Answering(Arc::clone(&self.seat))
+    }
+
+    /// The right to read, of which an address has a few: however many calls of it wait, those of others wait for no
+    /// more than these.
+    pub(crate) async fn turn_to_read(&self) -> Option<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.reading).acquire_owned().await;
+        turn.ok()
     }
 
     /// Says that something was answered.
@@ -235,7 +253,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_by_ip_and_in_total_and_come_back() {
-        let connections = Connections::new(3, 2);
+        let connections = Connections::new(3, 2, 1);
         let first = answered(&connections, 1, 2);
         assert!(connections.enter(ip(1)).is_none(), "two from one address");
         let _third = answered(&connections, 2, 1);
@@ -247,7 +265,7 @@ mod tests {
 
     #[test]
     fn who_has_many_places_makes_room_for_who_has_none() {
-        let connections = Connections::new(4, 4);
+        let connections = Connections::new(4, 4, 1);
         let greedy = answered(&connections, 1, 4);
         let answering = greedy[0].answering();
         let (newcomer, displaced) = connections.enter(ip(2)).unwrap();
@@ -268,7 +286,7 @@ mod tests {
 
     #[test]
     fn somebody_whose_connections_are_all_answered_makes_room_too() {
-        let connections = Connections::new(3, 3);
+        let connections = Connections::new(3, 3, 1);
         let greedy = answered(&connections, 1, 3);
         let _all: Vec<Answering> = greedy.iter().map(Connection::answering).collect();
         let _newcomer = connections.enter(ip(2)).unwrap();
@@ -278,7 +296,7 @@ mod tests {
 
     #[test]
     fn who_says_nothing_makes_room_for_anybody_from_however_many_addresses() {
-        let connections = Connections::new(8, 8);
+        let connections = Connections::new(8, 8, 1);
         let honest = answered(&connections, 1, 2);
         let silent: Vec<Connection> = (0..6)
             .map(|number| connections.enter(ip(2 + number % 3)).unwrap().0)
@@ -288,5 +306,19 @@ mod tests {
         // A newcomer that says nothing yet is not the first to go: others have more of these.
         let _more: Vec<_> = (0..4).map(|_| connections.enter(ip(5)).unwrap()).collect();
         assert!(!honest.iter().any(is_told) && !is_told(&third));
+    }
+
+    #[tokio::test]
+    async fn an_address_reads_in_turns_with_itself_alone() {
+        let connections = Connections::new(8, 8, 1);
+        let own: Vec<Connection> = (0..2)
+            .map(|_| connections.enter(ip(1)).unwrap().0)
+            .collect();
+        let (other, _) = connections.enter(ip(2)).unwrap();
+        let turn = own[0].turn_to_read().await.unwrap();
+        assert_eq!(own[1].reading.available_permits(), 0);
+        assert!(other.turn_to_read().await.is_some());
+        drop(turn);
+        assert!(own[1].turn_to_read().await.is_some());
     }
 }

@@ -37,7 +37,7 @@ use crate::{RpcContext, ServerConfig};
 
 /// Simulations that wait for their turn, per one that runs.
 const SIMULATIONS_QUEUED: usize = 32;
-/// Calls that read from the store at once, where there are so many cores: what they do is mostly to make text of it.
+/// Calls that read from the store at once at most: what they do is mostly to make text of it, which takes a core.
 const READS_MAX: usize = 4;
 /// Pages that subscriptions read at once: apart from calls, so that neither waits for many of the other.
 const STREAM_READS: usize = 2;
@@ -96,6 +96,12 @@ impl Deref for Rpc {
     }
 }
 
+/// Calls that read from the store at once. Those of one address are half of them at most.
+pub(crate) fn reads_at_once() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.clamp(2, READS_MAX)
+}
+
 /// Every method, ready to be served.
 pub(crate) fn all_methods(node: &Arc<Node>) -> Methods {
     let rpc = Rpc(Arc::clone(node));
@@ -138,7 +144,6 @@ impl Node {
     ) -> Self {
         let limits = config.limits;
         let running = usize::try_from(limits.simulations).unwrap_or(1);
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let document = document(Served {
             dev: context.developer.is_some(),
             debug: config.debug,
@@ -150,7 +155,7 @@ impl Node {
             context,
             limits,
             document: to_raw_value(&document).expect("a JSON value is written as JSON"),
-            reads: Threads::new(cores.clamp(2, READS_MAX)),
+            reads: Threads::new(reads_at_once()),
             stream_reads: Threads::new(STREAM_READS),
             simulations: Threads::new(running),
             simulations_queued: Arc::new(Semaphore::new(running * (SIMULATIONS_QUEUED + 1))),

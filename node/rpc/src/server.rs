@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::connections::Connections;
-use crate::methods::Node;
+use crate::methods::{Node, reads_at_once};
 use crate::timed_io::TimedIo;
 use crate::{ConfigError, RpcContext, ServerConfig};
 use routes::Routes;
@@ -115,7 +115,8 @@ pub async fn serve(context: RpcContext, config: ServerConfig) -> Result<ServerHa
         .map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
     let limits = &config.limits;
-    let connections = Connections::new(limits.connections, limits.connections_per_ip);
+    let reads = (reads_at_once() / 2).max(1);
+    let connections = Connections::new(limits.connections, limits.connections_per_ip, reads);
     let (stop, stopped) = watch::channel(false);
     let (cut, cut_off) = watch::channel(false);
     let (in_use, used) = watch::channel(());

@@ -118,6 +118,7 @@ fn rpc_plan(arguments: &[String]) -> Result<RpcPlan, String> {
     Ok(RpcPlan {
         attacks,
         window: Duration::from_secs(seconds.into()),
+        quiet: Duration::from_secs(seconds.into()),
         through: usize::try_from(through).unwrap_or(1),
         growth_kib_max: u64::MAX >> 1,
         program,

@@ -29,8 +29,10 @@ const SOCKETS_SLACK: usize = 16;
 pub struct RpcPlan {
     /// Which attacks, in this order.
     pub attacks: Vec<&'static Attack>,
-    /// How long each, and the quiet before it, at least.
+    /// How long each, at least.
     pub window: Duration,
+    /// How long the quiet before each.
+    pub quiet: Duration,
     /// The node that honest transactions go through: the attacked one is 0.
     pub through: usize,
     /// What a node's memory may grow by above where it was at first.
@@ -175,7 +177,7 @@ impl Run<'_> {
         target: &Target,
     ) -> Result<RpcRow, String> {
         let beginning = self.begin().await?;
-        tokio::time::sleep(plan.window).await;
+        tokio::time::sleep(plan.quiet).await;
         let before = self.end(&beginning).await?;
         let (memory, sockets) = (self.process.memory_kib()?, self.process.sockets()?);
         let mut attackers = Attackers::start(&plan.program, attack, target)?;

@@ -1,7 +1,5 @@
 //! Callers of the RPC that mean harm neither stop nor slow nor fill a validator, and honest ones beside them are served.
 
-#![expect(clippy::unwrap_used, reason = "a failing test panics")]
-
 use std::time::Duration;
 
 use kumiki_chaos::rpc_attack::ATTACKS;
@@ -12,6 +10,7 @@ async fn callers_that_mean_harm_neither_stop_nor_fill_a_validator_and_honest_one
     let plan = RpcPlan {
         attacks: ATTACKS.iter().collect(),
         window: Duration::from_secs(1),
+        quiet: Duration::from_millis(100),
         // Honest transactions go through the node that is attacked.
         through: 0,
         growth_kib_max: 384 << 10,

@@ -206,8 +206,14 @@ fn hostile_texts(machine: &Machine) {
             assert!(is_inert(&shown), "{command:?}: {}", shown.escape_debug());
         }
         let (shown, _) = machine.printed(command);
-        let exact = command.contains(&"trace") || shown.contains("<script>alert(1)</script>");
-        assert!(exact, "{command:?}: {}", shown.escape_debug());
+        // A trace shows bytes, and a panic its place: the SDK keeps no text that is made while it runs.
+        let shows_text = !command.contains(&"trace") && !command.contains(&"scream");
+        let exact = shown.contains("<script>alert(1)</script>");
+        assert!(
+            exact || !shows_text,
+            "{command:?}: {}",
+            shown.escape_debug()
+        );
     }
     let refused = machine.refused(&["call", "back", "refuse", &text], 6);
     assert!(refused["found"].as_str().unwrap().contains("<script>"));
