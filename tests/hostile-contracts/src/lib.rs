@@ -4,6 +4,7 @@ pub mod case;
 pub mod cases;
 pub mod chain;
 pub mod corpus;
+pub mod gas_search;
 mod observe;
 pub mod smith;
 pub mod wat;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kumiki_executor::{ExecutedBlock, Signatures};
+use kumiki_hostile_contracts::gas_search::{Search, search};
 use kumiki_hostile_contracts::{Case, Chain, Node, cases, corpus};
 use kumiki_protocol::{Action, Address, Gas, Transaction};
 use kumiki_state::{Journal, MemoryState, Tree};
@@ -26,6 +27,36 @@ const DEPLOYMENTS: u32 = 5;
 
 fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     run_on_execution_stack(work).map_err(|failure| failure.to_string())
+}
+
+/// Prints what takes longest for its gas.
+pub(crate) fn gas(arguments: &[String]) -> Result<(), String> {
+    let mut wanted = Search {
+        mixing: Duration::from_secs(60),
+        seed: 1,
+        only: String::new(),
+        passes: 5,
+    };
+    let mut json = false;
+    let mut rest = arguments.iter();
+    while let Some(option) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("{option} needs a value"));
+        let number = |text: &String| {
+            let parsed = text.parse::<u32>();
+            parsed.map_err(|_| format!("{option} needs a number"))
+        };
+        match option.as_str() {
+            "--json" => json = true,
+            "--only" => wanted.only.clone_from(value()?),
+            "--seed" => wanted.seed = number(value()?)?.into(),
+            "--passes" => wanted.passes = number(value()?)?,
+            "--minutes" => wanted.mixing = Duration::from_secs(60) * number(value()?)?,
+            other => return Err(format!("unknown option '{other}'")),
+        }
+    }
+    let report = on_stack(|| search(&wanted, &|line| eprintln!("{line}")))?;
+    println!("{}", if json { report.json() } else { report.table() });
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for reading")]

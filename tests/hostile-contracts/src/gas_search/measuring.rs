@@ -1,0 +1,224 @@
+//! Measure kernels beside a reference: least times of runs apart from each other, without what an empty call takes.
+
+use std::time::Duration;
+
+use kumiki_protocol::Gas;
+
+use super::chain::{Asked, Deployed, DiskChain, Took};
+use super::kernel::{Costs, Kernel, Keys};
+use super::report::{Entry, Report};
+
+/// What a kernel's rounds should take.
+const EXECUTION: Duration = Duration::from_millis(8);
+/// The same where the block's commit counts: longer, because a disk's times vary.
+const BLOCK: Duration = Duration::from_millis(60);
+/// The most gas of one run.
+const GAS_MAX: Gas = 2_000_000_000;
+/// How much slower than at its best the reference may run while a kernel is measured.
+const NOISE: f64 = 1.15;
+/// How often a disturbed run is repeated.
+const TRIES: u32 = 4;
+
+/// A kernel with the least that its runs took.
+pub(super) struct Measured {
+    pub(super) kernel: Kernel,
+    deployed: Deployed,
+    rounds: u32,
+    /// Without rounds, and with them.
+    empty: Option<Took>,
+    full: Option<Took>,
+}
+
+/// All kernels measured so far.
+pub(super) struct Measuring {
+    chain: DiskChain,
+    reference: Deployed,
+    reference_best: Duration,
+    reference_worst: Duration,
+    /// Keys that nobody has touched begin here.
+    fresh: u32,
+    pub(super) measured: Vec<Measured>,
+}
+
+impl Measured {
+    fn time(&self, took: Took) -> Duration {
+        match self.kernel.costs {
+            Costs::Execution => took.execution,
+            Costs::Block => took.whole,
+        }
+    }
+
+    /// Nanoseconds for each gas of the rounds.
+    #[expect(clippy::cast_precision_loss, reason = "for reading")]
+    pub(super) fn ns_per_gas(&self) -> f64 {
+        let (Some(empty), Some(full)) = (self.empty, self.full) else {
+            return 0.0;
+        };
+        let gas = full.gas.saturating_sub(empty.gas).max(1);
+        let time = self.time(full).saturating_sub(self.time(empty));
+        time.as_nanos() as f64 / gas as f64
+    }
+
+    fn keep_least(&mut self, empty: Took, full: Took) {
+        let less = |one: Took, other: Option<Took>| match other {
+            Some(other) => Took {
+                execution: one.execution.min(other.execution),
+                whole: one.whole.min(other.whole),
+                gas: one.gas,
+            },
+            None => one,
+        };
+        self.empty = Some(less(empty, self.empty));
+        self.full = Some(less(full, self.full));
+    }
+}
+
+impl Measuring {
+    pub(super) fn new() -> Self {
+        let mut chain = DiskChain::new();
+        let chained = "(local.set $a (i64.mul (local.get $a) (local.get $b)))\n".repeat(24);
+        let reference = chain.deploy_kernel(&Kernel::executes("I64Mul", "reference", chained));
+        let mut measuring = Self {
+            chain,
+            reference,
+            reference_best: Duration::MAX,
+            reference_worst: Duration::ZERO,
+            fresh: 1,
+            measured: Vec::new(),
+        };
+        for _ in 0..20 {
+            measuring.refer();
+        }
+        measuring.reference_worst = Duration::ZERO;
+        measuring
+    }
+
+    /// Runs the reference; says whether the machine is as fast as at its best.
+    fn refer(&mut self) -> bool {
+        let asked = Asked {
+            start: 0,
+            rounds: 40_000,
+            prepares: false,
+        };
+        let took = self.chain.run(&self.reference, asked).execution;
+        self.reference_best = self.reference_best.min(took);
+        self.reference_worst = self.reference_worst.max(took);
+        took < self.reference_best.mul_f64(NOISE)
+    }
+
+    /// Finds how many rounds each kernel needs, and measures it for the first time.
+    pub(super) fn add(&mut self, kernels: Vec<Kernel>, progress: &dyn Fn(&str)) {
+        let count = kernels.len();
+        for (number, kernel) in kernels.into_iter().enumerate() {
+            if number % 50 == 0 {
+                progress(&format!("kernel {number} of {count}"));
+            }
+            self.add_one(kernel);
+        }
+    }
+
+    /// The same for one; gives its nanoseconds for each gas.
+    pub(super) fn add_one(&mut self, kernel: Kernel) -> f64 {
+        let deployed = self.chain.deploy_kernel(&kernel);
+        let wanted = match kernel.costs {
+            Costs::Execution => EXECUTION,
+            Costs::Block => BLOCK,
+        };
+        let mut measured = Measured {
+            kernel,
+            deployed,
+            rounds: 0,
+            empty: None,
+            full: None,
+        };
+        let mut rounds = 4.min(measured.kernel.rounds_max);
+        loop {
+            measured.rounds = rounds;
+            let (empty, full) = self.run(&measured);
+            let time = measured.time(full).saturating_sub(measured.time(empty));
+            let gas = full.gas.saturating_sub(empty.gas).max(1);
+            let affordable = u64::from(rounds).saturating_mul(GAS_MAX) / gas;
+            let most = u32::try_from(affordable).unwrap_or(u32::MAX);
+            let most = most.clamp(1, measured.kernel.rounds_max);
+            if time >= wanted / 2 || rounds >= most {
+                measured.keep_least(empty, full);
+                break;
+            }
+            let factor = wanted.as_secs_f64() / time.as_secs_f64().max(1e-6);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "bounded just here"
+            )]
+            let more = (f64::from(rounds) * factor.clamp(2.0, 30.0)) as u32;
+            rounds = more.clamp(1, most);
+        }
+        let found = measured.ns_per_gas();
+        self.measured.push(measured);
+        found
+    }
+
+    /// One run without rounds and one with them.
+    fn run(&mut self, measured: &Measured) -> (Took, Took) {
+        let kernel = &measured.kernel;
+        let all = measured.rounds.saturating_mul(kernel.calls);
+        let start = match kernel.keys {
+            Keys::Same | Keys::Existing | Keys::Restored => 0x0100_0000,
+            Keys::New => {
+                self.fresh = self.fresh.wrapping_add(all);
+                self.fresh.wrapping_sub(all)
+            }
+        };
+        let asked = Asked {
+            start,
+            rounds: measured.rounds,
+            prepares: false,
+        };
+        // What is there already is written once more: that costs time, and no more than the first time.
+        if matches!(kernel.keys, Keys::Existing | Keys::Restored) {
+            let prepared = Asked {
+                rounds: all,
+                prepares: true,
+                ..asked
+            };
+            self.chain.run(&measured.deployed, prepared);
+        }
+        let nothing = Asked { rounds: 0, ..asked };
+        let empty = self.chain.run(&measured.deployed, nothing);
+        let full = self.chain.run(&measured.deployed, asked);
+        (empty, full)
+    }
+
+    /// Measures every kernel once more.
+    pub(super) fn pass(&mut self) {
+        for index in 0..self.measured.len() {
+            self.measure_again(index);
+        }
+    }
+
+    /// Measures one kernel once more, and again while the machine is disturbed.
+    pub(super) fn measure_again(&mut self, index: usize) {
+        let mut measured = self.measured.swap_remove(index);
+        for _ in 0..TRIES {
+            let calm = self.refer();
+            let (empty, full) = self.run(&measured);
+            measured.keep_least(empty, full);
+            if calm && self.refer() {
+                break;
+            }
+        }
+        self.measured.push(measured);
+        let last = self.measured.len() - 1;
+        self.measured.swap(index, last);
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let entries = self.measured.iter().map(|measured| Entry {
+            subject: measured.kernel.subject.clone(),
+            name: measured.kernel.name.clone(),
+            ns_per_gas: measured.ns_per_gas(),
+        });
+        let spread = self.reference_worst.as_secs_f64() / self.reference_best.as_secs_f64();
+        Report::of(entries.collect(), spread)
+    }
+}
