@@ -21,6 +21,7 @@ pub use kernel::{Costs, Kernel, Keys};
 pub use operators::{accepted_operators, mnemonic, operator_name};
 pub use report::{Entry, Report};
 
+use chain::{Asked, DiskChain};
 use measuring::Measuring;
 
 /// What to search.
@@ -56,6 +57,26 @@ pub fn kernels_of(subject: &str) -> Vec<Kernel> {
 pub fn subjects() -> Vec<&'static str> {
     let host = HOST_FUNCTIONS.iter().map(|host| host.name);
     accepted_operators().into_iter().chain(host).collect()
+}
+
+/// Runs each of `kernels` for a few rounds, on the chain that it is measured on, and gives what fails. Call it on a thread
+/// that can execute.
+#[must_use]
+pub fn failures(kernels: &[Kernel]) -> Vec<String> {
+    let mut chain = DiskChain::new();
+    let mut failed = Vec::new();
+    for kernel in kernels {
+        let deployed = chain.deploy_kernel(kernel);
+        for prepares in [true, false] {
+            let asked = Asked {
+                start: 1,
+                rounds: 3.min(kernel.rounds_max),
+                prepares,
+            };
+            failed.extend(chain.try_run(&deployed, asked).err());
+        }
+    }
+    failed
 }
 
 /// Measures all kernels, then mixtures of the worst of them. Call it on a thread that can execute.

@@ -34,7 +34,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
     match arguments {
         [command] if command == "bombs" => measure::bombs(),
         [command] if command == "blocks" => measure::blocks(),
-        [command, rest @ ..] if command == "gas" => measure::gas(rest),
+        [command, rest @ ..] if command == "gas" => measure::search_gas(rest),
         [command, path] if command == "file" => smith_run::file(path),
         [command, seed, file] if command == "module" => smith_run::write(seed, file),
         [command, rest @ ..] if command == "smith" => {

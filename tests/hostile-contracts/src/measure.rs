@@ -30,7 +30,7 @@ fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
 }
 
 /// Prints what takes longest for its gas.
-pub(crate) fn gas(arguments: &[String]) -> Result<(), String> {
+pub(crate) fn search_gas(arguments: &[String]) -> Result<(), String> {
     let mut wanted = Search {
         mixing: Duration::from_secs(60),
         seed: 1,

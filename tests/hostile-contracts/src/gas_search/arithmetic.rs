@@ -52,7 +52,7 @@ fn odd(step: u32) -> u32 {
 
 /// The kernels of an instruction that takes and gives numbers; none for others.
 #[must_use]
-pub fn kernels(operator: &str, mnemonic: &str) -> Vec<Kernel> {
+pub(super) fn kernels(operator: &str, mnemonic: &str) -> Vec<Kernel> {
     let (operands, name) = match mnemonic.split_once('.') {
         Some(("i32", name)) => (&I32, name),
         Some(("i64", name)) => (&I64, name),

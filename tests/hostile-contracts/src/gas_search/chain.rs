@@ -34,6 +34,7 @@ pub(super) struct Took {
 /// A kernel's contract on the chain.
 #[derive(Clone, Debug)]
 pub(super) struct Deployed {
+    name: String,
     address: Address,
     code_hash: Hash,
     others: Vec<Address>,
@@ -121,7 +122,8 @@ impl DiskChain {
             admin: None,
         };
         let transaction = self.transaction(action);
-        self.add_block(vec![transaction]);
+        let deployed = self.add_block(vec![transaction], "a deployment");
+        deployed.expect("kernels are contracts");
         address
     }
 
@@ -132,6 +134,7 @@ impl DiskChain {
         let others = others.map(|code| self.deploy(code.clone(), 0)).collect();
         let address = self.deploy(code, FUNDS);
         Deployed {
+            name: format!("{}: {}", kernel.subject, kernel.name),
             address,
             code_hash,
             others,
@@ -141,6 +144,12 @@ impl DiskChain {
 
     /// Adds a block of the kernel's calls.
     pub(super) fn run(&mut self, deployed: &Deployed, asked: Asked) -> Took {
+        let took = self.try_run(deployed, asked);
+        took.expect("the kernels of the search succeed")
+    }
+
+    /// The same; says what the calls came to where one of them fails.
+    pub(super) fn try_run(&mut self, deployed: &Deployed, asked: Asked) -> Result<Took, String> {
         let calls = if asked.prepares { 1 } else { deployed.calls };
         let transactions = (0..calls)
             .map(|call| {
@@ -153,7 +162,7 @@ impl DiskChain {
                 })
             })
             .collect();
-        self.add_block(transactions)
+        self.add_block(transactions, &deployed.name)
     }
 
     fn input(&self, deployed: &Deployed, asked: Asked) -> Vec<u8> {
@@ -180,7 +189,7 @@ impl DiskChain {
         input
     }
 
-    fn add_block(&mut self, transactions: Vec<Transaction>) -> Took {
+    fn add_block(&mut self, transactions: Vec<Transaction>, name: &str) -> Result<Took, String> {
         let tip = self.storage.tip().expect("a chain");
         let input = BlockInput {
             height: tip.height + 1,
@@ -201,8 +210,11 @@ impl DiskChain {
         let prepared = self.storage.prepare(&block.changes);
         let prepared = prepared.expect("a disk that works");
         let preparing = start.elapsed();
-        for receipt in &block.receipts {
-            assert_eq!(receipt.status, Status::Ok, "a kernel fails");
+        let mut failed = None;
+        for (receipt, notes) in block.receipts.iter().zip(&block.diagnostics) {
+            if receipt.status != Status::Ok {
+                failed = Some(format!("{name}: {:?}, {notes:?}", receipt.status));
+            }
         }
         let state = (prepared.state_root, prepared.state_entries);
         let result = result(input.height, state, &block.receipts);
@@ -216,11 +228,12 @@ impl DiskChain {
                 prepared,
             })
             .expect("a disk that works");
-        Took {
+        let took = Took {
             execution,
             whole: preparing + start.elapsed(),
             gas: block.gas_used,
-        }
+        };
+        failed.map_or(Ok(took), Err)
     }
 }
 

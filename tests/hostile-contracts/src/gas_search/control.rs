@@ -10,7 +10,7 @@ const MANY_FUNCTIONS: u32 = 255;
 
 /// The kernels of an instruction that steers or moves values; none for others.
 #[must_use]
-pub fn kernels(operator: &str) -> Vec<Kernel> {
+pub(super) fn kernels(operator: &str) -> Vec<Kernel> {
     match operator {
         "Unreachable" => vec![unreachable(operator)],
         "Nop" | "Block" | "Drop" | "End" | "Else" | "Loop" => free(operator),

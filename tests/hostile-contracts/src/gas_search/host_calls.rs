@@ -11,7 +11,7 @@ const COLD: u32 = 64;
 
 /// The kernels of a host function; none where the search does not know it.
 #[must_use]
-pub fn kernels(function: &str) -> Vec<Kernel> {
+pub(super) fn kernels(function: &str) -> Vec<Kernel> {
     match function {
         "revert" => reverts(),
         "balance" => balances(),

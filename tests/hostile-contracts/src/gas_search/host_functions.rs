@@ -21,7 +21,7 @@ const CHANGED: &str = "(i64.store (i32.const 65536) (i64.or (i64.const 1) (i64.a
 
 /// The kernels of a host function; none where the search does not know it.
 #[must_use]
-pub fn kernels(function: &str) -> Vec<Kernel> {
+pub(super) fn kernels(function: &str) -> Vec<Kernel> {
     match function {
         "input" | "return_data" | "chain_id" => copies(function),
         "ret" | "panic_message" => givers(function),

@@ -3,33 +3,33 @@
 use crate::wat::{imports, wasm};
 
 /// Where in a kernel's memory its call's input lies; the rest of the first page is free.
-pub mod place {
+pub(super) mod place {
     /// Hash of the kernel's own code.
-    pub const CODE_HASH: u32 = 16;
+    pub(in crate::gas_search) const CODE_HASH: u32 = 16;
     /// A public key of ed25519.
-    pub const PUBLIC_KEY: u32 = 48;
+    pub(in crate::gas_search) const PUBLIC_KEY: u32 = 48;
     /// A signature by it of its own 32 bytes.
-    pub const SIGNATURE: u32 = 80;
+    pub(in crate::gas_search) const SIGNATURE: u32 = 80;
     /// A hash, and a signature of it that a secp256k1 key is recovered from.
-    pub const RECOVERABLE: u32 = 144;
+    pub(in crate::gas_search) const RECOVERABLE: u32 = 144;
     /// A number that no two calls share.
-    pub const NONCE: u32 = 244;
+    pub(in crate::gas_search) const NONCE: u32 = 244;
     /// The kernel's own address.
-    pub const OWN: u32 = 256;
+    pub(in crate::gas_search) const OWN: u32 = 256;
     /// Addresses of further contracts.
-    pub const OTHERS: u32 = 288;
+    pub(in crate::gas_search) const OTHERS: u32 = 288;
     /// 128 bytes for a key or an address; its first 4 change each round.
-    pub const KEY: u32 = 4_096;
+    pub(in crate::gas_search) const KEY: u32 = 4_096;
     /// Sixteen bytes of zero.
-    pub const NOTHING: u32 = 4_300;
+    pub(in crate::gas_search) const NOTHING: u32 = 4_300;
     /// An amount of one.
-    pub const ONE: u32 = 4_316;
+    pub(in crate::gas_search) const ONE: u32 = 4_316;
     /// Bytes of zero.
-    pub const ZEROS: u32 = 4_500;
+    pub(in crate::gas_search) const ZEROS: u32 = 4_500;
     /// Room for results.
-    pub const OUT: u32 = 131_072;
+    pub(in crate::gas_search) const OUT: u32 = 131_072;
     /// Bytes of a value; its first 8 change each round and call.
-    pub const VALUE: u32 = 65_536;
+    pub(in crate::gas_search) const VALUE: u32 = 65_536;
 }
 
 /// Which keys of the state a kernel works on.
@@ -190,7 +190,7 @@ impl Kernel {
 /// Lays a ring of addresses through the memory, `stride` bytes apart, each word holding the next one's place in an
 /// order that no processor foresees.
 #[must_use]
-pub fn ring(places_log2: u32, stride: u32, offset: u32) -> String {
+pub(super) fn ring(places_log2: u32, stride: u32, offset: u32) -> String {
     let mask = (1_u32 << places_log2) - 1;
     format!(
         "(local.set $y (i32.const 0))

@@ -18,7 +18,7 @@ const RINGS: &[(&str, u32, u32)] = &[
 
 /// The kernels of an instruction on memory or a table; none for others.
 #[must_use]
-pub fn kernels(operator: &str, mnemonic: &str) -> Vec<Kernel> {
+pub(super) fn kernels(operator: &str, mnemonic: &str) -> Vec<Kernel> {
     match mnemonic {
         "memory.size" | "table.size" => sizes(operator, mnemonic),
         "memory.grow" => growth(operator),
@@ -76,7 +76,7 @@ fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
     }
     let crossing = |end: u32| {
         let step = narrowed(format!(
-            "({mnemonic} offset={end} (i32.and (local.get $x) (i32.const 0xfff000)))"
+            "({mnemonic} offset={end} (i32.and (local.get $x) (i32.const 0xffe000)))"
         ));
         format!("(local.set $x (i32.add (local.get $x) (i32.add (i32.const 0x3779b1) {step})))\n").repeat(DEPTH)
     };

@@ -92,7 +92,7 @@ fn pieces(measuring: &Measuring) -> Vec<Kernel> {
 
 /// A new mixture, or one of those kept with a part more, less or exchanged. The worst kernels come first.
 fn next(kept: &[Mixture], pieces: usize, random: &mut Random) -> Vec<usize> {
-    let mut piece = |random: &mut Random| {
+    let piece = |random: &mut Random| {
         let bound = random.below(pieces) + 1;
         random.below(bound)
     };

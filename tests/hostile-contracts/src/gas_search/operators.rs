@@ -21,14 +21,14 @@ macro_rules! operators {
 }
 wasmparser::for_each_operator!(operators);
 
-/// The parser's names of all instructions that contracts may use: no floats, no `table.grow`.
+/// The parser's names of all instructions that contracts may use: no floats, no `table.grow`, no `select` of several types
 #[must_use]
 pub fn accepted_operators() -> Vec<&'static str> {
     let is_accepted = |(proposal, operator): &&(&str, &str)| {
         PROPOSALS.contains(proposal)
             && !operator.contains("F32")
             && !operator.contains("F64")
-            && *operator != "TableGrow"
+            && !["TableGrow", "TypedSelectMulti"].contains(operator)
     };
     let accepted = ALL.iter().filter(is_accepted);
     accepted.map(|(_, operator)| *operator).collect()
