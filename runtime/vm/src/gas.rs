@@ -73,6 +73,9 @@ pub const STORAGE_READ_PER_BYTE: Gas = 2;
 pub const STORAGE_WRITE: Gas = 8_000;
 /// Each byte of key and value written: every node keeps it.
 pub const STORAGE_WRITE_PER_BYTE: Gas = 20;
+/// Each byte of a value that is overwritten or removed: it is read to be compared, and written once more as what the block
+/// is undone with.
+pub const STORAGE_REPLACED_PER_BYTE: Gas = 10;
 /// A scan before its first entry: one seek in the store, one range recorded.
 pub const STORAGE_SCAN: Gas = 3_000;
 /// Each entry a scan looks at, also removed ones.

@@ -6,6 +6,7 @@ pub mod chain;
 pub mod corpus;
 pub mod gas_search;
 mod observe;
+pub mod processor_time;
 pub mod smith;
 pub mod wat;
 

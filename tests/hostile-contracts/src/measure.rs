@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kumiki_executor::{ExecutedBlock, Signatures};
 use kumiki_hostile_contracts::gas_search::{Search, search};
+use kumiki_hostile_contracts::processor_time::processor_time;
 use kumiki_hostile_contracts::{Case, Chain, Node, cases, corpus};
 use kumiki_protocol::{Action, Address, Gas, Transaction};
 use kumiki_state::{Journal, MemoryState, Tree};
@@ -20,8 +21,6 @@ const BLOCK_GAS: Gas = 1_000_000_000;
 /// What is executed of it to measure its time.
 const MEASURED_GAS: Gas = 300_000_000;
 
-/// Linux tells times in hundredths of a second, so what is measured is repeated.
-const TICK_MS: u64 = 10;
 /// How often each deployment is made.
 const DEPLOYMENTS: u32 = 5;
 
@@ -78,7 +77,7 @@ pub(crate) fn bombs() -> Result<(), String> {
                 continue;
             }
         };
-        let start = cpu_time();
+        let start = processor_time();
         let mut peaks = Vec::new();
         let mut gas = 0;
         for _ in 0..DEPLOYMENTS {
@@ -86,7 +85,7 @@ pub(crate) fn bombs() -> Result<(), String> {
             peaks.push(peak);
             gas = used;
         }
-        let time = cpu_time().saturating_sub(start) / DEPLOYMENTS;
+        let time = processor_time().saturating_sub(start) / DEPLOYMENTS;
         let peak = peaks.into_iter().max().unwrap_or(0);
         println!(
             "{name:36} {:>7} {:>10} {gas:>12} {:>8.1} {:>7.2} {:>7.1}",
@@ -98,20 +97,6 @@ pub(crate) fn bombs() -> Result<(), String> {
         );
     }
     Ok(())
-}
-
-/// Processor time of this process, also of threads that have ended. Other work on the machine does not count.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("a Linux machine");
-    // The name before the last bracket may hold anything. What follows begins with field 3; 14 and 15 are times.
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * TICK_MS)
 }
 
 /// Gas and memory of a deployment by a node that has compiled nothing.
@@ -193,10 +178,10 @@ fn gas(block: &ExecutedBlock) -> Gas {
 /// The processor time of checking the signatures of a block, executing it, and the root after it.
 fn timed(chain: &Chain, node: &Node, transactions: &[Transaction]) -> (Duration, Gas) {
     let tree = Tree::rebuild(chain.state()).expect("a state in memory");
-    let start = cpu_time();
+    let start = processor_time();
     let block = chain.execute_with(node, transactions.to_vec(), Signatures::Verify);
     let root = tree.update(&block.changes, chain.state());
-    let time = cpu_time().saturating_sub(start);
+    let time = processor_time().saturating_sub(start);
     root.expect("a state in memory");
     (time, gas(&block))
 }

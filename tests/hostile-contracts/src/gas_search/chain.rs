@@ -1,7 +1,7 @@
 //! Run kernels as the blocks of a chain on disk: executor, tree, undo rows and durable commit, each timed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kumiki_executor::{BlockInput, Executor, Selection, Signatures, genesis_changes};
 use kumiki_protocol::{
@@ -14,7 +14,8 @@ use kumiki_testkit::{self as testkit, Account, Draft, account, genesis, validato
 use kumiki_vm::{EngineKind, Vm, VmConfig};
 use tempfile::TempDir;
 
-use super::kernel::{Kernel, place};
+use super::kernel::{Costs, Kernel, place};
+use crate::processor_time::processor_time;
 
 /// Entries that the state has from the start: trees and tables of a chain that is in use.
 const ENTRIES: u64 = 200_000;
@@ -24,9 +25,8 @@ const FUNDS: u128 = 1_000_000_000_000;
 /// What a block took.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Took {
-    pub(super) execution: Duration,
-    /// With the tree and the durable commit.
-    pub(super) whole: Duration,
+    /// Processor time of executing it, with tree and durable commit where that is part of what the kernel costs.
+    pub(super) time: Duration,
     /// Gas of all its transactions.
     pub(super) gas: Gas,
 }
@@ -39,6 +39,7 @@ pub(super) struct Deployed {
     code_hash: Hash,
     others: Vec<Address>,
     calls: u32,
+    costs: Costs,
 }
 
 /// What the kernel's `call` is asked for.
@@ -109,7 +110,7 @@ impl DiskChain {
         draft.sign()
     }
 
-    fn deploy(&mut self, code: Vec<u8>, value: u128) -> Address {
+    fn deployment(&mut self, code: Vec<u8>, value: u128) -> (Address, Transaction) {
         self.salt += 1;
         let mut salt = [0; 32];
         salt[..8].copy_from_slice(&self.salt.to_le_bytes());
@@ -121,28 +122,39 @@ impl DiskChain {
             value,
             admin: None,
         };
-        let transaction = self.transaction(action);
-        let deployed = self.add_block(vec![transaction], "a deployment");
-        deployed.expect("kernels are contracts");
-        address
+        (address, self.transaction(action))
     }
 
-    pub(super) fn deploy_kernel(&mut self, kernel: &Kernel) -> Deployed {
-        let code = kernel.code();
-        let code_hash = sha3_256(&[&code]);
-        let others = kernel.cold.iter();
-        let others = others.map(|code| self.deploy(code.clone(), 0)).collect();
-        let address = self.deploy(code, FUNDS);
-        Deployed {
-            name: format!("{}: {}", kernel.subject, kernel.name),
-            address,
-            code_hash,
-            others,
-            calls: kernel.calls,
+    /// Deploys all of them in one block.
+    pub(super) fn deploy_kernels(&mut self, kernels: &[Kernel]) -> Vec<Deployed> {
+        let mut transactions = Vec::new();
+        let mut deployed = Vec::new();
+        for kernel in kernels {
+            let code = kernel.code();
+            let code_hash = sha3_256(&[&code]);
+            let mut others = Vec::new();
+            for code in &kernel.cold {
+                let (address, transaction) = self.deployment(code.clone(), 0);
+                others.push(address);
+                transactions.push(transaction);
+            }
+            let (address, transaction) = self.deployment(code, FUNDS);
+            transactions.push(transaction);
+            deployed.push(Deployed {
+                name: format!("{}: {}", kernel.subject, kernel.name),
+                address,
+                code_hash,
+                others,
+                calls: kernel.calls,
+                costs: kernel.costs,
+            });
         }
+        let added = self.add_block(transactions, "a deployment", Costs::Block);
+        added.expect("kernels are contracts");
+        deployed
     }
 
-    /// Adds a block of the kernel's calls.
+    /// Executes a block of the kernel's calls, and adds it where that is part of what it costs.
     pub(super) fn run(&mut self, deployed: &Deployed, asked: Asked) -> Took {
         let took = self.try_run(deployed, asked);
         took.expect("the kernels of the search succeed")
@@ -150,7 +162,11 @@ impl DiskChain {
 
     /// The same; says what the calls came to where one of them fails.
     pub(super) fn try_run(&mut self, deployed: &Deployed, asked: Asked) -> Result<Took, String> {
-        let calls = if asked.prepares { 1 } else { deployed.calls };
+        let (calls, costs) = match asked.prepares {
+            true => (1, Costs::Block),
+            false => (deployed.calls, deployed.costs),
+        };
+        let nonce = self.nonce;
         let transactions = (0..calls)
             .map(|call| {
                 let start = asked.start.wrapping_add(call.wrapping_mul(asked.rounds));
@@ -162,7 +178,11 @@ impl DiskChain {
                 })
             })
             .collect();
-        self.add_block(transactions, &deployed.name)
+        let took = self.add_block(transactions, &deployed.name, costs);
+        if costs == Costs::Execution {
+            self.nonce = nonce;
+        }
+        took
     }
 
     fn input(&self, deployed: &Deployed, asked: Asked) -> Vec<u8> {
@@ -189,7 +209,7 @@ impl DiskChain {
         input
     }
 
-    fn add_block(&mut self, transactions: Vec<Transaction>, name: &str) -> Result<Took, String> {
+    fn add_block(&mut self, transactions: Vec<Transaction>, name: &str, costs: Costs) -> Result<Took, String> {
         let tip = self.storage.tip().expect("a chain");
         let input = BlockInput {
             height: tip.height + 1,
@@ -197,7 +217,7 @@ impl DiskChain {
             proposer: validator(0).public_key(),
         };
         let base: Arc<dyn StateReader> = Arc::new(self.storage.snapshot().expect("a chain"));
-        let start = Instant::now();
+        let start = processor_time();
         let block = self.executor.execute_block(
             base,
             &input,
@@ -206,20 +226,28 @@ impl DiskChain {
             Signatures::Verified,
         );
         let block = block.expect("a node that works");
-        let execution = start.elapsed();
-        let prepared = self.storage.prepare(&block.changes);
-        let prepared = prepared.expect("a disk that works");
-        let preparing = start.elapsed();
+        let mut time = processor_time() - start;
         let mut failed = None;
         for (receipt, notes) in block.receipts.iter().zip(&block.diagnostics) {
             if receipt.status != Status::Ok {
                 failed = Some(format!("{name}: {:?}, {notes:?}", receipt.status));
             }
         }
+        if costs == Costs::Execution || failed.is_some() {
+            let took = Took {
+                time,
+                gas: block.gas_used,
+            };
+            return failed.map_or(Ok(took), Err);
+        }
+        let start = processor_time();
+        let prepared = self.storage.prepare(&block.changes);
+        let prepared = prepared.expect("a disk that works");
+        time += processor_time() - start;
         let state = (prepared.state_root, prepared.state_entries);
         let result = result(input.height, state, &block.receipts);
         let (header, certificate) = self.chain.append(block.transactions, result);
-        let start = Instant::now();
+        let start = processor_time();
         self.storage
             .commit(BlockCommit {
                 block: &header,
@@ -228,12 +256,11 @@ impl DiskChain {
                 prepared,
             })
             .expect("a disk that works");
-        let took = Took {
-            execution,
-            whole: preparing + start.elapsed(),
+        time += processor_time() - start;
+        Ok(Took {
+            time,
             gas: block.gas_used,
-        };
-        failed.map_or(Ok(took), Err)
+        })
     }
 }
 

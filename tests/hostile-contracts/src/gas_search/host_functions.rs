@@ -113,13 +113,14 @@ fn reads(function: &str) -> Vec<Kernel> {
         kernels.push(Kernel::executes(function, format!("values of {bytes} bytes"), body).on(Keys::Existing, setup.clone()));
         kernels.push(
             Kernel::executes(function, format!("the same value of {bytes} bytes"), read(key(16)))
-                .on(Keys::Existing, set(bytes)),
+                .on(Keys::Existing, set(bytes))
+                .on_one(),
         );
     }
     // Removed in the same call: looked for in what changed, found to be gone.
     kernels.push(Kernel {
         once: "(call $storage_remove (i32.const 4096) (i32.const 16))".to_owned(),
-        ..Kernel::executes(function, "a key removed before", read(key(16))).on(Keys::Existing, set(65_536))
+        ..Kernel::executes(function, "a key removed before", read(key(16))).on(Keys::Restored, set(65_536)).on_one()
     });
     if function == "storage_get" {
         let body = format!("{SPREAD}(drop (call $storage_get {} (i32.const 0) (i32.const 0)))", key(16));
@@ -205,7 +206,7 @@ fn scans() -> Vec<Kernel> {
             let body = scan(0, 256, flags);
             // What a page has room for is all that is loaded.
             let kernel = Kernel::executes(f, format!("all there is, {name}, values of {bytes} bytes"), body);
-            kernels.push(Kernel { rounds_max: 4_000, ..kernel.on(Keys::Existing, &setup) });
+            kernels.push(Kernel { setup_max: 256, ..kernel.on(Keys::Existing, &setup) });
         }
         let one = format!("{SPREAD}{}", scan(16, 1, 0));
         kernels.push(Kernel::executes(f, format!("one entry of {bytes} bytes"), one).on(Keys::Existing, &setup));
@@ -214,13 +215,13 @@ fn scans() -> Vec<Kernel> {
         // All are removed before the rounds, so that each scan finds a removed entry and nothing else.
         let once = format!(
             "(local.set $y (local.get $n)) (block $gone (loop $more
-               (br_if $gone (i32.ge_u (local.get $n) (i32.add (local.get $y) (i32.const 500)))) {removed}
+               (br_if $gone (i32.ge_u (local.get $n) (i32.add (local.get $y) (i32.const 200)))) {removed}
                (local.set $n (i32.add (local.get $n) (i32.const 1))) (br $more))) (local.set $n (local.get $y))"
         );
         kernels.push(Kernel {
             once,
-            rounds_max: 500,
-            ..Kernel::executes(f, format!("removed entries of {bytes} bytes"), passed).on(Keys::Existing, setup)
+            rounds_max: 200,
+            ..Kernel::executes(f, format!("removed entries of {bytes} bytes"), passed).on(Keys::Restored, setup)
         });
     }
     kernels

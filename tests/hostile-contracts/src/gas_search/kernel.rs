@@ -76,6 +76,8 @@ pub struct Kernel {
     pub pages: u32,
     /// Most rounds of one call.
     pub rounds_max: u32,
+    /// Most rounds of `setup`.
+    pub setup_max: u32,
     /// Calls in a block, each a transaction of its own.
     pub calls: u32,
     /// Which keys it works on.
@@ -100,6 +102,7 @@ impl Kernel {
             query: String::new(),
             pages: 4,
             rounds_max: 50_000_000,
+            setup_max: u32::MAX,
             calls: 1,
             keys: Keys::Same,
             costs: Costs::Execution,
@@ -121,6 +124,13 @@ impl Kernel {
     pub fn on(self, keys: Keys, setup: impl Into<String>) -> Self {
         let setup = setup.into();
         Self { setup, keys, ..self }
+    }
+
+    /// The same with one entry of its setup, whatever the rounds.
+    #[must_use]
+    pub const fn on_one(mut self) -> Self {
+        self.setup_max = 1;
+        self
     }
 
     /// The Wasm.

@@ -14,6 +14,10 @@ const EXECUTION: Duration = Duration::from_millis(8);
 const BLOCK: Duration = Duration::from_millis(60);
 /// The most gas of one run.
 const GAS_MAX: Gas = 2_000_000_000;
+/// The most gas of one setup: it is not measured, and writes to disk.
+const SETUP_GAS_MAX: Gas = 300_000_000;
+/// Kernels that are deployed in one block.
+const AT_ONCE: usize = 40;
 /// How much slower than at its best the reference may run while a kernel is measured.
 const NOISE: f64 = 1.15;
 /// How often a disturbed run is repeated.
@@ -24,6 +28,9 @@ pub(super) struct Measured {
     pub(super) kernel: Kernel,
     deployed: Deployed,
     rounds: u32,
+    /// Entries that its setup has made, and the gas of each.
+    set_up: u32,
+    setup_gas: Gas,
     /// Without rounds, and with them.
     empty: Option<Took>,
     full: Option<Took>,
@@ -41,13 +48,6 @@ pub(super) struct Measuring {
 }
 
 impl Measured {
-    fn time(&self, took: Took) -> Duration {
-        match self.kernel.costs {
-            Costs::Execution => took.execution,
-            Costs::Block => took.whole,
-        }
-    }
-
     /// Nanoseconds for each gas of the rounds.
     #[expect(clippy::cast_precision_loss, reason = "for reading")]
     pub(super) fn ns_per_gas(&self) -> f64 {
@@ -55,15 +55,22 @@ impl Measured {
             return 0.0;
         };
         let gas = full.gas.saturating_sub(empty.gas).max(1);
-        let time = self.time(full).saturating_sub(self.time(empty));
+        let time = full.time.saturating_sub(empty.time);
         time.as_nanos() as f64 / gas as f64
+    }
+
+    /// The most rounds whose setup is affordable.
+    fn rounds_set_up(&self) -> u32 {
+        match SETUP_GAS_MAX.checked_div(self.setup_gas) {
+            Some(rounds) => u32::try_from(rounds).unwrap_or(u32::MAX),
+            None => u32::MAX,
+        }
     }
 
     fn keep_least(&mut self, empty: Took, full: Took) {
         let less = |one: Took, other: Option<Took>| match other {
             Some(other) => Took {
-                execution: one.execution.min(other.execution),
-                whole: one.whole.min(other.whole),
+                time: one.time.min(other.time),
                 gas: one.gas,
             },
             None => one,
@@ -77,7 +84,8 @@ impl Measuring {
     pub(super) fn new() -> Self {
         let mut chain = DiskChain::new();
         let chained = "(local.set $a (i64.mul (local.get $a) (local.get $b)))\n".repeat(24);
-        let reference = chain.deploy_kernel(&Kernel::executes("I64Mul", "reference", chained));
+        let reference = [Kernel::executes("I64Mul", "reference", chained)];
+        let reference = chain.deploy_kernels(&reference).remove(0);
         let mut measuring = Self {
             chain,
             reference,
@@ -100,7 +108,7 @@ impl Measuring {
             rounds: 40_000,
             prepares: false,
         };
-        let took = self.chain.run(&self.reference, asked).execution;
+        let took = self.chain.run(&self.reference, asked).time;
         self.reference_best = self.reference_best.min(took);
         self.reference_worst = self.reference_worst.max(took);
         took < self.reference_best.mul_f64(NOISE)
@@ -109,17 +117,26 @@ impl Measuring {
     /// Finds how many rounds each kernel needs, and measures it for the first time.
     pub(super) fn add(&mut self, kernels: Vec<Kernel>, progress: &dyn Fn(&str)) {
         let count = kernels.len();
-        for (number, kernel) in kernels.into_iter().enumerate() {
-            if number % 50 == 0 {
-                progress(&format!("kernel {number} of {count}"));
+        let mut done = 0;
+        for kernels in kernels.chunks(AT_ONCE) {
+            progress(&format!("kernel {done} of {count}"));
+            done += kernels.len();
+            let deployed = self.chain.deploy_kernels(kernels);
+            for (kernel, deployed) in kernels.iter().zip(deployed) {
+                self.measure(kernel.clone(), deployed);
             }
-            self.add_one(kernel);
         }
     }
 
     /// The same for one; gives its nanoseconds for each gas.
     pub(super) fn add_one(&mut self, kernel: Kernel) -> f64 {
-        let deployed = self.chain.deploy_kernel(&kernel);
+        let deployed = self.chain.deploy_kernels(std::slice::from_ref(&kernel));
+        let deployed = deployed.into_iter().next();
+        self.measure(kernel, deployed.expect("one for each kernel"))
+    }
+
+    /// Finds how many rounds the kernel needs, and gives its nanoseconds for each gas.
+    fn measure(&mut self, kernel: Kernel, deployed: Deployed) -> f64 {
         let wanted = match kernel.costs {
             Costs::Execution => EXECUTION,
             Costs::Block => BLOCK,
@@ -128,17 +145,23 @@ impl Measuring {
             kernel,
             deployed,
             rounds: 0,
+            set_up: 0,
+            setup_gas: 0,
             empty: None,
             full: None,
         };
         let mut rounds = 4.min(measured.kernel.rounds_max);
         loop {
             measured.rounds = rounds;
-            let (empty, full) = self.run(&measured);
-            let time = measured.time(full).saturating_sub(measured.time(empty));
+            let (empty, full) = self.run(&mut measured);
+            let time = full.time.saturating_sub(empty.time);
             let gas = full.gas.saturating_sub(empty.gas).max(1);
             let affordable = u64::from(rounds).saturating_mul(GAS_MAX) / gas;
             let most = u32::try_from(affordable).unwrap_or(u32::MAX);
+            let most = match measured.kernel.setup_max {
+                u32::MAX => most.min(measured.rounds_set_up()),
+                _ => most,
+            };
             let most = most.clamp(1, measured.kernel.rounds_max);
             if time >= wanted / 2 || rounds >= most {
                 measured.keep_least(empty, full);
@@ -159,7 +182,7 @@ impl Measuring {
     }
 
     /// One run without rounds and one with them.
-    fn run(&mut self, measured: &Measured) -> (Took, Took) {
+    fn run(&mut self, measured: &mut Measured) -> (Took, Took) {
         let kernel = &measured.kernel;
         let all = measured.rounds.saturating_mul(kernel.calls);
         let start = match kernel.keys {
@@ -174,14 +197,21 @@ impl Measuring {
             rounds: measured.rounds,
             prepares: false,
         };
-        // What is there already is written once more: that costs time, and no more than the first time.
-        if matches!(kernel.keys, Keys::Existing | Keys::Restored) {
+        let wanted = all.min(kernel.setup_max);
+        let is_set_up = match kernel.keys {
+            Keys::Same | Keys::New => true,
+            Keys::Existing => measured.set_up >= wanted,
+            Keys::Restored => false,
+        };
+        if !is_set_up {
             let prepared = Asked {
-                rounds: all,
+                rounds: wanted,
                 prepares: true,
                 ..asked
             };
-            self.chain.run(&measured.deployed, prepared);
+            let took = self.chain.run(&measured.deployed, prepared);
+            measured.set_up = wanted;
+            measured.setup_gas = took.gas / u64::from(wanted.max(1));
         }
         let nothing = Asked { rounds: 0, ..asked };
         let empty = self.chain.run(&measured.deployed, nothing);
@@ -201,7 +231,7 @@ impl Measuring {
         let mut measured = self.measured.swap_remove(index);
         for _ in 0..TRIES {
             let calm = self.refer();
-            let (empty, full) = self.run(&measured);
+            let (empty, full) = self.run(&mut measured);
             measured.keep_least(empty, full);
             if calm && self.refer() {
                 break;

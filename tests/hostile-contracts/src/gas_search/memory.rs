@@ -241,7 +241,7 @@ fn table_bulk(operator: &str, mnemonic: &str) -> Vec<Kernel> {
             "table.copy" => format!("(table.copy 0 0 (i32.const 1) (i32.const 0) (i32.const {size}))"),
             _ => format!("(table.init 0 $some (i32.const 0) (i32.const 0) (i32.const {size}))"),
         };
-        let filled = format!("(table.init 0 $some (i32.const 0) (i32.const 0) (i32.const 256))");
+        let filled = "(table.init 0 $some (i32.const 0) (i32.const 0) (i32.const 256))".to_owned();
         kernels.push(Kernel {
             items: format!("(elem $some func {entries}) (elem declare func $id)"),
             once: filled,

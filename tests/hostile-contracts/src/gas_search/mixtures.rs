@@ -49,7 +49,7 @@ pub(super) fn search(
         } else {
             measuring.measured.pop();
         }
-        if tried % 100 == 0 {
+        if tried.is_multiple_of(100) {
             let best = kept.first().map_or(0.0, |mixture| mixture.ns_per_gas);
             progress(&format!(
                 "{tried} mixtures in {} s, the worst {best:.2} ns per gas",

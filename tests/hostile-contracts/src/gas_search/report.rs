@@ -1,9 +1,15 @@
 //! Say what the search found: the worst of each subject, the median over subjects, and how far the worst is from it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
 use super::mixtures::SUBJECT;
+
+/// Adds a line; a string takes every one.
+macro_rules! line {
+    ($text:ident, $($part:tt)*) => {
+        $text.push_str(&format!($($part)*));
+        $text.push('\n');
+    };
+}
 
 /// A kernel's result.
 #[derive(Clone, Debug)]
@@ -83,8 +89,7 @@ impl Report {
     pub fn table(&self) -> String {
         let mut text = String::new();
         for entry in self.worst_of_each() {
-            let _ = writeln!(
-                text,
+            line!(text,
                 "{:>8.3}  {:>5.1}x  {:18} {}",
                 entry.ns_per_gas,
                 entry.ns_per_gas / self.median,
@@ -94,10 +99,9 @@ impl Report {
         }
         let beyond = self.entries.iter();
         let beyond = beyond.filter(|entry| entry.ns_per_gas > 3.0 * self.median);
-        let _ = writeln!(text, "\nbeyond three medians:");
+        line!(text, "\nbeyond three medians:");
         for entry in beyond {
-            let _ = writeln!(
-                text,
+            line!(text,
                 "{:>8.3}  {:>5.1}x  {:18} {}",
                 entry.ns_per_gas,
                 entry.ns_per_gas / self.median,
@@ -106,8 +110,7 @@ impl Report {
             );
         }
         let worst = self.entries.first().map_or(0.0, |entry| entry.ns_per_gas);
-        let _ = writeln!(
-            text,
+        line!(text,
             "\n{} kernels, seed {}, {} s ({} s mixing); reference at worst {:.2} of its best\n\
              median {:.3} ns per gas, worst {worst:.3}, ratio {:.2}",
             self.entries.len(),
