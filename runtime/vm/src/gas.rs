@@ -34,9 +34,11 @@ pub const INSTANCE_PAGES_FREE: u64 = 1;
 pub const MEMORY_PAGE: Gas = 32_768;
 /// Each 8 bytes of data segments, copied or mapped into every instance.
 pub const INSTANCE_DATA_PER_8_BYTES: Gas = 1;
-/// Each 16 bytes of a contract's Wasm, whenever it is called: a module that is not in memory is read from disk, about
-/// 5 ns a byte. Most calls find it there.
-pub const INSTANCE_CODE_PER_16_BYTES: Gas = 1;
+/// The first time in a transaction that code runs, before it is looked for: a module that is not in memory is read from
+/// disk, authenticated and given to the engine.
+pub const CODE_LOAD: Gas = 80_000;
+/// Each byte of that code.
+pub const CODE_LOAD_PER_BYTE: Gas = 4;
 /// Each table entry of a fresh instance.
 pub const INSTANCE_TABLE_ENTRY: Gas = 2;
 /// Each global of a fresh instance.
@@ -137,8 +139,42 @@ pub(crate) const TABLE_ENTRY_SHIFT: u32 = 2;
 /// `memory.grow`: [`MEMORY_PAGE`] as a shift to the left.
 pub(crate) const MEMORY_PAGE_SHIFT: u32 = 15;
 
+/// A load from a memory that fits the cache of one core: 6 ns where each waits for the one before.
+pub(crate) const LOAD_SMALL: u32 = 8;
+/// A load from a larger one: 115 ns from 16 MiB.
+pub(crate) const LOAD_LARGE: u32 = 160;
+/// A store to a memory that fits the cache of one core; over the end of a page too.
+pub(crate) const STORE_SMALL: u32 = 8;
+/// A store to a larger one: 28 ns over the ends of pages of 16 MiB.
+pub(crate) const STORE_LARGE: u32 = 40;
+
+/// Whether a contract's memory can be larger than the cache of one core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemorySize {
+    /// At most 8 pages.
+    Small,
+    /// Up to 256.
+    Large,
+}
+
+impl MemorySize {
+    const fn load(self) -> u32 {
+        match self {
+            Self::Small => LOAD_SMALL,
+            Self::Large => LOAD_LARGE,
+        }
+    }
+
+    const fn store(self) -> u32 {
+        match self {
+            Self::Small => STORE_SMALL,
+            Self::Large => STORE_LARGE,
+        }
+    }
+}
+
 /// The price of one Wasm instruction.
-pub(crate) const fn of_operator(operator: &Operator<'_>) -> u32 {
+pub(crate) const fn of_operator(operator: &Operator<'_>, memory: MemorySize) -> u32 {
     match operator {
         // No machine code.
         Operator::Nop
@@ -148,7 +184,7 @@ pub(crate) const fn of_operator(operator: &Operator<'_>) -> u32 {
         | Operator::End
         | Operator::Drop
         | Operator::Unreachable => 0,
-        // A cache miss costs far more than a hit; contracts have at most 16 MiB, most of it hits.
+        // What is loaded may be where the next load is from, so that each waits for the one before.
         Operator::I32Load { .. }
         | Operator::I64Load { .. }
         | Operator::I32Load8S { .. }
@@ -160,14 +196,14 @@ pub(crate) const fn of_operator(operator: &Operator<'_>) -> u32 {
         | Operator::I64Load16S { .. }
         | Operator::I64Load16U { .. }
         | Operator::I64Load32S { .. }
-        | Operator::I64Load32U { .. } => 3,
+        | Operator::I64Load32U { .. } => memory.load(),
         Operator::I32Store { .. }
         | Operator::I64Store { .. }
         | Operator::I32Store8 { .. }
         | Operator::I32Store16 { .. }
         | Operator::I64Store8 { .. }
         | Operator::I64Store16 { .. }
-        | Operator::I64Store32 { .. } => 3,
+        | Operator::I64Store32 { .. } => memory.store(),
         Operator::GlobalGet { .. } | Operator::GlobalSet { .. } => 2,
         // A mispredicted branch costs 10 to 20 cycles, on about half of hostile branches.
         Operator::If { .. } | Operator::BrIf { .. } => 4,

@@ -154,8 +154,12 @@ fn with_cold(name: &str, count: u32, code: impl Fn(u32) -> Vec<u8>) -> Kernel {
         "(drop (call $call {address} (i32.const 0) (i32.const 0) (i32.const {}) (i64.const 0) (i32.const 0)))",
         place::NOTHING
     );
+    // Each contract once in each transaction: those that it has called stay in a node's memory.
+    let (rounds_max, calls) = if count > 1 { (count, 8) } else { (u32::MAX, 1) };
     Kernel {
         cold: (0..count).map(code).collect(),
+        rounds_max,
+        calls,
         ..Kernel::executes("call", name, body)
     }
 }

@@ -74,6 +74,8 @@ pub struct Kernel {
     pub query: String,
     /// Pages of memory.
     pub pages: u32,
+    /// Pages that it may grow to, if it says so.
+    pub pages_max: Option<u32>,
     /// Most rounds of one call.
     pub rounds_max: u32,
     /// Most rounds of `setup`.
@@ -101,6 +103,7 @@ impl Kernel {
             items: String::new(),
             query: String::new(),
             pages: 4,
+            pages_max: None,
             rounds_max: 50_000_000,
             setup_max: u32::MAX,
             calls: 1,
@@ -152,7 +155,7 @@ impl Kernel {
         format!(
             r#"(module {imports}
   (type $unary (func (param i64) (result i64)))
-  (memory (export "memory") {pages} 256) (table 256 funcref)
+  (memory (export "memory") {pages} {pages_max}) (table 256 funcref)
   (global $g (mut i64) (i64.const 1)) (global $h (mut i32) (i32.const 1))
   (elem (i32.const 0) func $id $twist)
   (func $id (type $unary) (local.get 0))
@@ -179,6 +182,7 @@ impl Kernel {
           {setup}
           (local.set $n (i32.add (local.get $n) (i32.const 1))) (br $next))))
       (else
+        (memory.fill (i32.const 65536) (i32.const 0) (i32.const {touched}))
         {once}
         (block $all (loop $next
           (br_if $all (i32.ge_u (local.get $n) (local.get $end)))
@@ -187,6 +191,9 @@ impl Kernel {
     (i64.store (i32.const {sink}) (i64.add (i64.add (local.get $a) (local.get $b)) (i64.add (local.get $c) (local.get $d))))
     (i32.store (i32.const {sink}) (i32.add (i32.add (local.get $x) (local.get $y)) (local.get $z)))))"#,
             imports = imports(),
+            pages_max = self.pages_max.map_or(String::new(), |pages| pages.to_string()),
+            // Pages are paid for with the instance, so they are touched before the rounds.
+            touched = (pages - 1) << 16,
             one = place::ONE,
             seed = place::CODE_HASH,
             seed1 = place::CODE_HASH + 8,

@@ -21,7 +21,7 @@ const AT_ONCE: usize = 40;
 /// How much slower than at its best the reference may run while a kernel is measured.
 const NOISE: f64 = 1.15;
 /// How often a disturbed run is repeated.
-const TRIES: u32 = 4;
+const TRIES: u32 = 2;
 
 /// A kernel with the least that its runs took.
 pub(super) struct Measured {

@@ -7,13 +7,18 @@ const DEPTH: usize = 24;
 /// Sizes of bulk operations that are powers of two, as exponents; 24 is the whole memory.
 const BULK_LOG2: std::ops::RangeInclusive<u32> = 0..=24;
 
-/// Memory from the caches nearest to the processor to the largest there is: places, bytes apart.
-const RINGS: &[(&str, u32, u32)] = &[
-    ("first cache", 8, 64),
-    ("second cache", 13, 64),
-    ("third cache, 4 MiB", 16, 64),
-    ("16 MiB, each line", 18, 64),
-    ("16 MiB, each page", 12, 4_096),
+/// Pages of a memory whose accesses are cheap, and of the largest.
+const SMALL: u32 = 8;
+const LARGE: u32 = 256;
+
+/// Memory from the caches nearest to the processor to the largest there is: places, bytes apart, pages of memory.
+const RINGS: &[(&str, u32, u32, u32)] = &[
+    ("first cache", 8, 64, SMALL),
+    ("512 KiB, each line", 13, 64, SMALL),
+    ("512 KiB, each page", 7, 4_096, SMALL),
+    ("4 MiB", 16, 64, LARGE),
+    ("16 MiB, each line", 18, 64, LARGE),
+    ("16 MiB, each page", 12, 4_096, LARGE),
 ];
 
 /// The kernels of an instruction on memory or a table; none for others.
@@ -41,9 +46,9 @@ fn wander(mask: u32) -> String {
     )
 }
 
-fn on_whole_memory(kernel: Kernel, once: String) -> Kernel {
+fn on_memory(pages: u32, kernel: Kernel, once: String) -> Kernel {
     Kernel {
-        pages: 256,
+        pages,
         once,
         ..kernel
     }
@@ -54,7 +59,7 @@ fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
     let narrowed = |text: String| if is_i64 { format!("(i32.wrap_i64 {text})") } else { text };
     let mut kernels = Vec::new();
     let is_word = matches!(mnemonic, "i32.load" | "i64.load32_u" | "i64.load32_s");
-    for (what, log2, stride) in RINGS {
+    for (what, log2, stride, pages) in RINGS {
         let body = if is_word {
             (0..DEPTH).fold("(local.get $x)".to_owned(), |inner, _| {
                 narrowed(format!("({mnemonic} {inner})"))
@@ -69,26 +74,29 @@ fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
         };
         let once = if is_word { ring(*log2, *stride, 0) } else { String::new() };
         let body = format!("(local.set $x {body})");
-        kernels.push(on_whole_memory(
+        kernels.push(on_memory(
+            *pages,
             Kernel::executes(operator, format!("chain through {what}"), body),
             once,
         ));
     }
-    let crossing = |end: u32| {
+    let crossing = |mask: u32| {
         let step = narrowed(format!(
-            "({mnemonic} offset={end} (i32.and (local.get $x) (i32.const 0xffe000)))"
+            "({mnemonic} offset=4095 (i32.and (local.get $x) (i32.const {mask})))"
         ));
         format!("(local.set $x (i32.add (local.get $x) (i32.add (i32.const 0x3779b1) {step})))\n").repeat(DEPTH)
     };
-    kernels.push(on_whole_memory(
-        Kernel::executes(operator, "chain over page ends", crossing(4_095)),
-        String::new(),
-    ));
+    for (name, mask, pages) in [("512 KiB", 0x7_e000, SMALL), ("16 MiB", 0xff_e000, LARGE)] {
+        let name = format!("chain over page ends of {name}");
+        let kernel = Kernel::executes(operator, name, crossing(mask));
+        kernels.push(on_memory(pages, kernel, String::new()));
+    }
     kernels.push(Kernel::executes(operator, "chain over line ends", {
         let step = narrowed(format!("({mnemonic} offset=63 (i32.and (local.get $x) (i32.const 0xfc0)))"));
         format!("(local.set $x (i32.add (i32.const 64) {step}))\n").repeat(DEPTH)
     }));
-    kernels.push(on_whole_memory(
+    kernels.push(on_memory(
+        LARGE,
         Kernel::executes(
             operator,
             "side by side over 16 MiB",
@@ -127,16 +135,19 @@ fn stores(operator: &str, mnemonic: &str) -> Vec<Kernel> {
             format!("{stored} (local.set {local} ({kind}.load8_u (i32.const 4096)))\n").repeat(DEPTH)
         }),
     ];
-    for (what, mask, offset) in [
-        ("second cache", 0x7_fff0, 0),
-        ("over 4 MiB", 0x3f_fff0, 0),
-        ("over 16 MiB", 0xff_fff0, 0),
-        ("over page ends of 16 MiB", 0xff_f000, 4_095),
-        ("over line ends of 16 MiB", 0xff_ffc0, 63),
+    for (what, mask, offset, pages) in [
+        ("over 512 KiB", 0x7_fff0, 0, SMALL),
+        ("over page ends of 512 KiB", 0x7_f000, 4_095, SMALL),
+        ("over line ends of 512 KiB", 0x7_ffc0, 63, SMALL),
+        ("over 4 MiB", 0x3f_fff0, 0, LARGE),
+        ("over 16 MiB", 0xff_fff0, 0, LARGE),
+        ("over page ends of 16 MiB", 0xff_f000, 4_095, LARGE),
+        ("over line ends of 16 MiB", 0xff_ffc0, 63, LARGE),
     ] {
         let mask: u32 = mask - if offset > 0 { 0x1000 } else { 0 };
         let body = store(offset, &wander(mask)).repeat(DEPTH);
-        kernels.push(on_whole_memory(Kernel::executes(operator, what, body), String::new()));
+        let kernel = Kernel::executes(operator, what, body);
+        kernels.push(on_memory(pages, kernel, String::new()));
     }
     kernels
 }
@@ -161,6 +172,7 @@ fn growth(operator: &str) -> Vec<Kernel> {
         rounds_max: 250,
         calls: 4,
         pages: 5,
+        pages_max: Some(LARGE),
         ..Kernel::executes(operator, name, body)
     };
     vec![
