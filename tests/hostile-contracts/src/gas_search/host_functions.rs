@@ -145,6 +145,21 @@ fn writes() -> Vec<Kernel> {
         kernels.push(Kernel::writes(f, format!("32 bytes at new keys of {bytes} bytes"), &body).on(Keys::New, ""));
         kernels.push(Kernel::writes(f, format!("32 bytes over others, keys of {bytes} bytes"), &body).on(Keys::Existing, &body));
     }
+    // Every 16th of many: each write has a bucket of the tree to itself, and pages of the store.
+    let sparse = "(i32.store (i32.const 4096) (i32.mul (local.get $n) (i32.const 0x6a09e667)))\n";
+    let many = format!(
+        "(local.set $z (i32.const 0))
+         (loop $bucket
+           (i32.store (i32.const 4096) (i32.mul (local.get $n) (i32.const 0x6a09e667)))
+           (i32.store8 (i32.const 4100) (local.get $z)) {}
+           (br_if $bucket (i32.lt_u (local.tee $z (i32.add (local.get $z) (i32.const 1))) (i32.const 16))))
+         (i32.store8 (i32.const 4100) (i32.const 0))",
+        set(32)
+    );
+    kernels.push(
+        Kernel::writes(f, "32 bytes over every 16th of many", format!("{sparse}{}", set(32)))
+            .on(Keys::Existing, many),
+    );
     kernels.push(comb());
     kernels
 }
