@@ -42,6 +42,9 @@ Usage: cargo xtask COMMAND
                                so many generated contracts, on the compiler and on the interpreter
   hostile bombs                time and memory of compiling the heaviest code that the rules let through
   hostile blocks               time of blocks full of hostile calls, beside a usual one
+  hostile gas [--minutes N] [--seed S] [--passes N] [--only WORD] [--json]
+                               what takes longest for its gas: every instruction and host function, and so many
+                               minutes of mixtures
   bless                        rewrites the golden files of tests/conformance; review the diff
 ";
 

@@ -61,7 +61,7 @@ fn storage() -> Vec<Case> {
              (loop $l (drop (call $storage_scan (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 256)
                (i32.const 0) (i32.const 1024) (i32.const 60000))) (br $l))", set(4, 32)))),
         Case::fails("storage_then_revert", "writes 100 entries and takes them back", times(100, &format!("{} (if (i32.eq (local.get $n) (i32.const 100)) (then (call $revert (i32.const 0) (i32.const 4))))", set(4, 64))), Reverted),
-        Case::succeeds("storage_paid", "as many entries as it can pay for", times(300, &set(4, 1_000))).with_gas(30_000_000),
+        Case::succeeds("storage_paid", "as many entries as it can pay for", times(300, &set(4, 1_000))).with_gas(60_000_000),
     ]
 }
 
