@@ -67,9 +67,7 @@ impl StateReader for ChangedState {
         let base = self.base.as_ref();
         let entries = &self.changes.entries;
         scan_merged(base, entries, range, direction, &mut |key, value| {
-            value.map_or(Ok(ControlFlow::Continue(())), |value| {
-                visit(key, value)
-            })
+            value.map_or(Ok(ControlFlow::Continue(())), |value| visit(key, value))
         })?;
         Ok(())
     }

@@ -52,10 +52,22 @@ fn every_instruction_and_host_function_has_kernels_that_use_it() {
 #[test]
 fn what_contracts_may_use_is_what_the_schedule_prices() {
     let accepted = accepted_operators();
-    for operator in ["I64Popcnt", "TableCopy", "I32Extend8S", "MemoryInit", "RefFunc"] {
+    for operator in [
+        "I64Popcnt",
+        "TableCopy",
+        "I32Extend8S",
+        "MemoryInit",
+        "RefFunc",
+    ] {
         assert!(accepted.contains(&operator), "{operator}");
     }
-    for operator in ["F64Add", "TableGrow", "I32TruncF32S", "V128Load", "ReturnCall"] {
+    for operator in [
+        "F64Add",
+        "TableGrow",
+        "I32TruncF32S",
+        "V128Load",
+        "ReturnCall",
+    ] {
         assert!(!accepted.contains(&operator), "{operator}");
     }
     assert_eq!(accepted.len(), ACCEPTED);

@@ -187,7 +187,9 @@ impl Writer<'_> {
             let bytes = code
                 .get(start..operators.original_position())
                 .unwrap_or_default();
-            self.cost = self.cost.saturating_add(gas::of_operator(&operator, self.accounting.memory));
+            self.cost = self
+                .cost
+                .saturating_add(gas::of_operator(&operator, self.accounting.memory));
             self.segment_marks.push((self.segment.len(), start));
             let depth = self.accounting.position.filter(|_| may_stop(&operator));
             if let Some(depth) = depth {

@@ -59,9 +59,8 @@ pub(super) fn kernels(operator: &str, mnemonic: &str) -> Vec<Kernel> {
         _ => return Vec::new(),
     };
     match name {
-        "add" | "sub" | "mul" | "and" | "or" | "xor" | "shl" | "shr_s" | "shr_u" | "rotl" | "rotr" => {
-            binary(operator, mnemonic, operands)
-        }
+        "add" | "sub" | "mul" | "and" | "or" | "xor" | "shl" | "shr_s" | "shr_u" | "rotl"
+        | "rotr" => binary(operator, mnemonic, operands),
         "div_s" | "div_u" | "rem_s" | "rem_u" => division(operator, mnemonic, operands),
         "eq" | "ne" | "lt_s" | "lt_u" | "gt_s" | "gt_u" | "le_s" | "le_u" | "ge_s" | "ge_u" => {
             comparison(operator, mnemonic, operands)
@@ -78,13 +77,25 @@ fn set(local: &str, value: &str) -> String {
 }
 
 fn binary(operator: &str, mnemonic: &str, operands: &Operands) -> Vec<Kernel> {
-    let Operands { kind, main, other, third, .. } = *operands;
-    let chain = nest(&get(main), |_, inner| format!("({mnemonic} {inner} {})", get(other)));
+    let Operands {
+        kind,
+        main,
+        other,
+        third,
+        ..
+    } = *operands;
+    let chain = nest(&get(main), |_, inner| {
+        format!("({mnemonic} {inner} {})", get(other))
+    });
     let constants = nest(&get(main), |step, inner| {
         format!("({mnemonic} {inner} ({kind}.const {}))", odd(step))
     });
     let mixed = nest(&get(main), |step, inner| {
-        format!("({mnemonic} ({kind}.xor {inner} ({kind}.const {})) {})", odd(step), get(other))
+        format!(
+            "({mnemonic} ({kind}.xor {inner} ({kind}.const {})) {})",
+            odd(step),
+            get(other)
+        )
     });
     let itself: String = (0..DEPTH)
         .map(|step| {
@@ -106,7 +117,16 @@ fn binary(operator: &str, mnemonic: &str, operands: &Operands) -> Vec<Kernel> {
 }
 
 fn division(operator: &str, mnemonic: &str, operands: &Operands) -> Vec<Kernel> {
-    let Operands { kind, main, three, big, highest, third, other, .. } = *operands;
+    let Operands {
+        kind,
+        main,
+        three,
+        big,
+        highest,
+        third,
+        other,
+        ..
+    } = *operands;
     let chain = |big: &str, divisor: &str| {
         let nested = nest(&get(main), |_, inner| {
             format!("({mnemonic} ({kind}.or {inner} ({kind}.const {big})) {divisor})")
@@ -115,7 +135,10 @@ fn division(operator: &str, mnemonic: &str, operands: &Operands) -> Vec<Kernel> 
     };
     let long = format!("({kind}.or {} ({kind}.const 0x10001))", get(three));
     let by_constant = nest(&get(main), |step, inner| {
-        format!("({mnemonic} ({kind}.or {inner} ({kind}.const {highest})) ({kind}.const {}))", odd(step))
+        format!(
+            "({mnemonic} ({kind}.or {inner} ({kind}.const {highest})) ({kind}.const {}))",
+            odd(step)
+        )
     });
     let side: String = (0..DEPTH / 2)
         .flat_map(|_| [third, other])
@@ -126,7 +149,11 @@ fn division(operator: &str, mnemonic: &str, operands: &Operands) -> Vec<Kernel> 
         .collect();
     vec![
         Kernel::executes(operator, "chain of long by short", chain(big, &get(three))),
-        Kernel::executes(operator, "chain of longest by short", chain(highest, &get(three))),
+        Kernel::executes(
+            operator,
+            "chain of longest by short",
+            chain(highest, &get(three)),
+        ),
         Kernel::executes(operator, "chain of longest by half", chain(highest, &long)),
         Kernel::executes(operator, "chain by constants", set(main, &by_constant)),
         Kernel::executes(operator, "side by side", side),
@@ -142,7 +169,9 @@ fn widened(kind: &str, comparison: String) -> String {
 }
 
 fn comparison(operator: &str, mnemonic: &str, operands: &Operands) -> Vec<Kernel> {
-    let Operands { kind, main, other, .. } = *operands;
+    let Operands {
+        kind, main, other, ..
+    } = *operands;
     let mixed = nest(&get(main), |step, inner| {
         let varied = format!("({kind}.xor {inner} ({kind}.const {}))", odd(step));
         widened(kind, format!("({mnemonic} {varied} {})", get(other)))
@@ -170,9 +199,14 @@ fn unary(operator: &str, mnemonic: &str, operands: &Operands) -> Vec<Kernel> {
         _ => ("$a", ")"),
     };
     let mixed = nest(&get(main), |step, inner| {
-        format!("{back}({mnemonic} ({from}.xor {inner} ({from}.const {}))){close}", odd(step))
+        format!(
+            "{back}({mnemonic} ({from}.xor {inner} ({from}.const {}))){close}",
+            odd(step)
+        )
     });
-    let plain = nest(&get(main), |_, inner| format!("{back}({mnemonic} {inner}){close}"));
+    let plain = nest(&get(main), |_, inner| {
+        format!("{back}({mnemonic} {inner}){close}")
+    });
     vec![
         Kernel::executes(operator, "chain with xor", set(main, &mixed)),
         Kernel::executes(operator, "chain", set(main, &plain)),
@@ -180,13 +214,18 @@ fn unary(operator: &str, mnemonic: &str, operands: &Operands) -> Vec<Kernel> {
 }
 
 fn constant(operator: &str, operands: &Operands) -> Vec<Kernel> {
-    let Operands { kind, main, third, .. } = *operands;
+    let Operands {
+        kind, main, third, ..
+    } = *operands;
     let wide = |step: u32| u64::from(odd(step)) << if kind == "i64" { 32 } else { 0 };
     let chain = nest(&get(main), |step, inner| {
         format!("({kind}.xor {inner} ({kind}.const {}))", wide(step))
     });
     let rotated = nest(&get(third), |step, inner| {
-        format!("({kind}.rotl ({kind}.add {inner} ({kind}.const {})) ({kind}.const 7))", wide(step))
+        format!(
+            "({kind}.rotl ({kind}.add {inner} ({kind}.const {})) ({kind}.const 7))",
+            wide(step)
+        )
     });
     vec![
         Kernel::executes(operator, "chain of xor", set(main, &chain)),

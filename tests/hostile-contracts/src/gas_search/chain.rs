@@ -209,7 +209,12 @@ impl DiskChain {
         input
     }
 
-    fn add_block(&mut self, transactions: Vec<Transaction>, name: &str, costs: Costs) -> Result<Took, String> {
+    fn add_block(
+        &mut self,
+        transactions: Vec<Transaction>,
+        name: &str,
+        costs: Costs,
+    ) -> Result<Took, String> {
         let tip = self.storage.tip().expect("a chain");
         let input = BlockInput {
             height: tip.height + 1,
@@ -269,7 +274,11 @@ const GENERATOR_X: [u8; 32] = [
     0x02, 0x9b, 0xfc, 0xdb, 0x2d, 0xce, 0x28, 0xd9, 0x59, 0xf2, 0x81, 0x5b, 0x16, 0xf8, 0x17, 0x98,
 ];
 
-fn result(height: u64, (state_root, state_entries): (Hash, u64), receipts: &[Receipt]) -> ExecutedState {
+fn result(
+    height: u64,
+    (state_root, state_entries): (Hash, u64),
+    receipts: &[Receipt],
+) -> ExecutedState {
     ExecutedState {
         height,
         state_root,

@@ -37,9 +37,7 @@ fn free(operator: &str) -> Vec<Kernel> {
         "Nop" => format!("(nop) (nop) {add}"),
         "Drop" => "(drop (i64.add (local.get $a) (local.get $b)))\n".to_owned() + add,
         "Block" | "End" => format!("(block (block (block {add})))"),
-        "Else" => format!(
-            "(if (i32.and (local.get $y) (i32.const 1)) (then (nop)) (else {add}))"
-        ),
+        "Else" => format!("(if (i32.and (local.get $y) (i32.const 1)) (then (nop)) (else {add}))"),
         _ => format!("(loop (loop (loop {add})))"),
     };
     let empty = match operator {
@@ -84,15 +82,31 @@ fn jumps(operator: &str) -> Vec<Kernel> {
             }
         }
         "Br" => {
-            kernels.push(Kernel::executes(operator, "not foreseen", format!("{RANDOM}{random}")));
+            kernels.push(Kernel::executes(
+                operator,
+                "not foreseen",
+                format!("{RANDOM}{random}"),
+            ));
             let always = format!("(block (block (br 1)) {add})\n(block {add} (br 0))\n").repeat(8);
             kernels.push(Kernel::executes(operator, "always", always));
         }
         "If" => {
-            kernels.push(Kernel::executes(operator, "not foreseen", format!("{RANDOM}{random}")));
-            kernels.push(Kernel::executes(operator, "not foreseen, two sides", format!("{RANDOM}{two_sided}")));
+            kernels.push(Kernel::executes(
+                operator,
+                "not foreseen",
+                format!("{RANDOM}{random}"),
+            ));
+            kernels.push(Kernel::executes(
+                operator,
+                "not foreseen, two sides",
+                format!("{RANDOM}{two_sided}"),
+            ));
         }
-        _ => kernels.push(Kernel::executes(operator, "not foreseen", format!("{RANDOM}{random}"))),
+        _ => kernels.push(Kernel::executes(
+            operator,
+            "not foreseen",
+            format!("{RANDOM}{random}"),
+        )),
     }
     kernels
 }
@@ -104,7 +118,12 @@ fn branch_table(operator: &str, targets: u32) -> Kernel {
         let labels: Vec<String> = (0..targets).map(|label| (label % 8).to_string()).collect();
         let opened = "(block ".repeat(8);
         let arms: String = (0..8)
-            .map(|arm| format!(") (local.set $a (i64.add (local.get $a) (i64.const {})))", arm * 77 + 5))
+            .map(|arm| {
+                format!(
+                    ") (local.set $a (i64.add (local.get $a) (i64.const {})))",
+                    arm * 77 + 5
+                )
+            })
             .collect();
         format!(
             "{opened} (br_table {} (i32.and (i32.shr_u (local.get $x) (i32.const {shift})) (i32.const {}))) {arms}\n",
@@ -113,7 +132,11 @@ fn branch_table(operator: &str, targets: u32) -> Kernel {
         )
     };
     let body: String = (0..4).map(|step| one(shift - 2 * step)).collect();
-    Kernel::executes(operator, format!("{targets} targets"), format!("{RANDOM}{body}"))
+    Kernel::executes(
+        operator,
+        format!("{targets} targets"),
+        format!("{RANDOM}{body}"),
+    )
 }
 
 fn calls(operator: &str) -> Vec<Kernel> {
@@ -123,23 +146,51 @@ fn calls(operator: &str) -> Vec<Kernel> {
     };
     let recursion = "(func $deep (param i32) (result i32) (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 1)) \
          (else (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))))";
-    let locals = format!("(func $wide (param i64) (result i64) (local {}) (local.get 0))", "i64 ".repeat(200));
-    let parameters = format!("(func $many (param {}) (result i64) (local.get 31))", "i64 ".repeat(32));
+    let locals = format!(
+        "(func $wide (param i64) (result i64) (local {}) (local.get 0))",
+        "i64 ".repeat(200)
+    );
+    let parameters = format!(
+        "(func $many (param {}) (result i64) (local.get 31))",
+        "i64 ".repeat(32)
+    );
     let returns = "(func $early (param i64) (result i64) (if (i32.wrap_i64 (local.get 0)) (then (return (i64.const 3)))) (return (i64.const 4)))";
     match operator {
         "Call" => vec![
-            with("of a function that does nothing", String::new(), "(local.set $a (call $id (local.get $a)))\n".repeat(16)),
-            with("recursion 1,000 deep", recursion.to_owned(), "(drop (call $deep (i32.const 1000)))".to_owned()),
-            with("of one with 200 locals", locals, "(local.set $a (call $wide (local.get $a)))\n".repeat(8)),
+            with(
+                "of a function that does nothing",
+                String::new(),
+                "(local.set $a (call $id (local.get $a)))\n".repeat(16),
+            ),
+            with(
+                "recursion 1,000 deep",
+                recursion.to_owned(),
+                "(drop (call $deep (i32.const 1000)))".to_owned(),
+            ),
+            with(
+                "of one with 200 locals",
+                locals,
+                "(local.set $a (call $wide (local.get $a)))\n".repeat(8),
+            ),
             with(
                 "with 32 parameters",
                 parameters,
-                format!("(local.set $a (call $many {}))\n", "(local.get $a)".repeat(32)).repeat(8),
+                format!(
+                    "(local.set $a (call $many {}))\n",
+                    "(local.get $a)".repeat(32)
+                )
+                .repeat(8),
             ),
         ],
-        "Return" => vec![with("in the middle", returns.to_owned(), "(local.set $a (call $early (local.get $a)))\n".repeat(16))],
+        "Return" => vec![with(
+            "in the middle",
+            returns.to_owned(),
+            "(local.set $a (call $early (local.get $a)))\n".repeat(16),
+        )],
         _ => {
-            let same = "(local.set $a (call_indirect (type $unary) (local.get $a) (i32.const 1)))\n".repeat(16);
+            let same =
+                "(local.set $a (call_indirect (type $unary) (local.get $a) (i32.const 1)))\n"
+                    .repeat(16);
             let random: String = (0..16)
                 .map(|step| {
                     format!("(local.set $a (call_indirect (type $unary) (local.get $a) (i32.and (i32.shr_u (local.get $x) (i32.const {})) (i32.const 1))))\n", 31 - step)
@@ -152,9 +203,21 @@ fn calls(operator: &str) -> Vec<Kernel> {
                 .collect();
             vec![
                 with("of one function", String::new(), same),
-                with("of one of two, not foreseen", String::new(), format!("{RANDOM}{random}")),
-                with("of one of 255, not foreseen", functions(2), format!("{RANDOM}{far}")),
-                with("of one of 255 long ones, not foreseen", functions(40), format!("{RANDOM}{far}")),
+                with(
+                    "of one of two, not foreseen",
+                    String::new(),
+                    format!("{RANDOM}{random}"),
+                ),
+                with(
+                    "of one of 255, not foreseen",
+                    functions(2),
+                    format!("{RANDOM}{far}"),
+                ),
+                with(
+                    "of one of 255 long ones, not foreseen",
+                    functions(40),
+                    format!("{RANDOM}{far}"),
+                ),
             ]
         }
     }
@@ -176,7 +239,11 @@ fn functions(steps: u32) -> String {
 }
 
 fn selects(operator: &str) -> Vec<Kernel> {
-    let kind = if operator == "TypedSelect" { "(result i64)" } else { "" };
+    let kind = if operator == "TypedSelect" {
+        "(result i64)"
+    } else {
+        ""
+    };
     let chain: String = (0..16_u64)
         .map(|step| {
             format!("(local.set $a (select {kind} (i64.xor (local.get $a) (i64.const {})) (local.get $b) (i32.wrap_i64 (local.get $a))))\n", step * 77 + 13)
@@ -204,7 +271,9 @@ fn variables(operator: &str) -> Vec<Kernel> {
     }
     let tee = operator == "LocalTee";
     let count = 100;
-    let names: String = (0..count).map(|name| format!("(local $l{name} i64) ")).collect();
+    let names: String = (0..count)
+        .map(|name| format!("(local $l{name} i64) "))
+        .collect();
     let mixed: String = (0..count)
         .map(|name| {
             let (from, other) = ((name * 37 + 11) % count, (name * 53 + 29) % count);
@@ -219,7 +288,9 @@ fn variables(operator: &str) -> Vec<Kernel> {
     let turned: String = (1..count)
         .map(|name| format!("(local.set $l{} (local.get $l{name}))\n", name - 1))
         .collect();
-    let first: String = (0..count).map(|name| format!("(local.set $l{name} (i64.add (local.get 0) (i64.const {name})))\n")).collect();
+    let first: String = (0..count)
+        .map(|name| format!("(local.set $l{name} (i64.add (local.get 0) (i64.const {name})))\n"))
+        .collect();
     let function = |body: String| {
         format!(
             "(func $spill (param i64) (result i64) (local $i i32) {names} {first} (local.set $i (i32.const 50))
@@ -227,7 +298,8 @@ fn variables(operator: &str) -> Vec<Kernel> {
                (i64.add (local.get $l0) (i64.add (local.get $l33) (local.get $l98))))"
         )
     };
-    let chain = "(local.set $a (i64.add (local.tee $c (local.get $a)) (local.get $b)))\n".repeat(16);
+    let chain =
+        "(local.set $a (i64.add (local.tee $c (local.get $a)) (local.get $b)))\n".repeat(16);
     let call = "(local.set $a (call $spill (local.get $a)))";
     let turning = format!("(local.set $l99 (local.get $l0)) {turned}");
     vec![

@@ -43,19 +43,37 @@ fn reverts() -> Vec<Kernel> {
     sizes(CALL_DATA_BYTES_MAX)
         .map(|bytes| {
             let reverting = format!("(call $revert (i32.const 65536) (i32.const {bytes}))");
-            with_query("revert", format!("a query with {bytes} bytes"), &reverting, query(0))
+            with_query(
+                "revert",
+                format!("a query with {bytes} bytes"),
+                &reverting,
+                query(0),
+            )
         })
         .collect()
 }
 
 fn balances() -> Vec<Kernel> {
-    let call = format!("(call $balance (i32.const {}) (i32.const {}))", place::KEY, place::OUT);
+    let call = format!(
+        "(call $balance (i32.const {}) (i32.const {}))",
+        place::KEY,
+        place::OUT
+    );
     let transfer = transfer(place::KEY, place::ONE);
     vec![
         Kernel::executes("balance", "of the same account", &call),
-        Kernel::executes("balance", "of accounts that hold nothing", format!("{SPREAD}{call}")).on(Keys::New, ""),
-        Kernel::executes("balance", "of accounts new to the block", format!("{SPREAD}{call}"))
-            .on(Keys::Existing, format!("{SPREAD}{transfer}")),
+        Kernel::executes(
+            "balance",
+            "of accounts that hold nothing",
+            format!("{SPREAD}{call}"),
+        )
+        .on(Keys::New, ""),
+        Kernel::executes(
+            "balance",
+            "of accounts new to the block",
+            format!("{SPREAD}{call}"),
+        )
+        .on(Keys::Existing, format!("{SPREAD}{transfer}")),
     ]
 }
 
@@ -67,9 +85,14 @@ fn transfers() -> Vec<Kernel> {
     let moving = format!("{SPREAD}{}", transfer(place::KEY, place::ONE));
     let nothing = format!("{SPREAD}{}", transfer(place::KEY, place::NOTHING));
     vec![
-        Kernel::writes("transfer", "to the same account", transfer(place::KEY, place::ONE)),
+        Kernel::writes(
+            "transfer",
+            "to the same account",
+            transfer(place::KEY, place::ONE),
+        ),
         Kernel::writes("transfer", "to new accounts", &moving).on(Keys::New, ""),
-        Kernel::writes("transfer", "to accounts that hold some", &moving).on(Keys::Existing, &moving),
+        Kernel::writes("transfer", "to accounts that hold some", &moving)
+            .on(Keys::Existing, &moving),
         Kernel::writes("transfer", "of nothing", nothing).on(Keys::New, ""),
         Kernel::writes("transfer", "to itself", transfer(place::OWN, place::ONE)),
     ]
@@ -85,15 +108,41 @@ fn calls() -> Vec<Kernel> {
     };
     let back = "(drop (call $input (i32.const 65536) (local.get 0))) (call $ret (i32.const 65536) (local.get 0))";
     let mut kernels = vec![
-        no_query("of itself with one gas", flags(place::OWN, 0, place::NOTHING, 1, 3)),
-        no_query("of no contract", format!("{SPREAD}{}", flags(place::KEY, 0, place::NOTHING, 0, 0))).clone().on(Keys::New, ""),
-        no_query("refused as re-entry", flags(place::OWN, 0, place::NOTHING, 0, 0)),
-        with_query(f, "16 deep".to_owned(), &flags(place::OWN, 0, place::NOTHING, 0, 3), query(0)),
-        with_query(f, "that runs out of gas".to_owned(), "(loop (br 0))", flags(place::OWN, 0, place::NOTHING, 6_000, 3)),
+        no_query(
+            "of itself with one gas",
+            flags(place::OWN, 0, place::NOTHING, 1, 3),
+        ),
+        no_query(
+            "of no contract",
+            format!("{SPREAD}{}", flags(place::KEY, 0, place::NOTHING, 0, 0)),
+        )
+        .clone()
+        .on(Keys::New, ""),
+        no_query(
+            "refused as re-entry",
+            flags(place::OWN, 0, place::NOTHING, 0, 0),
+        ),
+        with_query(
+            f,
+            "16 deep".to_owned(),
+            &flags(place::OWN, 0, place::NOTHING, 0, 3),
+            query(0),
+        ),
+        with_query(
+            f,
+            "that runs out of gas".to_owned(),
+            "(loop (br 0))",
+            flags(place::OWN, 0, place::NOTHING, 6_000, 3),
+        ),
     ];
     for bytes in sizes(CALL_DATA_BYTES_MAX) {
         kernels.push(no_query(&format!("with {bytes} bytes"), query(bytes)));
-        kernels.push(with_query(f, format!("that returns its {bytes} bytes"), back, query(bytes)));
+        kernels.push(with_query(
+            f,
+            format!("that returns its {bytes} bytes"),
+            back,
+            query(bytes),
+        ));
     }
     for (name, pages) in [("a page", 1_u32), ("16 pages", 16), ("256 pages", 256)] {
         // One word in each page that the processor knows.
@@ -102,25 +151,49 @@ fn calls() -> Vec<Kernel> {
                (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4096))) (i32.const {}))))",
             u64::from(pages) << 16
         );
-        kernels.push(with_cold(&format!("of one with {name}, all touched"), 1, |_| callee(pages, "", &touching)));
+        kernels.push(with_cold(
+            &format!("of one with {name}, all touched"),
+            1,
+            |_| callee(pages, "", &touching),
+        ));
     }
-    kernels.push(with_cold("of one with 4,096 entries in its table", 1, |_| {
-        callee(1, &format!("(table 4096 funcref) (elem (i32.const 0) func {}) (func $e)", "$e ".repeat(4_096)), "")
-    }));
+    kernels.push(with_cold(
+        "of one with 4,096 entries in its table",
+        1,
+        |_| {
+            callee(
+                1,
+                &format!(
+                    "(table 4096 funcref) (elem (i32.const 0) func {}) (func $e)",
+                    "$e ".repeat(4_096)
+                ),
+                "",
+            )
+        },
+    ));
     kernels.push(with_cold("of one with 256 globals", 1, |_| {
         callee(1, &"(global (mut i64) (i64.const 7))".repeat(250), "")
     }));
     kernels.push(with_cold("of one with 64 KiB of data", 1, |_| {
-        callee(2, &format!("(data (i32.const 0) \"{}\")", "\\2a".repeat(65_536)), "")
+        callee(
+            2,
+            &format!("(data (i32.const 0) \"{}\")", "\\2a".repeat(65_536)),
+            "",
+        )
     }));
-    for (name, functions, constants) in [("100 bytes", 1, 1), ("8 KB", 20, 100), ("60 KB", 60, 250)] {
+    for (name, functions, constants) in [("100 bytes", 1, 1), ("8 KB", 20, 100), ("60 KB", 60, 250)]
+    {
         let name = format!("of contracts of {name} that are not in memory");
-        kernels.push(with_cold(&name, COLD, |number| callee(1, &bulky(number, functions, constants), "")));
+        kernels.push(with_cold(&name, COLD, |number| {
+            callee(1, &bulky(number, functions, constants), "")
+        }));
     }
     let data = format!("(data $d \"{}\")", "\\2a".repeat(200_000));
-    kernels.push(with_cold("of contracts of 200 KB of data that are not in memory", COLD, |number| {
-        callee(1, &format!("{data} (global i32 (i32.const {number}))"), "")
-    }));
+    kernels.push(with_cold(
+        "of contracts of 200 KB of data that are not in memory",
+        COLD,
+        |number| callee(1, &format!("{data} (global i32 (i32.const {number}))"), ""),
+    ));
     kernels
 }
 
@@ -174,12 +247,20 @@ fn deployments() -> Vec<Kernel> {
         )
     };
     let mut kernels = vec![
-        Kernel::writes("deploy", "of code that there is not", deploy(place::KEY, 0)).on(Keys::New, ""),
-        Kernel::writes("deploy", "at an address that is taken", deploy(place::CODE_HASH, 0)).on(Keys::Existing, deploy(place::CODE_HASH, 0)),
+        Kernel::writes("deploy", "of code that there is not", deploy(place::KEY, 0))
+            .on(Keys::New, ""),
+        Kernel::writes(
+            "deploy",
+            "at an address that is taken",
+            deploy(place::CODE_HASH, 0),
+        )
+        .on(Keys::Existing, deploy(place::CODE_HASH, 0)),
     ];
     for bytes in sizes(CALL_DATA_BYTES_MAX) {
         let name = format!("with {bytes} bytes");
-        kernels.push(Kernel::writes("deploy", name, deploy(place::CODE_HASH, bytes)).on(Keys::New, ""));
+        kernels.push(
+            Kernel::writes("deploy", name, deploy(place::CODE_HASH, bytes)).on(Keys::New, ""),
+        );
     }
     kernels
 }
@@ -188,9 +269,17 @@ fn upgrades() -> Vec<Kernel> {
     let upgrade = |hash: u32, bytes: usize| {
         format!("(drop (call $upgrade (i32.const {hash}) (i32.const 65536) (i32.const {bytes})))")
     };
-    let mut kernels = vec![Kernel::executes("upgrade", "to code that there is not", upgrade(place::KEY, 0))];
+    let mut kernels = vec![Kernel::executes(
+        "upgrade",
+        "to code that there is not",
+        upgrade(place::KEY, 0),
+    )];
     for bytes in sizes(CALL_DATA_BYTES_MAX) {
-        kernels.push(Kernel::executes("upgrade", format!("to itself with {bytes} bytes"), upgrade(place::CODE_HASH, bytes)));
+        kernels.push(Kernel::executes(
+            "upgrade",
+            format!("to itself with {bytes} bytes"),
+            upgrade(place::CODE_HASH, bytes),
+        ));
     }
     kernels
 }

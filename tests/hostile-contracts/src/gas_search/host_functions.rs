@@ -10,7 +10,8 @@ use super::kernel::{Kernel, Keys, place};
 
 /// Nothing, then every power of two up to `max`.
 pub(super) fn sizes(max: usize) -> impl Iterator<Item = usize> {
-    [0].into_iter().chain((0..=max.ilog2()).map(|log2| 1 << log2))
+    [0].into_iter()
+        .chain((0..=max.ilog2()).map(|log2| 1 << log2))
 }
 
 /// Gives the key a place in the tree that is new for each round.
@@ -42,7 +43,10 @@ pub(super) fn kernels(function: &str) -> Vec<Kernel> {
         "emit_event" => events(),
         "sha3_256" | "keccak_256" | "sha2_256" | "blake2b_256" => sizes(128 << 10)
             .map(|size| {
-                let call = format!("(call ${function} (i32.const 65536) (i32.const {size}) (i32.const {}))", place::KEY);
+                let call = format!(
+                    "(call ${function} (i32.const 65536) (i32.const {size}) (i32.const {}))",
+                    place::KEY
+                );
                 Kernel::executes(function, format!("{size} bytes"), call)
             })
             .collect(),
@@ -55,7 +59,10 @@ pub(super) fn kernels(function: &str) -> Vec<Kernel> {
 fn copies(function: &str) -> Vec<Kernel> {
     let mut kernels = Vec::new();
     for size in sizes(CALL_DATA_BYTES_MAX) {
-        let body = format!("(drop (call ${function} (i32.const {}) (i32.const {size})))\n", place::OUT);
+        let body = format!(
+            "(drop (call ${function} (i32.const {}) (i32.const {size})))\n",
+            place::OUT
+        );
         let kernel = Kernel::executes(function, format!("{size} bytes at most"), body.repeat(2));
         // What a callee gave back is as long as its input.
         let once = format!(
@@ -89,7 +96,11 @@ fn key(bytes: usize) -> String {
 }
 
 fn set(bytes: usize) -> String {
-    format!("{CHANGED}(call $storage_set {} (i32.const {}) (i32.const {bytes}))\n", key(16), place::VALUE)
+    format!(
+        "{CHANGED}(call $storage_set {} (i32.const {}) (i32.const {bytes}))\n",
+        key(16),
+        place::VALUE
+    )
 }
 
 /// Sizes of values: nothing is refused, so one byte at least.
@@ -99,32 +110,57 @@ fn value_sizes() -> impl Iterator<Item = usize> {
 
 fn reads(function: &str) -> Vec<Kernel> {
     let read = |key: String| match function {
-        "storage_get" => format!("(drop (call $storage_get {key} (i32.const {}) (i32.const 65536)))\n", place::OUT),
+        "storage_get" => format!(
+            "(drop (call $storage_get {key} (i32.const {}) (i32.const 65536)))\n",
+            place::OUT
+        ),
         _ => format!("(drop (call $storage_has {key}))\n"),
     };
-    let mut kernels = vec![Kernel::executes(function, "the same missing key", read(key(16)))];
+    let mut kernels = vec![Kernel::executes(
+        function,
+        "the same missing key",
+        read(key(16)),
+    )];
     for bytes in sizes(STORAGE_KEY_BYTES_MAX).skip(3) {
         let body = format!("{SPREAD}{}", read(key(bytes)));
-        kernels.push(Kernel::executes(function, format!("missing keys of {bytes} bytes"), body).on(Keys::New, ""));
+        kernels.push(
+            Kernel::executes(function, format!("missing keys of {bytes} bytes"), body)
+                .on(Keys::New, ""),
+        );
     }
     for bytes in value_sizes() {
         let body = format!("{SPREAD}{}", read(key(16)));
         let setup = format!("{SPREAD}{}", set(bytes));
-        kernels.push(Kernel::executes(function, format!("values of {bytes} bytes"), body).on(Keys::Existing, setup.clone()));
         kernels.push(
-            Kernel::executes(function, format!("the same value of {bytes} bytes"), read(key(16)))
-                .on(Keys::Existing, set(bytes))
-                .on_one(),
+            Kernel::executes(function, format!("values of {bytes} bytes"), body)
+                .on(Keys::Existing, setup.clone()),
+        );
+        kernels.push(
+            Kernel::executes(
+                function,
+                format!("the same value of {bytes} bytes"),
+                read(key(16)),
+            )
+            .on(Keys::Existing, set(bytes))
+            .on_one(),
         );
     }
     // Removed in the same call: looked for in what changed, found to be gone.
     kernels.push(Kernel {
         once: "(call $storage_remove (i32.const 4096) (i32.const 16))".to_owned(),
-        ..Kernel::executes(function, "a key removed before", read(key(16))).on(Keys::Restored, set(65_536)).on_one()
+        ..Kernel::executes(function, "a key removed before", read(key(16)))
+            .on(Keys::Restored, set(65_536))
+            .on_one()
     });
     if function == "storage_get" {
-        let body = format!("{SPREAD}(drop (call $storage_get {} (i32.const 0) (i32.const 0)))", key(16));
-        kernels.push(Kernel::executes(function, "only the length of 64 KiB", body).on(Keys::Existing, format!("{SPREAD}{}", set(65_536))));
+        let body = format!(
+            "{SPREAD}(drop (call $storage_get {} (i32.const 0) (i32.const 0)))",
+            key(16)
+        );
+        kernels.push(
+            Kernel::executes(function, "only the length of 64 KiB", body)
+                .on(Keys::Existing, format!("{SPREAD}{}", set(65_536))),
+        );
     }
     kernels
 }
@@ -134,16 +170,39 @@ fn writes() -> Vec<Kernel> {
     let mut kernels = vec![Kernel::writes(f, "the same key", set(32))];
     for bytes in value_sizes() {
         let body = format!("{SPREAD}{}", set(bytes));
-        kernels.push(Kernel::writes(f, format!("{bytes} bytes at new keys"), &body).on(Keys::New, ""));
-        kernels.push(Kernel::writes(f, format!("{bytes} bytes over others"), &body).on(Keys::Existing, &body));
+        kernels
+            .push(Kernel::writes(f, format!("{bytes} bytes at new keys"), &body).on(Keys::New, ""));
+        kernels.push(
+            Kernel::writes(f, format!("{bytes} bytes over others"), &body)
+                .on(Keys::Existing, &body),
+        );
         let small = format!("{SPREAD}{}", set(1));
-        kernels.push(Kernel::writes(f, format!("1 byte over {bytes}"), small).on(Keys::Restored, &body));
-        kernels.push(Kernel::writes(f, format!("{bytes} bytes over themselves"), set(bytes)));
+        kernels.push(
+            Kernel::writes(f, format!("1 byte over {bytes}"), small).on(Keys::Restored, &body),
+        );
+        kernels.push(Kernel::writes(
+            f,
+            format!("{bytes} bytes over themselves"),
+            set(bytes),
+        ));
     }
     for bytes in sizes(STORAGE_KEY_BYTES_MAX).skip(3) {
-        let body = format!("{SPREAD}{CHANGED}(call $storage_set {} (i32.const 65536) (i32.const 32))", key(bytes));
-        kernels.push(Kernel::writes(f, format!("32 bytes at new keys of {bytes} bytes"), &body).on(Keys::New, ""));
-        kernels.push(Kernel::writes(f, format!("32 bytes over others, keys of {bytes} bytes"), &body).on(Keys::Existing, &body));
+        let body = format!(
+            "{SPREAD}{CHANGED}(call $storage_set {} (i32.const 65536) (i32.const 32))",
+            key(bytes)
+        );
+        kernels.push(
+            Kernel::writes(f, format!("32 bytes at new keys of {bytes} bytes"), &body)
+                .on(Keys::New, ""),
+        );
+        kernels.push(
+            Kernel::writes(
+                f,
+                format!("32 bytes over others, keys of {bytes} bytes"),
+                &body,
+            )
+            .on(Keys::Existing, &body),
+        );
     }
     // Every 16th of many: each write has a bucket of the tree to itself, and pages of the store.
     let sparse = "(i32.store (i32.const 4096) (i32.mul (local.get $n) (i32.const 0x6a09e667)))\n";
@@ -157,8 +216,12 @@ fn writes() -> Vec<Kernel> {
         set(32)
     );
     kernels.push(
-        Kernel::writes(f, "32 bytes over every 16th of many", format!("{sparse}{}", set(32)))
-            .on(Keys::Existing, many),
+        Kernel::writes(
+            f,
+            "32 bytes over every 16th of many",
+            format!("{sparse}{}", set(32)),
+        )
+        .on(Keys::Existing, many),
     );
     kernels.push(comb());
     kernels
@@ -183,8 +246,12 @@ fn comb() -> Kernel {
     let deepest = format!("(local.set $z (i32.const 899)) {tooth}");
     Kernel {
         rounds_max: 100,
-        ..Kernel::writes("storage_set", "the deepest keys of a tree that parts at each bit", deepest)
-            .on(Keys::Existing, setup)
+        ..Kernel::writes(
+            "storage_set",
+            "the deepest keys of a tree that parts at each bit",
+            deepest,
+        )
+        .on(Keys::Existing, setup)
     }
 }
 
@@ -197,9 +264,19 @@ fn removals() -> Vec<Kernel> {
     ];
     for bytes in value_sizes() {
         let setup = format!("{SPREAD}{}", set(bytes));
-        kernels.push(Kernel::writes(f, format!("values of {bytes} bytes"), format!("{SPREAD}{remove}")).on(Keys::Restored, setup));
+        kernels.push(
+            Kernel::writes(
+                f,
+                format!("values of {bytes} bytes"),
+                format!("{SPREAD}{remove}"),
+            )
+            .on(Keys::Restored, setup),
+        );
         let both = format!("{SPREAD}{}{remove}", set(bytes));
-        kernels.push(Kernel::writes(f, format!("values of {bytes} bytes set just before"), both).on(Keys::New, ""));
+        kernels.push(
+            Kernel::writes(f, format!("values of {bytes} bytes set just before"), both)
+                .on(Keys::New, ""),
+        );
     }
     kernels
 }
@@ -214,17 +291,34 @@ fn scans() -> Vec<Kernel> {
         )
     };
     let mut kernels = vec![Kernel::executes(f, "nothing", scan(16, 256, 0))];
-    kernels.push(Kernel::executes(f, "nothing, elsewhere each time", format!("{SPREAD}{}", scan(16, 256, 0))).on(Keys::New, ""));
+    kernels.push(
+        Kernel::executes(
+            f,
+            "nothing, elsewhere each time",
+            format!("{SPREAD}{}", scan(16, 256, 0)),
+        )
+        .on(Keys::New, ""),
+    );
     for bytes in value_sizes() {
         let setup = format!("{SPREAD}{}", set(bytes));
         for (flags, name) in [(0, "up"), (1, "down")] {
             let body = scan(0, 256, flags);
             // What a page has room for is all that is loaded.
-            let kernel = Kernel::executes(f, format!("all there is, {name}, values of {bytes} bytes"), body);
-            kernels.push(Kernel { setup_max: 256, ..kernel.on(Keys::Existing, &setup) });
+            let kernel = Kernel::executes(
+                f,
+                format!("all there is, {name}, values of {bytes} bytes"),
+                body,
+            );
+            kernels.push(Kernel {
+                setup_max: 256,
+                ..kernel.on(Keys::Existing, &setup)
+            });
         }
         let one = format!("{SPREAD}{}", scan(16, 1, 0));
-        kernels.push(Kernel::executes(f, format!("one entry of {bytes} bytes"), one).on(Keys::Existing, &setup));
+        kernels.push(
+            Kernel::executes(f, format!("one entry of {bytes} bytes"), one)
+                .on(Keys::Existing, &setup),
+        );
         let removed = format!("{SPREAD}(call $storage_remove {})", key(16));
         let passed = format!("{SPREAD}{}", scan(16, 1, 0));
         // All are removed before the rounds, so that each scan finds a removed entry and nothing else.
@@ -236,14 +330,16 @@ fn scans() -> Vec<Kernel> {
         kernels.push(Kernel {
             once,
             rounds_max: 200,
-            ..Kernel::executes(f, format!("removed entries of {bytes} bytes"), passed).on(Keys::Restored, setup)
+            ..Kernel::executes(f, format!("removed entries of {bytes} bytes"), passed)
+                .on(Keys::Restored, setup)
         });
     }
     kernels
 }
 
 fn events() -> Vec<Kernel> {
-    let with = |topics: usize, bytes: usize| Kernel {
+    let with = |topics: usize, bytes: usize| {
+        Kernel {
         rounds_max: u32::try_from(EVENTS_MAX).unwrap_or(u32::MAX),
         calls: 100,
         ..Kernel::writes(
@@ -256,6 +352,7 @@ fn events() -> Vec<Kernel> {
             ),
         )
         .on(Keys::New, "")
+    }
     };
     let sized = sizes(EVENT_DATA_BYTES_MAX).map(|bytes| with(0, bytes));
     let topics = (1..=EVENT_TOPICS_MAX).map(|count| with(count, 0));
@@ -265,16 +362,26 @@ fn events() -> Vec<Kernel> {
 fn ed25519() -> Vec<Kernel> {
     let f = "ed25519_verify";
     let call = |key: u32, signature: u32, at: u32, bytes: usize| {
-        format!("(drop (call $ed25519_verify (i32.const {key}) (i32.const {signature}) (i32.const {at}) (i32.const {bytes})))")
+        format!(
+            "(drop (call $ed25519_verify (i32.const {key}) (i32.const {signature}) (i32.const {at}) (i32.const {bytes})))"
+        )
     };
     let (key, signature) = (place::PUBLIC_KEY, place::SIGNATURE);
     let mut kernels = vec![
         Kernel::executes(f, "a valid one", call(key, signature, key, 32)),
-        Kernel::executes(f, "the key of small order", call(place::ZEROS, signature, key, 32)),
+        Kernel::executes(
+            f,
+            "the key of small order",
+            call(place::ZEROS, signature, key, 32),
+        ),
         Kernel::executes(f, "zeros", call(place::ZEROS, place::ZEROS, key, 32)),
     ];
     for bytes in sizes(128 << 10) {
-        kernels.push(Kernel::executes(f, format!("an invalid one of {bytes} bytes"), call(key, signature, 65_536, bytes)));
+        kernels.push(Kernel::executes(
+            f,
+            format!("an invalid one of {bytes} bytes"),
+            call(key, signature, 65_536, bytes),
+        ));
     }
     kernels
 }
@@ -282,13 +389,31 @@ fn ed25519() -> Vec<Kernel> {
 fn secp256k1() -> Vec<Kernel> {
     let f = "secp256k1_recover";
     let call = |hash: u32, signature: u32| {
-        format!("(drop (call $secp256k1_recover (i32.const {hash}) (i32.const {signature}) (i32.const {})))", place::OUT)
+        format!(
+            "(drop (call $secp256k1_recover (i32.const {hash}) (i32.const {signature}) (i32.const {})))",
+            place::OUT
+        )
     };
     let (hash, signature) = (place::RECOVERABLE, place::RECOVERABLE + 32);
     vec![
         Kernel::executes(f, "a valid one", call(hash, signature)),
-        Kernel::executes(f, "hashes that change", format!("(i32.store (i32.const {hash}) (local.get $n)) {}", call(hash, signature))),
+        Kernel::executes(
+            f,
+            "hashes that change",
+            format!(
+                "(i32.store (i32.const {hash}) (local.get $n)) {}",
+                call(hash, signature)
+            ),
+        ),
         Kernel::executes(f, "no point", call(hash, place::KEY)),
-        Kernel::executes(f, "id 1", format!("(i32.store8 (i32.const {}) (i32.const 1)) {}", signature + 64, call(hash, signature))),
+        Kernel::executes(
+            f,
+            "id 1",
+            format!(
+                "(i32.store8 (i32.const {}) (i32.const 1)) {}",
+                signature + 64,
+                call(hash, signature)
+            ),
+        ),
     ]
 }

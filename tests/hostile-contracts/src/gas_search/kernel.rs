@@ -126,7 +126,11 @@ impl Kernel {
     #[must_use]
     pub fn on(self, keys: Keys, setup: impl Into<String>) -> Self {
         let setup = setup.into();
-        Self { setup, keys, ..self }
+        Self {
+            setup,
+            keys,
+            ..self
+        }
     }
 
     /// The same with one entry of its setup, whatever the rounds.
@@ -191,7 +195,9 @@ impl Kernel {
     (i64.store (i32.const {sink}) (i64.add (i64.add (local.get $a) (local.get $b)) (i64.add (local.get $c) (local.get $d))))
     (i32.store (i32.const {sink}) (i32.add (i32.add (local.get $x) (local.get $y)) (local.get $z)))))"#,
             imports = imports(),
-            pages_max = self.pages_max.map_or(String::new(), |pages| pages.to_string()),
+            pages_max = self
+                .pages_max
+                .map_or(String::new(), |pages| pages.to_string()),
             // Pages are paid for with the instance, so they are touched before the rounds.
             touched = (pages - 1) << 16,
             one = place::ONE,

@@ -56,7 +56,13 @@ fn on_memory(pages: u32, kernel: Kernel, once: String) -> Kernel {
 
 fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
     let is_i64 = mnemonic.starts_with("i64");
-    let narrowed = |text: String| if is_i64 { format!("(i32.wrap_i64 {text})") } else { text };
+    let narrowed = |text: String| {
+        if is_i64 {
+            format!("(i32.wrap_i64 {text})")
+        } else {
+            text
+        }
+    };
     let mut kernels = Vec::new();
     let is_word = matches!(mnemonic, "i32.load" | "i64.load32_u" | "i64.load32_s");
     for (what, log2, stride, pages) in RINGS {
@@ -72,7 +78,11 @@ fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
                 format!("(i32.add {loaded} (local.tee $x (i32.add (local.get $x) (i32.const 0x9e3779b1))))")
             })
         };
-        let once = if is_word { ring(*log2, *stride, 0) } else { String::new() };
+        let once = if is_word {
+            ring(*log2, *stride, 0)
+        } else {
+            String::new()
+        };
         let body = format!("(local.set $x {body})");
         kernels.push(on_memory(
             *pages,
@@ -84,7 +94,8 @@ fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
         let step = narrowed(format!(
             "({mnemonic} offset=4095 (i32.and (local.get $x) (i32.const {mask})))"
         ));
-        format!("(local.set $x (i32.add (local.get $x) (i32.add (i32.const 0x3779b1) {step})))\n").repeat(DEPTH)
+        format!("(local.set $x (i32.add (local.get $x) (i32.add (i32.const 0x3779b1) {step})))\n")
+            .repeat(DEPTH)
     };
     for (name, mask, pages) in [("512 KiB", 0x7_e000, SMALL), ("16 MiB", 0xff_e000, LARGE)] {
         let name = format!("chain over page ends of {name}");
@@ -92,7 +103,9 @@ fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
         kernels.push(on_memory(pages, kernel, String::new()));
     }
     kernels.push(Kernel::executes(operator, "chain over line ends", {
-        let step = narrowed(format!("({mnemonic} offset=63 (i32.and (local.get $x) (i32.const 0xfc0)))"));
+        let step = narrowed(format!(
+            "({mnemonic} offset=63 (i32.and (local.get $x) (i32.const 0xfc0)))"
+        ));
         format!("(local.set $x (i32.add (i32.const 64) {step}))\n").repeat(DEPTH)
     }));
     kernels.push(on_memory(
@@ -108,19 +121,37 @@ fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
         ),
         String::new(),
     ));
-    kernels.push(Kernel::executes(operator, "behind a store of one byte in it", {
-        let loaded = narrowed(format!("({mnemonic} (i32.const 4096))"));
-        format!("(i32.store8 (i32.const 4096) (local.get $x)) (local.set $x {loaded})\n").repeat(DEPTH)
-    }));
+    kernels.push(Kernel::executes(
+        operator,
+        "behind a store of one byte in it",
+        {
+            let loaded = narrowed(format!("({mnemonic} (i32.const 4096))"));
+            format!("(i32.store8 (i32.const 4096) (local.get $x)) (local.set $x {loaded})\n")
+                .repeat(DEPTH)
+        },
+    ));
     kernels
 }
 
 fn stores(operator: &str, mnemonic: &str) -> Vec<Kernel> {
-    let value = if mnemonic.starts_with("i64") { "(local.get $a)" } else { "(local.get $y)" };
-    let (kind, local) = if mnemonic.starts_with("i64") { ("i64", "$a") } else { ("i32", "$y") };
-    let store = |offset: u32, address: &str| format!("({mnemonic} offset={offset} {address} {value})\n");
+    let value = if mnemonic.starts_with("i64") {
+        "(local.get $a)"
+    } else {
+        "(local.get $y)"
+    };
+    let (kind, local) = if mnemonic.starts_with("i64") {
+        ("i64", "$a")
+    } else {
+        ("i32", "$y")
+    };
+    let store =
+        |offset: u32, address: &str| format!("({mnemonic} offset={offset} {address} {value})\n");
     let mut kernels = vec![
-        Kernel::executes(operator, "one place", store(4_096, "(i32.const 0)").repeat(DEPTH)),
+        Kernel::executes(
+            operator,
+            "one place",
+            store(4_096, "(i32.const 0)").repeat(DEPTH),
+        ),
         Kernel::executes(
             operator,
             "one place over a line's end",
@@ -132,7 +163,8 @@ fn stores(operator: &str, mnemonic: &str) -> Vec<Kernel> {
         }),
         Kernel::executes(operator, "and loaded back", {
             let stored = store(4_096, "(i32.const 0)");
-            format!("{stored} (local.set {local} ({kind}.load8_u (i32.const 4096)))\n").repeat(DEPTH)
+            format!("{stored} (local.set {local} ({kind}.load8_u (i32.const 4096)))\n")
+                .repeat(DEPTH)
         }),
     ];
     for (what, mask, offset, pages) in [
@@ -165,9 +197,15 @@ fn growth(operator: &str) -> Vec<Kernel> {
     let touched = "(local.set $y (i32.shl (memory.grow (i32.const 1)) (i32.const 16)))
         (if (i32.ge_s (local.get $y) (i32.const 0)) (then (memory.fill (local.get $y) (local.get $x) (i32.const 65536))))";
     let spread: String = (0..16)
-        .map(|page| format!("(i32.store offset={} (local.get $y) (local.get $x))\n", page * 4_096))
+        .map(|page| {
+            format!(
+                "(i32.store offset={} (local.get $y) (local.get $x))\n",
+                page * 4_096
+            )
+        })
         .collect();
-    let paged = format!("(local.set $y (i32.shl (memory.grow (i32.const 1)) (i32.const 16))) {spread}");
+    let paged =
+        format!("(local.set $y (i32.shl (memory.grow (i32.const 1)) (i32.const 16))) {spread}");
     let bounded = |name: &str, body: &str| Kernel {
         rounds_max: 250,
         calls: 4,
@@ -176,9 +214,16 @@ fn growth(operator: &str) -> Vec<Kernel> {
         ..Kernel::executes(operator, name, body)
     };
     vec![
-        Kernel::executes(operator, "by nothing", "(drop (memory.grow (i32.const 0)))\n".repeat(4)),
+        Kernel::executes(
+            operator,
+            "by nothing",
+            "(drop (memory.grow (i32.const 0)))\n".repeat(4),
+        ),
         Kernel::executes(operator, "too far", "(drop (memory.grow (i32.const 257)))"),
-        bounded("a page that is not touched", "(drop (memory.grow (i32.const 1)))"),
+        bounded(
+            "a page that is not touched",
+            "(drop (memory.grow (i32.const 1)))",
+        ),
         bounded("a page that is filled", touched),
         bounded("a page whose every 4 KiB are touched", &paged),
     ]
@@ -186,12 +231,20 @@ fn growth(operator: &str) -> Vec<Kernel> {
 
 fn bulk(operator: &str, mnemonic: &str) -> Vec<Kernel> {
     let mut kernels = Vec::new();
-    let largest = if mnemonic == "memory.init" { 12 } else { *BULK_LOG2.end() };
+    let largest = if mnemonic == "memory.init" {
+        12
+    } else {
+        *BULK_LOG2.end()
+    };
     for log2 in *BULK_LOG2.start()..=largest {
         let size = if log2 == 0 { 0 } else { 1_u32 << log2 };
         let wide = size >= 1 << 23;
         let memory: u32 = 1 << 24;
-        let place = if wide { "(i32.const 0)".to_owned() } else { wander(0x7f_ffff) };
+        let place = if wide {
+            "(i32.const 0)".to_owned()
+        } else {
+            wander(0x7f_ffff)
+        };
         let size_max = if wide { size - 64 } else { size };
         let mut add = |name: String, body: String| {
             kernels.push(Kernel {
@@ -207,13 +260,22 @@ fn bulk(operator: &str, mnemonic: &str) -> Vec<Kernel> {
                     format!("(memory.fill {place} (local.get $y) (i32.const {size_max}))"),
                 );
                 if size <= 1 << 16 {
-                    let text = format!("(memory.fill (i32.const 1) (local.get $y) (i32.const {size}))");
+                    let text =
+                        format!("(memory.fill (i32.const 1) (local.get $y) (i32.const {size}))");
                     add(format!("{size} bytes in one place"), text);
                 }
             }
             "memory.copy" => {
-                let from = if wide { "(i32.const 33)" } else { "(i32.sub (i32.const 0x7fffff) (local.get $n))" };
-                let from = if wide { from.to_owned() } else { format!("(i32.and {from} (i32.const 0x7fffff))") };
+                let from = if wide {
+                    "(i32.const 33)"
+                } else {
+                    "(i32.sub (i32.const 0x7fffff) (local.get $n))"
+                };
+                let from = if wide {
+                    from.to_owned()
+                } else {
+                    format!("(i32.and {from} (i32.const 0x7fffff))")
+                };
                 add(
                     format!("{size} bytes anywhere"),
                     format!("(memory.copy {place} {from} (i32.const {size_max}))"),
@@ -249,8 +311,12 @@ fn table_bulk(operator: &str, mnemonic: &str) -> Vec<Kernel> {
     let mut kernels = Vec::new();
     for size in [0_u32, 1, 4, 16, 64, 255] {
         let body = match mnemonic {
-            "table.fill" => format!("(table.fill 0 (i32.const 0) (ref.func $id) (i32.const {size}))"),
-            "table.copy" => format!("(table.copy 0 0 (i32.const 1) (i32.const 0) (i32.const {size}))"),
+            "table.fill" => {
+                format!("(table.fill 0 (i32.const 0) (ref.func $id) (i32.const {size}))")
+            }
+            "table.copy" => {
+                format!("(table.copy 0 0 (i32.const 1) (i32.const 0) (i32.const {size}))")
+            }
             _ => format!("(table.init 0 $some (i32.const 0) (i32.const 0) (i32.const {size}))"),
         };
         let filled = "(table.init 0 $some (i32.const 0) (i32.const 0) (i32.const 256))".to_owned();
@@ -264,10 +330,13 @@ fn table_bulk(operator: &str, mnemonic: &str) -> Vec<Kernel> {
 }
 
 fn references(operator: &str, mnemonic: &str) -> Vec<Kernel> {
-    let index = "(i32.and (local.tee $x (i32.add (local.get $x) (i32.const 0x9e3779b1))) (i32.const 255))";
+    let index =
+        "(i32.and (local.tee $x (i32.add (local.get $x) (i32.const 0x9e3779b1))) (i32.const 255))";
     let chained = "(i32.and (local.get $x) (i32.const 255))";
     let got = |index: &str| {
-        format!("(local.set $x (i32.add (i32.const 7) (i32.add (local.get $x) (ref.is_null (table.get 0 {index})))))\n")
+        format!(
+            "(local.set $x (i32.add (i32.const 7) (i32.add (local.get $x) (ref.is_null (table.get 0 {index})))))\n"
+        )
     };
     let bodies: Vec<(&str, String)> = match mnemonic {
         "table.get" => vec![("anywhere", got(index)), ("chain", got(chained))],

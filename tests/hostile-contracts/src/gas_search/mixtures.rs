@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kumiki_testkit::Random;
 
-use super::kernel::{Costs, Kernel, Keys};
+use super::kernel::{Costs, Kernel, Keys, ring};
 use super::measuring::Measuring;
 
 /// The subject under which mixtures are reported: they are no instruction's.
@@ -123,12 +123,19 @@ fn mixed(pieces: &[Kernel], parts: &[usize]) -> Kernel {
         .iter()
         .map(|part| format!("{} ({})", part.subject, part.name))
         .collect();
-    let body: String = parts.iter().map(|part| part.body.as_str()).collect();
-    // The longest ring serves all: each of its words leads to another.
-    let once = parts.iter().map(|part| part.once.clone());
-    let once = once.max_by_key(String::len).unwrap_or_default();
+    // Where a piece loads from, the one before may have left anything.
+    let body: String = parts
+        .iter()
+        .map(|part| {
+            format!(
+                "(local.set $x (i32.and (local.get $x) (i32.const 0xffffc0))) {}",
+                part.body
+            )
+        })
+        .collect();
     Kernel {
-        once,
+        // One ring serves all: each of its words leads to another.
+        once: ring(18, 64, 0),
         pages: 256,
         ..Kernel::executes(SUBJECT, names.join(", "), body)
     }

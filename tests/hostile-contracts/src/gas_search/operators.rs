@@ -46,7 +46,9 @@ pub fn mnemonic(operator: &str) -> String {
             word.push(character.to_ascii_lowercase());
         }
     }
-    let namespaces = ["i32", "i64", "memory", "table", "local", "global", "data", "elem", "ref"];
+    let namespaces = [
+        "i32", "i64", "memory", "table", "local", "global", "data", "elem", "ref",
+    ];
     match words.split_first() {
         Some((first, rest)) if namespaces.contains(&first.as_str()) && !rest.is_empty() => {
             format!("{first}.{}", rest.join("_"))

@@ -1,7 +1,7 @@
 //! Say what the search found: the worst of each subject, the median over subjects, and how far the worst is from it.
 
-use std::collections::BTreeMap;
 use super::mixtures::SUBJECT;
+use std::collections::BTreeMap;
 
 /// Adds a line; a string takes every one.
 macro_rules! line {
@@ -89,7 +89,8 @@ impl Report {
     pub fn table(&self) -> String {
         let mut text = String::new();
         for entry in self.worst_of_each() {
-            line!(text,
+            line!(
+                text,
                 "{:>8.3}  {:>5.1}x  {:18} {}",
                 entry.ns_per_gas,
                 entry.ns_per_gas / self.median,
@@ -101,7 +102,8 @@ impl Report {
         let beyond = beyond.filter(|entry| entry.ns_per_gas > 3.0 * self.median);
         line!(text, "\nbeyond three medians:");
         for entry in beyond {
-            line!(text,
+            line!(
+                text,
                 "{:>8.3}  {:>5.1}x  {:18} {}",
                 entry.ns_per_gas,
                 entry.ns_per_gas / self.median,
@@ -110,7 +112,8 @@ impl Report {
             );
         }
         let worst = self.entries.first().map_or(0.0, |entry| entry.ns_per_gas);
-        line!(text,
+        line!(
+            text,
             "\n{} kernels, seed {}, {} s ({} s mixing); reference at worst {:.2} of its best\n\
              median {:.3} ns per gas, worst {worst:.3}, ratio {:.2}",
             self.entries.len(),

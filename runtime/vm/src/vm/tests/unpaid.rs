@@ -127,7 +127,8 @@ fn gas_of(body: &str) -> Gas {
 const GET: &str =
     "(drop (call $storage_get (i32.const 0) (i32.const 1) (i32.const 64) (i32.const 8)))";
 const HAS: &str = "(drop (call $storage_has (i32.const 0) (i32.const 1)))";
-const SCAN: &str = "(drop (call $storage_scan (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0)
+const SCAN: &str =
+    "(drop (call $storage_scan (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0)
     (i32.const 1) (i32.const 0) (i32.const 64) (i32.const 65000)))";
 const REMOVE: &str = "(call $storage_remove (i32.const 0) (i32.const 1))";
 
