@@ -140,10 +140,7 @@ fn branch_table(operator: &str, targets: u32) -> Kernel {
 }
 
 fn calls(operator: &str) -> Vec<Kernel> {
-    let with = |name: &str, items: String, body: String| Kernel {
-        items,
-        ..Kernel::executes(operator, name, body)
-    };
+    let with = |name: &str, items: String, body: String| with_items(operator, name, items, body);
     let recursion = "(func $deep (param i32) (result i32) (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 1)) \
          (else (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))))";
     let locals = format!(
@@ -187,40 +184,49 @@ fn calls(operator: &str) -> Vec<Kernel> {
             returns.to_owned(),
             "(local.set $a (call $early (local.get $a)))\n".repeat(16),
         )],
-        _ => {
-            let same =
-                "(local.set $a (call_indirect (type $unary) (local.get $a) (i32.const 1)))\n"
-                    .repeat(16);
-            let random: String = (0..16)
+        _ => indirect_calls(operator),
+    }
+}
+
+fn with_items(operator: &str, name: &str, items: String, body: String) -> Kernel {
+    Kernel {
+        items,
+        ..Kernel::executes(operator, name, body)
+    }
+}
+
+fn indirect_calls(operator: &str) -> Vec<Kernel> {
+    let with = |name: &str, items: String, body: String| with_items(operator, name, items, body);
+    let same =
+        "(local.set $a (call_indirect (type $unary) (local.get $a) (i32.const 1)))\n".repeat(16);
+    let random: String = (0..16)
                 .map(|step| {
                     format!("(local.set $a (call_indirect (type $unary) (local.get $a) (i32.and (i32.shr_u (local.get $x) (i32.const {})) (i32.const 1))))\n", 31 - step)
                 })
                 .collect();
-            let far: String = (0..8)
+    let far: String = (0..8)
                 .map(|step| {
                     format!("(local.set $a (call_indirect (type $unary) (local.get $a) (i32.and (i32.shr_u (local.get $x) (i32.const {})) (i32.const 255))))\n", 24 - step)
                 })
                 .collect();
-            vec![
-                with("of one function", String::new(), same),
-                with(
-                    "of one of two, not foreseen",
-                    String::new(),
-                    format!("{RANDOM}{random}"),
-                ),
-                with(
-                    "of one of 255, not foreseen",
-                    functions(2),
-                    format!("{RANDOM}{far}"),
-                ),
-                with(
-                    "of one of 255 long ones, not foreseen",
-                    functions(40),
-                    format!("{RANDOM}{far}"),
-                ),
-            ]
-        }
-    }
+    vec![
+        with("of one function", String::new(), same),
+        with(
+            "of one of two, not foreseen",
+            String::new(),
+            format!("{RANDOM}{random}"),
+        ),
+        with(
+            "of one of 255, not foreseen",
+            functions(2),
+            format!("{RANDOM}{far}"),
+        ),
+        with(
+            "of one of 255 long ones, not foreseen",
+            functions(40),
+            format!("{RANDOM}{far}"),
+        ),
+    ]
 }
 
 /// Functions of so many steps each, in the table from 1 on: together they do not fit the caches of instructions.

@@ -144,6 +144,13 @@ fn calls() -> Vec<Kernel> {
             query(bytes),
         ));
     }
+    kernels.extend(calls_of_others());
+    kernels
+}
+
+/// Calls of contracts that take much to make an instance of, or to load.
+fn calls_of_others() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
     for (name, pages) in [("a page", 1_u32), ("16 pages", 16), ("256 pages", 256)] {
         // One word in each page that the processor knows.
         let touching = format!(

@@ -54,15 +54,16 @@ fn on_memory(pages: u32, kernel: Kernel, once: String) -> Kernel {
     }
 }
 
+/// What a load gives, as an address.
+fn as_address(mnemonic: &str, loaded: String) -> String {
+    match mnemonic.starts_with("i64") {
+        true => format!("(i32.wrap_i64 {loaded})"),
+        false => loaded,
+    }
+}
+
 fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
-    let is_i64 = mnemonic.starts_with("i64");
-    let narrowed = |text: String| {
-        if is_i64 {
-            format!("(i32.wrap_i64 {text})")
-        } else {
-            text
-        }
-    };
+    let narrowed = |text: String| as_address(mnemonic, text);
     let mut kernels = Vec::new();
     let is_word = matches!(mnemonic, "i32.load" | "i64.load32_u" | "i64.load32_s");
     for (what, log2, stride, pages) in RINGS {
@@ -90,6 +91,14 @@ fn loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
             once,
         ));
     }
+    kernels.extend(other_loads(operator, mnemonic));
+    kernels
+}
+
+/// Loads over the ends of pages and lines, beside each other, and behind stores.
+fn other_loads(operator: &str, mnemonic: &str) -> Vec<Kernel> {
+    let narrowed = |text: String| as_address(mnemonic, text);
+    let mut kernels = Vec::new();
     let crossing = |mask: u32| {
         let step = narrowed(format!(
             "({mnemonic} offset=4095 (i32.and (local.get $x) (i32.const {mask})))"
