@@ -154,14 +154,9 @@ impl DiskChain {
         deployed
     }
 
-    /// Executes a block of the kernel's calls, and adds it where that is part of what it costs.
-    pub(super) fn run(&mut self, deployed: &Deployed, asked: Asked) -> Took {
-        let took = self.try_run(deployed, asked);
-        took.expect("the kernels of the search succeed")
-    }
-
-    /// The same; says what the calls came to where one of them fails.
-    pub(super) fn try_run(&mut self, deployed: &Deployed, asked: Asked) -> Result<Took, String> {
+    /// Executes a block of the kernel's calls, and adds it where that is part of what it costs. Says what the calls came to
+    /// where one of them fails.
+    pub(super) fn run(&mut self, deployed: &Deployed, asked: Asked) -> Result<Took, String> {
         let (calls, costs) = match asked.prepares {
             true => (1, Costs::Block),
             false => (deployed.calls, deployed.costs),

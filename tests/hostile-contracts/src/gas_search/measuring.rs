@@ -108,7 +108,8 @@ impl Measuring {
             rounds: 40_000,
             prepares: false,
         };
-        let took = self.chain.run(&self.reference, asked).time;
+        let took = self.chain.run(&self.reference, asked);
+        let took = took.expect("the reference only multiplies").time;
         self.reference_best = self.reference_best.min(took);
         self.reference_worst = self.reference_worst.max(took);
         took < self.reference_best.mul_f64(NOISE)
@@ -123,20 +124,21 @@ impl Measuring {
             done += kernels.len();
             let deployed = self.chain.deploy_kernels(kernels);
             for (kernel, deployed) in kernels.iter().zip(deployed) {
-                self.measure(kernel.clone(), deployed);
+                let found = self.measure(kernel.clone(), deployed);
+                found.expect("the kernels of the search succeed");
             }
         }
     }
 
     /// The same for one; gives its nanoseconds for each gas.
-    pub(super) fn add_one(&mut self, kernel: Kernel) -> f64 {
+    pub(super) fn add_one(&mut self, kernel: Kernel) -> Result<f64, String> {
         let deployed = self.chain.deploy_kernels(std::slice::from_ref(&kernel));
         let deployed = deployed.into_iter().next();
         self.measure(kernel, deployed.expect("one for each kernel"))
     }
 
     /// Finds how many rounds the kernel needs, and gives its nanoseconds for each gas.
-    fn measure(&mut self, kernel: Kernel, deployed: Deployed) -> f64 {
+    fn measure(&mut self, kernel: Kernel, deployed: Deployed) -> Result<f64, String> {
         let wanted = match kernel.costs {
             Costs::Execution => EXECUTION,
             Costs::Block => BLOCK,
@@ -153,7 +155,7 @@ impl Measuring {
         let mut rounds = 4.min(measured.kernel.rounds_max);
         loop {
             measured.rounds = rounds;
-            let (empty, full) = self.run(&mut measured);
+            let (empty, full) = self.run(&mut measured)?;
             let time = full.time.saturating_sub(empty.time);
             let gas = full.gas.saturating_sub(empty.gas).max(1);
             let affordable = u64::from(rounds).saturating_mul(GAS_MAX) / gas;
@@ -178,11 +180,11 @@ impl Measuring {
         }
         let found = measured.ns_per_gas();
         self.measured.push(measured);
-        found
+        Ok(found)
     }
 
     /// One run without rounds and one with them.
-    fn run(&mut self, measured: &mut Measured) -> (Took, Took) {
+    fn run(&mut self, measured: &mut Measured) -> Result<(Took, Took), String> {
         let kernel = &measured.kernel;
         let all = measured.rounds.saturating_mul(kernel.calls);
         let start = match kernel.keys {
@@ -209,14 +211,14 @@ impl Measuring {
                 prepares: true,
                 ..asked
             };
-            let took = self.chain.run(&measured.deployed, prepared);
+            let took = self.chain.run(&measured.deployed, prepared)?;
             measured.set_up = wanted;
             measured.setup_gas = took.gas / u64::from(wanted.max(1));
         }
         let nothing = Asked { rounds: 0, ..asked };
-        let empty = self.chain.run(&measured.deployed, nothing);
-        let full = self.chain.run(&measured.deployed, asked);
-        (empty, full)
+        let empty = self.chain.run(&measured.deployed, nothing)?;
+        let full = self.chain.run(&measured.deployed, asked)?;
+        Ok((empty, full))
     }
 
     /// Measures every kernel once more.
@@ -231,7 +233,10 @@ impl Measuring {
         let mut measured = self.measured.swap_remove(index);
         for _ in 0..TRIES {
             let calm = self.refer();
-            let (empty, full) = self.run(&mut measured);
+            // What has run once runs again, but for mixtures that write over what they load.
+            let Ok((empty, full)) = self.run(&mut measured) else {
+                break;
+            };
             measured.keep_least(empty, full);
             if calm && self.refer() {
                 break;
