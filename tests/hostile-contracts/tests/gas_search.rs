@@ -1,5 +1,7 @@
 //! The search for what takes longest for its gas knows every instruction and host function, and its kernels run.
 
+#![expect(clippy::unwrap_used, reason = "set-up that fails should fail the test")]
+
 use kumiki_hostile_contracts::gas_search::{
     Kernel, accepted_operators, failures, kernels_of, operator_name, subjects,
 };
