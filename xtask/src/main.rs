@@ -46,6 +46,9 @@ Usage: cargo xtask COMMAND
                                so many generated contracts, on the compiler and on the interpreter
   hostile bombs                time and memory of compiling the heaviest code that the rules let through
   hostile blocks               time of blocks full of hostile calls, beside a usual one
+  hostile gas [--minutes N] [--seed S] [--passes N] [--only WORD] [--json]
+                               what takes longest for its gas: every instruction and host function, and so many
+                               minutes of mixtures
   fuzz [TARGET]... [--minutes M]
                                fuzzes every target, or these, for M minutes in all on each core (20), and ends with a
                                table; installs cargo-fuzz, and the first build takes as long as the workspace's
