@@ -141,7 +141,8 @@ mod tests {
         let mut lengths = std::collections::BTreeSet::new();
         for kind in 0..8 {
             for at in [0, 30, 59] {
-                let mut choices = Choices::new(&[at, kind, 9, 4, 5, 6]);
+                let bytes = [at, kind, 9, 4, 5, 6];
+                let mut choices = Choices::new(&bytes);
                 lengths.insert(choices.mutated(&base).len().cmp(&base.len()));
                 let nothing = Choices::new(&[at, kind, 9, 4]).mutated(&[]);
                 assert!(nothing.len() <= 2);
