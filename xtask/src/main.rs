@@ -30,6 +30,8 @@ Usage: cargo xtask COMMAND
                                the same, with validators that join and leave at every epoch
   chaos --hostile [--minutes N] [--seed S]
                                the same, with peers that mean harm on every protocol
+  rpc-attacks [--seconds N] [--through NODE] [--only ATTACK]
+                               attacks on the RPC of a validator, and what each costs honest callers and blocks
   audit [--advisory-db DIR]    known holes, licences, sources and versions of all crates, by our own lists and
                                cargo-deny, which it installs; exits with 2 where advisories cannot be had
   powerloss [--crashes N] [--seed S]
@@ -44,6 +46,9 @@ Usage: cargo xtask COMMAND
                                so many generated contracts, on the compiler and on the interpreter
   hostile bombs                time and memory of compiling the heaviest code that the rules let through
   hostile blocks               time of blocks full of hostile calls, beside a usual one
+  hostile gas [--minutes N] [--seed S] [--passes N] [--only WORD] [--json]
+                               what takes longest for its gas: every instruction and host function, and so many
+                               minutes of mixtures
   fuzz [TARGET]... [--minutes M]
                                fuzzes every target, or these, for M minutes in all on each core (20), and ends with a
                                table; installs cargo-fuzz, and the first build takes as long as the workspace's
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
         ["tidy"] => lint::run(lint::Scope::WithoutCompiler),
         ["test", rest @ ..] => test_run::Selection::parse(rest).and_then(|one| test_run::run(&one)),
         ["chaos", rest @ ..] => test_run::chaos(rest),
+        ["rpc-attacks", rest @ ..] => test_run::chaos(&[&["--rpc"], rest].concat()),
         ["powerloss", rest @ ..] => durability::power_loss(rest),
         ["kills", rest @ ..] => durability::kills(rest),
         ["simulate", "--planted"] => planted::run(""),

@@ -1,12 +1,13 @@
 //! Build once, run every test, and count what passed.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::{process, workspace};
 
 mod fault_tools;
+mod lanes;
 mod tally;
 
 use tally::Tally;
@@ -69,13 +70,7 @@ pub(crate) fn run(selection: &Selection) -> Result<(), String> {
         println!("0 passed, 1 failed");
         return Err(message);
     }
-    let mut command = process::cargo(&["test", "--release", "--no-fail-fast"]);
-    command.args(selection.cargo_arguments());
-    if let Some(filter) = &selection.filter {
-        command.args(["--", filter]);
-    }
-    prepare_environment(&mut command)?;
-    let tally = stream(command)?;
+    let tally = run_tests(selection)?;
     for name in &tally.failures {
         eprintln!("failed: {name}");
     }
@@ -88,6 +83,41 @@ pub(crate) fn run(selection: &Selection) -> Result<(), String> {
         (_, 0) => Ok(()),
         (_, _) => Err(String::new()),
     }
+}
+
+/// Everything runs in two lanes at once, because networks of processes mostly wait; a selection in one.
+fn run_tests(selection: &Selection) -> Result<Tally, String> {
+    if *selection != Selection::default() {
+        let mut command = test_command(&selection.cargo_arguments())?;
+        if let Some(filter) = &selection.filter {
+            command.args(["--", filter]);
+        }
+        return stream(command);
+    }
+    let [first, second] = lanes::of_everything()?;
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| run_lane(&second));
+        let tally = run_lane(&first);
+        let second = second
+            .join()
+            .map_err(|_| "the lane of networks was lost".to_owned());
+        Ok(tally?.and(second??))
+    })
+}
+
+fn run_lane(runs: &[Vec<String>]) -> Result<Tally, String> {
+    let mut tally = Tally::default();
+    for arguments in runs {
+        tally = tally.and(stream(test_command(arguments)?)?);
+    }
+    Ok(tally)
+}
+
+fn test_command(arguments: &[String]) -> Result<Command, String> {
+    let mut command = process::cargo(&["test", "--release", "--no-fail-fast"]);
+    command.args(arguments);
+    prepare_environment(&mut command)?;
+    Ok(command)
 }
 
 /// Runs a network of real processes under load and faults for as long as `arguments` say.
@@ -230,7 +260,7 @@ fn prepare_environment(command: &mut Command) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the tests with their output shown as it comes, and counts.
+/// Runs the tests and counts. Output is shown whenever a test program ends, so that lanes do not mix theirs.
 fn stream(mut command: Command) -> Result<Tally, String> {
     process::announce(&command);
     let mut child = command
@@ -238,19 +268,30 @@ fn stream(mut command: Command) -> Result<Tally, String> {
         .spawn()
         .map_err(|error| format!("cannot start cargo: {error}"))?;
     let mut tally = Tally::default();
+    let mut unshown = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.map_err(|error| format!("cannot read the tests' output: {error}"))?;
             let line = String::from_utf8_lossy(&line);
-            println!("{line}");
             tally.read(&line);
+            writeln!(unshown, "{line}").map_err(|error| error.to_string())?;
+            if line.starts_with("test result: ") {
+                show(&mut unshown)?;
+            }
         }
     }
+    show(&mut unshown)?;
     let status = child
         .wait()
         .map_err(|error| format!("cargo got lost: {error}"))?;
     tally.finish(status.success());
     Ok(tally)
+}
+
+fn show(unshown: &mut Vec<u8>) -> Result<(), String> {
+    let shown = std::io::stdout().lock().write_all(unshown);
+    unshown.clear();
+    shown.map_err(|error| format!("cannot show the tests' output: {error}"))
 }
 
 #[cfg(test)]

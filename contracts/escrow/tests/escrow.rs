@@ -1,8 +1,10 @@
 //! What the escrow promises, on native Rust and on its Wasm.
 
-use escrow::escrow::{Deal, Error, EscrowRef, OPEN_MS_MAX, Opened, Refunded, Released, State};
+use escrow::escrow::{
+    Deal, Error, Escrow, EscrowRef, OPEN_MS_MAX, Opened, Refunded, Released, State,
+};
 use kumiki_contract::{Address, Balance, CallError, SdkError};
-use kumiki_contract_testing::{Account, TestChain};
+use kumiki_contract_testing::{Account, Property, TestChain};
 
 const PRICE: Balance = 5_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -235,4 +237,18 @@ fn tokens_that_no_deal_is_about_are_refused_or_left_alone(chain: &mut TestChain)
     assert_eq!(chain.view(escrow.held()), Ok(0));
     let nobody = Address::default();
     assert_eq!(chain.balance(nobody), 0);
+}
+
+#[kumiki_contract_testing::property]
+fn what_is_held_is_owed(chain: &mut TestChain) -> Property {
+    let escrow = deploy(chain);
+    open(chain, escrow);
+    Property::of::<Escrow>(escrow.address).invariant("held is owed", move |chain, _| {
+        let held = chain.view(escrow.held());
+        assert_eq!(held, Ok(chain.balance(escrow.address)));
+        let deals = 0..chain.view(escrow.opened()).expect("a view");
+        let deals = deals.map(|id| chain.view(escrow.deal(id)).expect("it was opened"));
+        let open = deals.filter(|deal| deal.state == State::Open);
+        assert_eq!(held, Ok(open.map(|deal| deal.amount).sum()));
+    })
 }

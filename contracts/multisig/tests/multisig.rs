@@ -2,10 +2,10 @@
 
 use counter::counter::CounterRef;
 use kumiki_contract::{Address, Balance, CallError, Hash, ResultCode};
-use kumiki_contract_testing::{Account, TestChain};
+use kumiki_contract_testing::{Account, Property, TestChain};
 use multisig::multisig::{
-    Confirmed, Error, Executed, INPUT_BYTES_MAX, MultisigRef, OPEN_MS, OWNERS_MAX, OwnersSet,
-    Proposed, Withdrawn,
+    Confirmed, Error, Executed, INPUT_BYTES_MAX, Multisig, MultisigRef, OPEN_MS, OWNERS_MAX,
+    OwnersSet, Proposed, Withdrawn,
 };
 use multisig::proposal::{Action, Owners};
 
@@ -371,4 +371,14 @@ fn an_input_has_a_limit_to_the_byte(chain: &mut TestChain) {
         data: Vec::new(),
     };
     assert_eq!(chain.call(&alice, wallet.execute(id)), refused(failed));
+}
+
+#[kumiki_contract_testing::property]
+fn the_owners_can_always_act(chain: &mut TestChain) -> Property {
+    let wallet = deploy(chain);
+    Property::of::<Multisig>(wallet.address).invariant("enough owners", move |chain, _| {
+        let owners = chain.view(wallet.owners()).expect("a view");
+        let count = u32::try_from(owners.addresses.len()).expect("they are few");
+        assert!((1..=count).contains(&owners.threshold), "{owners:?}");
+    })
 }

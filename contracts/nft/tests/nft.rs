@@ -1,10 +1,10 @@
 //! What a collection promises, on native Rust and on its Wasm.
 
 use kumiki_contract::{Address, CallError};
-use kumiki_contract_testing::{Account, TestChain};
+use kumiki_contract_testing::{Account, Property, TestChain};
 use nft::nft::{
-    Approval, Burn, Error, Mint, MinterSet, NAME_BYTES_MAX, NftRef, OperatorSet, SYMBOL_BYTES_MAX,
-    Token, Transfer, URI_BYTES_MAX,
+    Approval, Burn, Error, Mint, MinterSet, NAME_BYTES_MAX, Nft, NftRef, OperatorSet,
+    SYMBOL_BYTES_MAX, Token, Transfer, URI_BYTES_MAX,
 };
 
 fn deploy(chain: &mut TestChain, minter: &Account, made_max: u64) -> NftRef {
@@ -288,4 +288,19 @@ fn the_right_to_mint_is_handed_on_and_given_up_for_ever(chain: &mut TestChain) {
         assert_eq!(chain.call(account, call), refused);
     }
     assert_eq!(chain.view(nft.minter()), Ok(None));
+}
+
+#[kumiki_contract_testing::property]
+fn every_token_has_one_owner(chain: &mut TestChain) -> Property {
+    let [alice] = chain.accounts();
+    let nft = deploy(chain, &alice, 5);
+    Property::of::<Nft>(nft.address)
+        .invariant("balances add up", move |chain, addresses| {
+            let balances = addresses.iter().map(|one| chain.view(nft.balance_of(*one)));
+            let sum: u64 = balances.map(|balance| balance.expect("a view")).sum();
+            assert_eq!(chain.view(nft.total_supply()), Ok(sum));
+        })
+        .invariant("no more are made than may be", move |chain, _| {
+            assert!(chain.view(nft.made()).expect("a view") <= 5);
+        })
 }

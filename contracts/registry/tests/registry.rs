@@ -1,10 +1,10 @@
 //! What the registry promises, on native Rust and on its Wasm.
 
 use kumiki_contract::{Address, Balance, CallError};
-use kumiki_contract_testing::{Account, TestChain};
+use kumiki_contract_testing::{Account, Property, TestChain};
 use registry::registry::{
     Changed, Error, GRACE_MS, NAME_BYTES_MAX, NAME_BYTES_MIN, NOTE_BYTES_MAX, PriceSet, Registered,
-    RegistryRef, Released, Renewed, Transferred, YEAR_MS, YEARS_MAX,
+    Registry, RegistryRef, Released, Renewed, Transferred, YEAR_MS, YEARS_MAX,
 };
 
 const PRICE: Balance = 1_000;
@@ -311,4 +311,21 @@ fn the_income_is_the_owners(chain: &mut TestChain) {
     assert_eq!(chain.balance(registry.address), 0);
     // Taking the income touches no name.
     assert_eq!(chain.view(registry.is_free("bob".into())), Ok(false));
+}
+
+#[kumiki_contract_testing::property]
+fn a_name_leads_nowhere_unless_somebody_holds_it(chain: &mut TestChain) -> Property {
+    let [alice, bob] = chain.accounts();
+    let registry = deploy(chain);
+    register(chain, registry, &bob, "bob").expect("the name is free");
+    Property::of::<Registry>(registry.address)
+        .invariant("a free name leads nowhere", move |chain, _| {
+            if chain.view(registry.is_free("bob".into())) == Ok(true) {
+                let led = chain.view(registry.resolve("bob".into()));
+                assert_eq!(led, refused(Error::NotRegistered));
+            }
+        })
+        .invariant("the owner stays", move |chain, _| {
+            assert_eq!(chain.view(registry.owner()), Ok(alice.address));
+        })
 }

@@ -1,8 +1,8 @@
 //! What the token promises, on native Rust and on its Wasm.
 
 use kumiki_contract::{Balance, CallError};
-use kumiki_contract_testing::{Account, TestChain};
-use token::token::{Approval, Burn, Error, Mint, TokenRef, Transfer};
+use kumiki_contract_testing::{Account, Property, TestChain};
+use token::token::{Approval, Burn, Error, Mint, Token, TokenRef, Transfer};
 
 const SUPPLY: Balance = 1_000_000;
 
@@ -143,4 +143,18 @@ fn burning_lowers_the_supply(chain: &mut TestChain) {
             available: 0
         }))
     );
+}
+
+/// Whatever is called by whomever: see `kumiki_contract_testing::property`.
+#[kumiki_contract_testing::property]
+fn balances_add_up_to_the_supply(chain: &mut TestChain) -> Property {
+    let [alice] = chain.accounts();
+    let token = deploy(chain, &alice);
+    Property::of::<Token>(token.address).invariant("balances add up", move |chain, addresses| {
+        let balances = addresses
+            .iter()
+            .map(|one| chain.view(token.balance_of(*one)));
+        let sum: Balance = balances.map(|balance| balance.expect("a view")).sum();
+        assert_eq!(chain.view(token.total_supply()), Ok(sum));
+    })
 }

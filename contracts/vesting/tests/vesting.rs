@@ -1,9 +1,9 @@
 //! What vesting promises, on native Rust and on its Wasm.
 
 use kumiki_contract::{Address, Balance, CallError};
-use kumiki_contract_testing::{Account, TestChain};
+use kumiki_contract_testing::{Account, Property, TestChain};
 use vesting::vesting::{
-    BeneficiarySet, DURATION_MS_MAX, Error, Granted, Released, Revoked, VestingRef,
+    BeneficiarySet, DURATION_MS_MAX, Error, Granted, Released, Revoked, Vesting, VestingRef,
 };
 
 /// Not divisible by the duration, so that rounding shows.
@@ -271,4 +271,24 @@ fn half_of_the_longest_grant_vests_in_half_of_its_time(chain: &mut TestChain) {
     let half = chain.view(vesting.vested(id, start_ms + DURATION_MS_MAX / 2));
     assert_eq!(half, Ok(amount / 2));
     assert_eq!(chain.view(vesting.vested(id, start_ms)), Ok(0));
+}
+
+#[kumiki_contract_testing::property]
+fn what_is_held_is_granted(chain: &mut TestChain) -> Property {
+    let vesting = deploy(chain);
+    grant(chain, vesting, true);
+    Property::of::<Vesting>(vesting.address).invariant("held is granted", move |chain, _| {
+        let held = chain.view(vesting.held());
+        assert_eq!(held, Ok(chain.balance(vesting.address)));
+        let ids = 0..chain.view(vesting.made()).expect("a view");
+        let now_ms = chain.time_ms();
+        for id in ids {
+            let grant = chain.view(vesting.grant_of(id)).expect("it was made");
+            let vested = chain.view(vesting.vested(id, now_ms)).expect("a view");
+            assert!(
+                grant.released <= vested && vested <= grant.total,
+                "{grant:?}"
+            );
+        }
+    })
 }

@@ -19,6 +19,7 @@ use crate::metrics::MempoolCollector;
 use crate::node::{Parts, supervise};
 use crate::opened::Opened;
 use crate::ordering::{self, Ordering, SimplexParts};
+use crate::rpc_server::RpcServer;
 use crate::threads::{Alarm, Threads, spawn_admission, spawn_executor};
 use crate::{Chain, NodeError, NodeHandle, NodeMetrics, gossip};
 
@@ -59,7 +60,7 @@ impl Opened {
         let mut context = self.rpc_context(&mempool, &heads_seen, view, status_seen, registry);
         context.developer = company.take_orders(&self.genesis);
         // The port first: when it is taken, no thread has been started.
-        let rpc = kumiki_rpc::serve(context, self.config.rpc.clone()).await?;
+        let rpc = RpcServer::start(context, self.config.rpc.clone()).await?;
         let rpc_address = rpc.address();
         let chain_executor = ChainExecutor::open(ExecutorParts {
             storage: Arc::clone(&self.storage),

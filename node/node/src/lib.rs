@@ -21,6 +21,7 @@ mod node;
 mod opened;
 mod ordering;
 mod peers;
+mod rpc_server;
 mod state_sync;
 mod threads;
 mod validators;

@@ -8,13 +8,13 @@ use kumiki_executor::Executor;
 use kumiki_mempool::SharedMempool;
 use kumiki_network::Network;
 use kumiki_protocol::Genesis;
-use kumiki_rpc::ServerHandle;
 use kumiki_rpc_api::HealthStatus;
 use kumiki_storage::{Storage, Tip};
 use tokio::sync::watch;
 
 use crate::opened::Opened;
 use crate::ordering::Ordering;
+use crate::rpc_server::RpcServer;
 use crate::threads::{self, Threads};
 use crate::{Fatal, NodeConfig, NodeError};
 
@@ -51,7 +51,7 @@ impl std::fmt::Debug for NodeHandle {
 pub(crate) struct Parts {
     pub(crate) mempool: Arc<SharedMempool>,
     pub(crate) threads: Threads,
-    pub(crate) rpc: ServerHandle,
+    pub(crate) rpc: RpcServer,
     pub(crate) status: watch::Sender<HealthStatus>,
     pub(crate) network: Option<Network>,
     pub(crate) stop_ordering: watch::Sender<bool>,

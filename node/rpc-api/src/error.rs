@@ -235,6 +235,9 @@ error_table! {
     4011 TimeOutOfRange "timeOutOfRange" AfterFix
         "The chain's time would go back, or beyond the year 9999.",
         "Give a moment after the chain's time; a head of chain_getInfo shows it.";
+    4012 MemoryFull "memoryFull" Later
+        "Large messages and answers of this address, or of all, take as much memory as this node gives them.",
+        "Read the answers to earlier calls, ask for less, or ask again in a moment.";
 }
 
 impl ErrorCode {

@@ -67,7 +67,7 @@ pub trait ChainApi {
     fn genesis(&self) -> RpcResult<GenesisView>;
 
     /// Every header from now on, or from the height `from` on, in order and without gaps.
-    #[subscription(name = "subscribeHeads", unsubscribe = "unsubscribeHeads", item = HeaderView, param_kind = map)]
+    #[subscription(name = "subscribeHeads", unsubscribe = "unsubscribeHeads", item = HeaderView, param_kind = map, with_extensions)]
     async fn subscribe_heads(&self, from: Option<Height>) -> SubscriptionResult;
 }
 
@@ -203,7 +203,7 @@ pub trait EventsApi {
 
     /// Events from now on, or from the height `from` on, or after the cursor `after`: the past first, then live,
     /// without gap or duplicate.
-    #[subscription(name = "subscribe", unsubscribe = "unsubscribe", item = EventView, param_kind = map)]
+    #[subscription(name = "subscribe", unsubscribe = "unsubscribe", item = EventView, param_kind = map, with_extensions)]
     async fn subscribe_events(
         &self,
         filter: Option<EventFilter>,

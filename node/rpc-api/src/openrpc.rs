@@ -28,7 +28,7 @@ pub struct MethodSpec {
     pub result: (&'static str, SchemaOf),
     /// The unsubscribe method and the schema of an item, where this is a subscription.
     pub subscription: Option<(&'static str, SchemaOf)>,
-    /// Codes it can answer with besides `notReady`, `nodeFault`, `callsTooMany` and those of JSON-RPC itself.
+    /// Codes it can answer with besides `notReady`, `nodeFault`, `callsTooMany`, `memoryFull` and those of JSON-RPC itself.
     pub errors: &'static [ErrorCode],
 }
 
@@ -127,6 +127,7 @@ fn describe(spec: &MethodSpec, examples: Option<&Value>, generator: &mut SchemaG
         ErrorCode::NotReady,
         ErrorCode::NodeFault,
         ErrorCode::CallsTooMany,
+        ErrorCode::MemoryFull,
     ];
     let errors: Vec<Value> = any_method
         .iter()

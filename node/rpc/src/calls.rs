@@ -13,13 +13,14 @@ use jsonrpsee::{
     BatchResponseBuilder, BoundedSubscriptions, ConnectionId, Extensions, MethodCallback,
     MethodResponse, MethodSink, Methods, SubscriptionState,
 };
-use kumiki_rpc_api::{MethodSpec, ProtocolError};
+use kumiki_rpc_api::{ApiError, ErrorCode, MethodSpec, ProtocolError};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::connections::Connection;
+use crate::memory::{Full, Room};
 use crate::methods::Node;
-use crate::places::Place;
 use crate::text::plain;
 use check::Transport;
 use message::{Call, Entry};
@@ -62,14 +63,21 @@ pub(crate) struct Calls {
 /// Who calls: what the calls of one connection share.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    /// The connection's place.
-    place: Arc<Place>,
+    /// The connection.
+    connection: Arc<Connection>,
     /// The right to read from the store. There is one, and it is kept until the answer is on its way: a connection
     /// makes the node hold one large answer at a time.
     reading: Arc<Semaphore>,
+    /// The right to hold a page of what is to be sent to a subscription. There is one, as all go out one after the
+    /// other: a connection makes the node hold one page at a time.
+    sending: StreamTurn,
     /// Only where it can receive more than answers.
     subscriber: Option<Subscriber>,
 }
+
+/// What the subscriptions of a connection take turns with.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamTurn(pub(crate) Arc<Semaphore>);
 
 #[derive(Debug)]
 struct Subscriber {
@@ -84,6 +92,8 @@ pub(crate) struct Answer {
     pub(crate) json: Box<RawValue>,
     /// Dropped once the answer is on its way.
     pub(crate) held: Option<OwnedSemaphorePermit>,
+    /// The memory of a large answer, likewise.
+    pub(crate) room: Option<Room>,
 }
 
 /// The answer to one call, and what it holds.
@@ -91,34 +101,36 @@ type Answered = (MethodResponse, Option<OwnedSemaphorePermit>);
 
 impl Caller {
     /// Who calls over HTTP.
-    pub(crate) fn http(place: Arc<Place>) -> Self {
+    pub(crate) fn http(connection: Arc<Connection>) -> Self {
         Self {
-            place,
+            connection,
             reading: Arc::new(Semaphore::new(1)),
+            sending: StreamTurn(Arc::new(Semaphore::new(1))),
             subscriber: None,
         }
     }
 
-    /// Who calls over the WebSocket `connection`, and takes subscriptions at `sink`.
+    /// Who calls over the WebSocket with this number, and takes subscriptions at `sink`.
     pub(crate) fn websocket(
-        place: Arc<Place>,
-        connection: u32,
+        connection: Arc<Connection>,
+        number: u32,
         sink: MethodSink,
         subscriptions_max: u32,
     ) -> Self {
         Self {
             subscriber: Some(Subscriber {
-                connection: connection.into(),
+                connection: number.into(),
                 sink,
                 subscriptions: BoundedSubscriptions::new(subscriptions_max),
             }),
-            ..Self::http(place)
+            ..Self::http(connection)
         }
     }
 
     fn extensions(&self) -> Extensions {
         let mut extensions = Extensions::new();
-        extensions.insert(Arc::clone(&self.place));
+        extensions.insert(Arc::clone(&self.connection));
+        extensions.insert(self.sending.clone());
         extensions
     }
 
@@ -137,19 +149,38 @@ impl Answer {
         Self {
             json: MethodResponse::error(id, error).into_json(),
             held: None,
+            room: None,
         }
+    }
+
+    /// An answer that there is no memory for something.
+    pub(crate) fn full(id: Id<'_>, full: Full) -> Self {
+        let error = ApiError::new(ErrorCode::MemoryFull, full.to_string());
+        Self::error(id, error.into())
     }
 }
 
 impl Calls {
+    /// Memory for something large of a connection.
+    pub(crate) fn room(&self, connection: &Connection) -> Room {
+        self.node.memory.room(connection.ip())
+    }
+
     /// The answer to `message`; `None` where there is none: to notifications, and where a subscription has
     /// answered for itself.
     pub(crate) async fn answer(&self, caller: &Caller, message: Message) -> Option<Answer> {
+        let _answering = caller.connection.answering();
+        let id = id_of(&message);
         match message {
             Message::Single(entry) => {
                 let (response, held) = self.entry(caller, entry, false).await?;
                 let json = (!response.is_subscription()).then(|| response.into_json())?;
-                Some(Answer { json, held })
+                let mut room = self.room(&caller.connection);
+                if let Err(full) = room.grow(json.get().len()) {
+                    return Some(Answer::full(id, full));
+                }
+                let room = Some(room);
+                Some(Answer { json, held, room })
             }
             Message::Batch(entries) => self.batch(caller, entries).await,
         }
@@ -170,10 +201,16 @@ impl Calls {
         let mut answers = std::pin::pin!(stream::select(waiting, others));
         let bytes_max = self.response_bytes_max();
         let mut builder = BatchResponseBuilder::new_with_limit(bytes_max);
+        let (mut room, mut bytes) = (self.room(&caller.connection), 0_usize);
         while let Some(answer) = answers.next().await {
             let Some((response, _held)) = answer else {
                 continue;
             };
+            bytes = bytes.saturating_add(response.as_ref().len());
+            // Answers wait here for those that come later.
+            if let Err(full) = room.grow(bytes.min(bytes_max)) {
+                return Some(Answer::full(Id::Null, full));
+            }
             if builder.append(response).is_err() {
                 let detail = format!("the answers have more than {bytes_max} bytes");
                 let error = ProtocolError::BatchAnswerTooLarge.object(detail);
@@ -187,6 +224,7 @@ impl Calls {
         Some(Answer {
             json: MethodResponse::from_batch(builder.finish()).into_json(),
             held: None,
+            room: Some(room),
         })
     }
 
@@ -242,6 +280,7 @@ impl Calls {
                 let Ok(held) = Arc::clone(&caller.reading).acquire_owned().await else {
                     return lost(id);
                 };
+                let _turn = caller.connection.turn_to_read().await;
                 let (callback, own_id) = (Arc::clone(callback), id.clone());
                 let work = move || callback(own_id, params, bytes_max, extensions);
                 return match self.node.reads.run(work).await {

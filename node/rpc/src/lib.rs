@@ -8,8 +8,10 @@
 mod blocking;
 mod calls;
 mod config;
+mod connections;
 mod context;
 mod gate;
+mod memory;
 mod methods;
 mod metrics;
 mod places;

@@ -12,6 +12,7 @@ mod state;
 mod stream;
 mod transaction;
 
+use std::num::NonZero;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -29,14 +30,15 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Semaphore, watch};
 
 use crate::blocking::Threads;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::{RpcContext, ServerConfig};
 
 /// Simulations that wait for their turn, per one that runs.
 const SIMULATIONS_QUEUED: usize = 32;
-/// Calls that read from the store at once.
-const READS: usize = 4;
+/// Calls that read from the store at once at most: what they do is mostly to make text of it, which takes a core.
+const READS_MAX: usize = 4;
 /// Pages that subscriptions read at once: apart from calls, so that neither waits for many of the other.
 const STREAM_READS: usize = 2;
 
@@ -63,6 +65,8 @@ pub(crate) struct Node {
     pub(crate) simulated_code: Arc<Semaphore>,
     /// Places to wait for a receipt in.
     pub(crate) waiters: Arc<Places>,
+    /// Where large messages and answers are held.
+    pub(crate) memory: Memory,
     /// Closed when the last user of this is gone, and with it the server's hold on the store.
     _in_use: watch::Receiver<()>,
 }
@@ -90,6 +94,12 @@ impl Deref for Rpc {
     fn deref(&self) -> &Node {
         &self.0
     }
+}
+
+/// Calls that read from the store at once. Those of one address are half of them at most.
+pub(crate) fn reads_at_once() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.clamp(2, READS_MAX)
 }
 
 /// Every method, ready to be served.
@@ -145,12 +155,13 @@ impl Node {
             context,
             limits,
             document: to_raw_value(&document).expect("a JSON value is written as JSON"),
-            reads: Threads::new(READS),
+            reads: Threads::new(reads_at_once()),
             stream_reads: Threads::new(STREAM_READS),
             simulations: Threads::new(running),
             simulations_queued: Arc::new(Semaphore::new(running * (SIMULATIONS_QUEUED + 1))),
             simulated_code: Arc::new(Semaphore::new(1)),
             waiters: Places::new(limits.waiters, limits.waiters_per_ip),
+            memory: Memory::new(),
             _in_use: in_use,
         }
     }

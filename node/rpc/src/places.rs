@@ -1,10 +1,9 @@
-//! Count who is here, in total and by IP address: connections, and those of them that wait.
+//! Count what is taken of something bounded, in total and by IP address: places to wait in, memory.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::watch;
 
 /// A bounded number of places.
 #[derive(Debug)]
@@ -12,7 +11,7 @@ pub(crate) struct Places {
     total_max: u32,
     per_ip_max: u32,
     by_ip: Mutex<BTreeMap<IpAddr, u32>>,
-    total: watch::Sender<u32>,
+    total: AtomicU32,
 }
 
 /// A taken place; dropping it frees it.
@@ -20,6 +19,7 @@ pub(crate) struct Places {
 pub(crate) struct Place {
     places: Arc<Places>,
     ip: IpAddr,
+    count: u32,
 }
 
 impl Places {
@@ -28,44 +28,45 @@ impl Places {
             total_max,
             per_ip_max,
             by_ip: Mutex::default(),
-            total: watch::Sender::new(0),
+            total: AtomicU32::new(0),
         })
     }
 
     /// A place for `ip`; `None` when all are taken, or its share is.
     pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        let ip = group(ip);
-        let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_ip = by_ip.get(&ip).copied().unwrap_or(0);
-        if *self.total.borrow() >= self.total_max || of_ip >= self.per_ip_max {
-            return None;
-        }
-        by_ip.insert(ip, of_ip + 1);
-        self.total.send_modify(|total| *total += 1);
-        drop(by_ip);
-        Some(Place {
+        let mut place = Place {
             places: Arc::clone(self),
-            ip,
-        })
+            ip: group(ip),
+            count: 0,
+        };
+        place.grow(1).then_some(place)
     }
 
     /// How many are taken.
     pub(crate) fn total(&self) -> u32 {
-        *self.total.borrow()
-    }
-
-    /// Returns once none is.
-    pub(crate) async fn all_free(&self) {
-        let mut total = self.total.subscribe();
-        // It ends with an error only when the sender is gone, and then so is every place.
-        drop(total.wait_for(|total| *total == 0).await);
+        self.total.load(Ordering::Relaxed)
     }
 }
 
 impl Place {
-    /// The group of addresses that it counts for.
-    pub(crate) const fn ip(&self) -> IpAddr {
-        self.ip
+    /// Takes up `count` places in all; false, and nothing changes, when so many are not free or are above the
+    /// address's share.
+    pub(crate) fn grow(&mut self, count: u32) -> bool {
+        let more = count.saturating_sub(self.count);
+        let places = &self.places;
+        let mut by_ip = places.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_ip = by_ip.get(&self.ip).copied().unwrap_or(0);
+        let total = places.total.load(Ordering::Relaxed);
+        if total.saturating_add(more) > places.total_max
+            || of_ip.saturating_add(more) > places.per_ip_max
+        {
+            return false;
+        }
+        by_ip.insert(self.ip, of_ip + more);
+        places.total.fetch_add(more, Ordering::Relaxed);
+        drop(by_ip);
+        self.count += more;
+        true
     }
 }
 
@@ -75,20 +76,18 @@ impl Drop for Place {
         let mut by_ip = places.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
         let left = by_ip
             .get(&self.ip)
-            .map_or(0, |count| count.saturating_sub(1));
+            .map_or(0, |count| count.saturating_sub(self.count));
         if left == 0 {
             by_ip.remove(&self.ip);
         } else {
             by_ip.insert(self.ip, left);
         }
-        places
-            .total
-            .send_modify(|total| *total = total.saturating_sub(1));
+        places.total.fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 
 /// A customer of an IPv6 network has 2^64 addresses: they count as one.
-fn group(ip: IpAddr) -> IpAddr {
+pub(crate) fn group(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => {
@@ -115,6 +114,20 @@ mod tests {
         drop(first);
         assert!(places.enter(one).is_some());
         assert_eq!(places.total(), 2);
+    }
+
+    #[test]
+    fn a_place_grows_within_both_bounds_and_gives_all_back() {
+        let places = Places::new(10, 6);
+        let mut one = places.enter("10.0.0.1".parse().unwrap()).unwrap();
+        assert!(one.grow(6));
+        assert!(one.grow(3), "it has more already");
+        assert!(!one.grow(7), "more than its share");
+        let mut other = places.enter("10.0.0.2".parse().unwrap()).unwrap();
+        assert!(!other.grow(5), "more than there are");
+        assert!(other.grow(4));
+        drop(one);
+        assert_eq!(places.total(), 4);
     }
 
     #[test]

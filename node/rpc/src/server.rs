@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::methods::Node;
-use crate::places::Places;
+use crate::connections::Connections;
+use crate::methods::{Node, reads_at_once};
 use crate::timed_io::TimedIo;
 use crate::{ConfigError, RpcContext, ServerConfig};
 use routes::Routes;
@@ -61,7 +61,7 @@ pub struct ServerHandle {
     cut: watch::Sender<bool>,
     /// Closed when nothing of the server uses the store any more.
     in_use: watch::Sender<()>,
-    connections: Arc<Places>,
+    connections: Arc<Connections>,
     accepting: JoinHandle<()>,
     method_names: Vec<&'static str>,
 }
@@ -82,7 +82,7 @@ impl ServerHandle {
     /// return nothing of the server uses the store any more, so that it can be opened again.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        if timeout(DRAIN_MAX, self.connections.all_free())
+        if timeout(DRAIN_MAX, self.connections.all_gone())
             .await
             .is_err()
         {
@@ -115,7 +115,8 @@ pub async fn serve(context: RpcContext, config: ServerConfig) -> Result<ServerHa
         .map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
     let limits = &config.limits;
-    let connections = Places::new(limits.connections, limits.connections_per_ip);
+    let reads = (reads_at_once() / 2).max(1);
+    let connections = Connections::new(limits.connections, limits.connections_per_ip, reads);
     let (stop, stopped) = watch::channel(false);
     let (cut, cut_off) = watch::channel(false);
     let (in_use, used) = watch::channel(());
@@ -155,7 +156,7 @@ struct Signals {
 
 struct Acceptor {
     routes: Routes,
-    connections: Arc<Places>,
+    connections: Arc<Connections>,
     header_timeout: Duration,
     stall_max: Duration,
     signals: Signals,
@@ -179,11 +180,14 @@ impl Acceptor {
     }
 
     fn admit(&self, socket: TcpStream, from: SocketAddr) {
-        let Some(place) = self.connections.enter(from.ip()) else {
+        let Some((connection, displaced)) = self.connections.enter(from.ip()) else {
             self.routes.metrics().count_refusal("connections");
             refuse(&socket);
             return;
         };
+        if displaced {
+            self.routes.metrics().count_refusal("displaced");
+        }
         let local = match socket.set_nodelay(true).and_then(|()| socket.local_addr()) {
             Ok(local) => local.ip(),
             Err(error) => {
@@ -192,10 +196,10 @@ impl Acceptor {
             }
         };
         let io = TokioIo::new(TimedIo::new(socket, self.stall_max));
-        let place = Arc::new(place);
-        let routes = self.routes.clone();
+        let place = Arc::new(connection);
+        let (routes, own) = (self.routes.clone(), Arc::clone(&place));
         let answer =
-            service_fn(move |request| routes.clone().answer(request, local, Arc::clone(&place)));
+            service_fn(move |request| routes.clone().answer(request, local, Arc::clone(&own)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
@@ -209,6 +213,8 @@ impl Acceptor {
         } = self.signals.clone();
         tokio::spawn(async move {
             let mut connection = std::pin::pin!(connection);
+            // A WebSocket goes on after this, and keeps its place itself.
+            let place = place;
             let serving = async {
                 tokio::select! {
                     ended = connection.as_mut() => return ended,
@@ -221,6 +227,7 @@ impl Acceptor {
                 ended = serving => if let Err(error) = ended {
                     tracing::debug!(%error, "rpc connection ended");
                 },
+                () = place.told_to_leave() => {}
                 _cut = cut_off.wait_for(|cut| *cut) => {}
             }
         });

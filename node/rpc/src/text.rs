@@ -22,7 +22,11 @@ pub(crate) fn plain_lines(text: &str) -> String {
 
 fn inert(character: char) -> char {
     match character {
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        '\u{061c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         other if other.is_control() => '\u{fffd}',
         other => other,
     }

@@ -1,23 +1,25 @@
 //! Find events by contract and topic, in `index.redb`, which can be made again from the receipts.
 
+mod rows;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kumiki_protocol::{Address, Decode, Encode, Event, Hash, Height, Receipt};
+use kumiki_protocol::{Decode, Encode, Hash, Height, Receipt};
 use redb::{Database, Durability, ReadableDatabase as _, TableDefinition, WriteTransaction};
 
 use crate::head::Head;
 use crate::interface::PageBudget;
 use crate::schema::{damaged, exact, failed};
 use crate::{EventCursor, EventFilter, EventPage, OpenCheck, StorageError, Tip};
+use rows::{bounds, collect_rows, read_cursor};
 
-/// A [`prefix`] and a cursor, big-endian.
+/// See [`rows`].
 const ROWS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("events");
 const MARK: TableDefinition<'_, (), &[u8]> = TableDefinition::new("mark");
 /// Changes whenever the form of a row does.
 const SCHEMA: u32 = 1;
-const CURSOR_BYTES: usize = 16;
 /// Every so many blocks the index is synced; what a crash takes is made again from the receipts.
 const SYNC_EVERY: u64 = 256;
 /// Blocks indexed in one transaction when catching up.
@@ -36,14 +38,6 @@ struct Mark {
 pub(crate) struct EventIndex {
     database: Database,
     failed: AtomicBool,
-}
-
-/// Rows to be looked at, by one property that all of them share.
-#[derive(Clone, Copy, Debug)]
-enum Prefix<'a> {
-    Everything,
-    Contract(&'a Address),
-    Topic(u8, &'a Hash),
 }
 
 impl EventIndex {
@@ -151,19 +145,15 @@ impl EventIndex {
 
     /// Forgets the events of blocks that were taken back; `tip` is the newest block now. A failure is noted as in
     /// [`Self::add`].
-    pub(crate) fn forget<'a>(
+    pub(crate) fn forget(
         &self,
         tip: &Tip,
-        undone: impl Iterator<Item = (Height, &'a [Receipt])>,
+        undone: impl Iterator<Item = Result<(Height, Vec<Receipt>), StorageError>>,
     ) {
         if self.failed.load(Ordering::Acquire) {
             return;
         }
-        let mut rows = BTreeSet::new();
-        for (height, receipts) in undone {
-            collect_rows(height, receipts, &mut rows);
-        }
-        if let Err(error) = self.remove(tip, &rows) {
+        if let Err(error) = self.remove(tip, undone) {
             tracing::error!(%error, height = tip.height, "event index failed; restart to make it again");
             self.failed.store(true, Ordering::Release);
         }
@@ -304,7 +294,11 @@ impl EventIndex {
         transaction.commit().map_err(failed("commit the index"))
     }
 
-    fn remove(&self, tip: &Tip, rows: &BTreeSet<Vec<u8>>) -> Result<(), StorageError> {
+    fn remove(
+        &self,
+        tip: &Tip,
+        undone: impl Iterator<Item = Result<(Height, Vec<Receipt>), StorageError>>,
+    ) -> Result<(), StorageError> {
         let transaction = self
             .database
             .begin_write()
@@ -313,10 +307,15 @@ impl EventIndex {
             let mut table = transaction
                 .open_table(ROWS)
                 .map_err(failed("open the index"))?;
-            for row in rows {
-                table
-                    .remove(row.as_slice())
-                    .map_err(failed("write the index"))?;
+            for block in undone {
+                let (height, receipts) = block?;
+                let mut rows = BTreeSet::new();
+                collect_rows(height, &receipts, &mut rows);
+                for row in &rows {
+                    table
+                        .remove(row.as_slice())
+                        .map_err(failed("write the index"))?;
+                }
             }
         }
         write_mark(&transaction, tip.height, tip.block_hash)?;
@@ -344,112 +343,8 @@ fn write_mark(
     Ok(())
 }
 
-impl EventFilter {
-    /// Whether the event is one to find, height not considered.
-    #[must_use]
-    pub fn passes(&self, event: &Event) -> bool {
-        let topic = |(position, wanted): (usize, &Option<Hash>)| {
-            wanted.is_none() || event.topics.get(position) == wanted.as_ref()
-        };
-        self.contract
-            .is_none_or(|contract| contract == event.contract)
-            && self.topics.iter().enumerate().all(topic)
-    }
-
-    /// The property that fewest events are likely to share: an indexed field, then the contract, then the kind.
-    fn narrowest(&self) -> Prefix<'_> {
-        let topics = (0_u8..).zip(&self.topics);
-        let given = topics.filter_map(|(at, topic)| topic.as_ref().map(|topic| (at, topic)));
-        match (given.last(), &self.contract) {
-            (Some((at, topic)), _) if at > 0 => Prefix::Topic(at, topic),
-            (_, Some(contract)) => Prefix::Contract(contract),
-            (Some((at, topic)), None) => Prefix::Topic(at, topic),
-            (None, None) => Prefix::Everything,
-        }
-    }
-}
-
-impl Prefix<'_> {
-    fn bytes(self) -> Vec<u8> {
-        match self {
-            Self::Everything => vec![0],
-            Self::Contract(address) => [&[1], &address.0[..]].concat(),
-            Self::Topic(position, topic) => [&[2, position], &topic.0[..]].concat(),
-        }
-    }
-}
-
 /// Whether the index ends at a block of this chain.
 fn follows(head: &Head, mark: &Mark) -> Result<bool, StorageError> {
     let header = head.view.header(mark.height)?;
     Ok(header.is_some_and(|header| header.hash() == mark.block_hash))
-}
-
-fn bounds(
-    filter: &EventFilter,
-    after: Option<EventCursor>,
-    to_height: Height,
-) -> Option<(Vec<u8>, Vec<u8>)> {
-    let from = EventCursor {
-        height: filter.from_height,
-        transaction: 0,
-        index: 0,
-    };
-    let from = match after.filter(|after| *after >= from) {
-        Some(after) => after.following()?,
-        None => from,
-    };
-    let to = EventCursor {
-        height: to_height,
-        transaction: u32::MAX,
-        index: u32::MAX,
-    };
-    let row = |cursor: EventCursor| [filter.narrowest().bytes(), cursor_bytes(cursor).to_vec()];
-    (from <= to).then(|| (row(from).concat(), row(to).concat()))
-}
-
-impl EventCursor {
-    fn following(self) -> Option<Self> {
-        let place = u128::from_be_bytes(cursor_bytes(self)).checked_add(1)?;
-        read_cursor(&place.to_be_bytes()).ok()
-    }
-}
-
-fn cursor_bytes(cursor: EventCursor) -> [u8; CURSOR_BYTES] {
-    let mut bytes = [0; CURSOR_BYTES];
-    bytes[..8].copy_from_slice(&cursor.height.to_be_bytes());
-    bytes[8..12].copy_from_slice(&cursor.transaction.to_be_bytes());
-    bytes[12..].copy_from_slice(&cursor.index.to_be_bytes());
-    bytes
-}
-
-fn read_cursor(row: &[u8]) -> Result<EventCursor, StorageError> {
-    let (_, bytes) = row
-        .split_last_chunk::<CURSOR_BYTES>()
-        .ok_or_else(|| damaged("an index row is too short"))?;
-    let place = u128::from_be_bytes(*bytes);
-    let part = |shift: u32| u32::try_from(place >> shift & u128::from(u32::MAX)).unwrap_or(0);
-    Ok(EventCursor {
-        height: u64::from(part(96)) << 32 | u64::from(part(64)),
-        transaction: part(32),
-        index: part(0),
-    })
-}
-
-fn collect_rows(height: Height, receipts: &[Receipt], rows: &mut BTreeSet<Vec<u8>>) {
-    for (transaction, receipt) in (0..).zip(receipts) {
-        for (index, event) in (0..).zip(&receipt.events) {
-            let cursor = cursor_bytes(EventCursor {
-                height,
-                transaction,
-                index,
-            });
-            let mut row = |prefix: Prefix<'_>| rows.insert([&prefix.bytes()[..], &cursor].concat());
-            row(Prefix::Everything);
-            row(Prefix::Contract(&event.contract));
-            for (position, topic) in (0..).zip(&event.topics) {
-                row(Prefix::Topic(position, topic));
-            }
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! Take the newest blocks back, with all they led to: for chains that a developer moves, never for others.
 
-use kumiki_protocol::{Encode as _, Hash, Header, Height, Receipt, state_key};
+use std::ops::RangeInclusive;
+
+use kumiki_protocol::{Encode as _, Header, Height, Receipt, state_key};
 use kumiki_state::StateChanges;
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
 
@@ -9,12 +11,6 @@ use crate::head::Head;
 use crate::schema::{self, damaged, failed};
 use crate::view::View;
 use crate::{Storage, StorageError, Tip};
-
-/// A block that is taken back.
-struct Undone {
-    header: Header,
-    receipts: Vec<Receipt>,
-}
 
 impl Storage {
     /// Takes every block above `height` back, in one durable transaction: on return the chain is what it was when that
@@ -51,9 +47,11 @@ impl Storage {
             )));
         }
         let first = height.saturating_add(1);
-        let undone = (first..=head.tip.height)
-            .map(|height| read_undone(&head.view, height))
-            .collect::<Result<Vec<_>, _>>()?;
+        // Read block by block, twice: there can be more of them than memory holds.
+        let undone = || {
+            let receipts = |height| Ok((height, read_receipts(&head.view, height)?));
+            (first..=head.tip.height).map(receipts)
+        };
         let genesis = self.genesis().ok_or(StorageError::NotInitialised)?;
 
         writer.fail();
@@ -64,15 +62,13 @@ impl Storage {
             genesis.parameters.validators_epoch(height)
         })?;
         forget_rows(&transaction, first)?;
-        forget_hashes(&transaction, height, &undone)?;
+        forget_blocks(&transaction, &head.view, first..=head.tip.height)?;
+        forget_transactions(&transaction, height, undone())?;
         write_meta(&transaction, &[(schema::META_TIP, tip.encode())])?;
         transaction.commit().map_err(failed("commit"))?;
 
         let view = View::open(&self.database)?;
-        let receipts = undone
-            .iter()
-            .map(|one| (one.header.height, one.receipts.as_slice()));
-        self.index.forget(&tip, receipts);
+        self.index.forget(&tip, undone());
         let rewound = Head::new(view, tip, tree, head.oldest.min(height)).rewound_from(&head);
         self.set_head(rewound);
         writer.recover();
@@ -85,12 +81,9 @@ fn read_header(view: &View, height: Height) -> Result<Header, StorageError> {
     header.ok_or_else(|| damaged(&format!("block {height} is missing")))
 }
 
-fn read_undone(view: &View, height: Height) -> Result<Undone, StorageError> {
+fn read_receipts(view: &View, height: Height) -> Result<Vec<Receipt>, StorageError> {
     let receipts = view.receipts(height)?;
-    Ok(Undone {
-        header: read_header(view, height)?,
-        receipts: receipts.ok_or_else(|| damaged(&format!("block {height} has no receipts")))?,
-    })
+    receipts.ok_or_else(|| damaged(&format!("block {height} has no receipts")))
 }
 
 /// Forgets the validators that blocks from `first` on have fixed. Their undo rows say which blocks that are.
@@ -141,24 +134,35 @@ fn forget_rows(transaction: &WriteTransaction, first: Height) -> Result<(), Stor
         .map_err(failed("forget undo"))
 }
 
-/// Forgets where blocks and transactions were found that lie above `height`.
-fn forget_hashes(
+/// Forgets where the blocks `undone` are found by their hashes.
+fn forget_blocks(
     transaction: &WriteTransaction,
-    height: Height,
-    undone: &[Undone],
+    view: &View,
+    undone: RangeInclusive<Height>,
 ) -> Result<(), StorageError> {
     let mut heights = transaction
         .open_table(schema::HEIGHTS)
         .map_err(failed("open hashes"))?;
+    for height in undone {
+        heights
+            .remove(read_header(view, height)?.hash().0.as_slice())
+            .map_err(failed("forget a hash"))?;
+    }
+    Ok(())
+}
+
+/// Forgets where transactions of the blocks `undone` are found, which lie above `height`.
+fn forget_transactions(
+    transaction: &WriteTransaction,
+    height: Height,
+    undone: impl Iterator<Item = Result<(Height, Vec<Receipt>), StorageError>>,
+) -> Result<(), StorageError> {
     let mut transactions = transaction
         .open_table(schema::TRANSACTIONS)
         .map_err(failed("open transactions"))?;
     for block in undone {
-        let hash: Hash = block.header.hash();
-        heights
-            .remove(hash.0.as_slice())
-            .map_err(failed("forget a hash"))?;
-        for receipt in &block.receipts {
+        let (_, receipts) = block?;
+        for receipt in &receipts {
             let key = receipt.transaction.0.as_slice();
             let location = transactions
                 .get(key)

@@ -68,6 +68,8 @@ pub(crate) enum Stored<'a> {
     Blob {
         /// SHA-256 of it.
         hash: Hash,
+        /// How long it is.
+        bytes: usize,
     },
 }
 
@@ -77,8 +79,9 @@ impl<'a> Stored<'a> {
         match row.split_first() {
             Some((&INLINE, value)) => Ok(Self::Inline(value)),
             Some((&BLOB, rest)) => {
-                let (hash, _length) = exact::<(Hash, u32)>(rest, "state row")?;
-                Ok(Self::Blob { hash })
+                let (hash, length) = exact::<(Hash, u32)>(rest, "state row")?;
+                let bytes = usize::try_from(length).unwrap_or(usize::MAX);
+                Ok(Self::Blob { hash, bytes })
             }
             _ => Err(damaged("a state row has an unknown form")),
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use kumiki_protocol::{Hash, Height};
 use kumiki_state::{
-    Proof, ScanDirection, StateChanges, StateError, StateReader, Tree, scan_merged,
+    Found, Proof, ScanDirection, Scanned, StateChanges, StateError, StateReader, Tree,
+    VisitScanned, scan_merged,
 };
 
 use crate::head::Head;
@@ -195,18 +196,36 @@ impl StateReader for Snapshot {
         }
     }
 
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
+        match self.overlay.get(key) {
+            Some(value) => Ok(Found::within(value.clone(), bytes_max)),
+            None => self.head.view.find(key, bytes_max),
+        }
+    }
+
     fn scan(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
         direction: ScanDirection,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StateError> {
+        self.scan_lazily(range, direction, &mut |key, value| {
+            Ok(visit(key, &value.load()?))
+        })
+    }
+
+    fn scan_lazily(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: ScanDirection,
+        visit: &mut VisitScanned<'_>,
+    ) -> Result<(), StateError> {
         if self.overlay.is_empty() {
-            return self.head.view.scan(range, direction, visit);
+            return self.head.view.scan_lazily(range, direction, visit);
         }
-        let mut present = |key: &[u8], value: Option<&[u8]>| match value {
+        let mut present = |key: &[u8], value: Option<Scanned<'_>>| match value {
             Some(value) => visit(key, value),
-            None => ControlFlow::Continue(()),
+            None => Ok(ControlFlow::Continue(())),
         };
         scan_merged(
             &self.head.view,

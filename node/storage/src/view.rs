@@ -7,7 +7,9 @@ use kumiki_protocol::{
     Block, Certificate, Decode, Hash, Header, Height, Receipt, TransactionHash, ValidatorSet,
     sha2_256,
 };
-use kumiki_state::{ScanDirection, StateError, StateReader, is_empty_range};
+use kumiki_state::{
+    Found, ScanDirection, Scanned, StateError, StateReader, VisitScanned, is_empty_range,
+};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _};
 
 use crate::schema::{self, Stored, damaged, exact, failed, packed_count, unpack};
@@ -165,21 +167,23 @@ impl View {
     }
 
     /// The large value, as its row of `state` says: what rotted on disk is never read as if it were right.
-    fn blob(&self, key: &[u8], hash: &Hash) -> Result<Vec<u8>, StorageError> {
+    fn blob(&self, key: &[u8], hash: &Hash, bytes: usize) -> Result<Vec<u8>, StorageError> {
         let row = self.blobs.get(key).map_err(failed("read a large value"))?;
         row.map(|row| row.value().to_vec())
-            .filter(|value| sha2_256(&[value]) == *hash)
+            .filter(|value| value.len() == bytes && sha2_256(&[value]) == *hash)
             .ok_or_else(|| damaged("a large value is missing or is another one"))
     }
 
-    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+    fn value(&self, key: &[u8], bytes_max: usize) -> Result<Found, StorageError> {
         let Some(row) = self.state.get(key).map_err(failed("read the state"))? else {
-            return Ok(None);
+            return Ok(Found::Nothing);
         };
-        match Stored::read(row.value())? {
-            Stored::Inline(value) => Ok(Some(value.to_vec())),
-            Stored::Blob { hash } => self.blob(key, &hash).map(Some),
-        }
+        Ok(match Stored::read(row.value())? {
+            Stored::Inline(value) if value.len() > bytes_max => Found::Longer(value.len()),
+            Stored::Inline(value) => Found::Value(value.to_vec()),
+            Stored::Blob { bytes, .. } if bytes > bytes_max => Found::Longer(bytes),
+            Stored::Blob { hash, bytes } => Found::Value(self.blob(key, &hash, bytes)?),
+        })
     }
 
     fn scan_rows(
@@ -247,7 +251,15 @@ fn unreadable(error: &StorageError) -> StateError {
 
 impl StateReader for View {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.value(key).map_err(|error| unreadable(&error))
+        match self.find(key, usize::MAX)? {
+            Found::Value(value) => Ok(Some(value)),
+            Found::Nothing | Found::Longer(_) => Ok(None),
+        }
+    }
+
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
+        self.value(key, bytes_max)
+            .map_err(|error| unreadable(&error))
     }
 
     fn scan(
@@ -256,11 +268,36 @@ impl StateReader for View {
         direction: ScanDirection,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StateError> {
-        self.scan_rows(range, direction, &mut |key, stored| match stored {
-            Stored::Inline(value) => Ok(visit(key, value)),
-            Stored::Blob { hash } => Ok(visit(key, &self.blob(key, &hash)?)),
+        self.scan_lazily(range, direction, &mut |key, value| {
+            Ok(visit(key, &value.load()?))
         })
-        .map_err(|error| unreadable(&error))
+    }
+
+    fn scan_lazily(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: ScanDirection,
+        visit: &mut VisitScanned<'_>,
+    ) -> Result<(), StateError> {
+        let mut failed = None;
+        let scanned = self.scan_rows(range, direction, &mut |key, stored| {
+            let shown = match stored {
+                Stored::Inline(value) => visit(key, Scanned::Loaded(value)),
+                Stored::Blob { hash, bytes } => {
+                    let load = || {
+                        self.blob(key, &hash, bytes)
+                            .map_err(|error| unreadable(&error))
+                    };
+                    visit(key, Scanned::Stored { bytes, load: &load })
+                }
+            };
+            Ok(shown.unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }))
+        });
+        scanned.map_err(|error| unreadable(&error))?;
+        failed.map_or(Ok(()), Err)
     }
 
     fn code(&self, hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {
@@ -281,7 +318,7 @@ impl StateReader for View {
         self.scan_rows(range, ScanDirection::Ascending, &mut |key, stored| {
             match stored {
                 Stored::Inline(value) => visit(key, &kumiki_protocol::sha2_256(&[value])),
-                Stored::Blob { hash } => visit(key, &hash),
+                Stored::Blob { hash, .. } => visit(key, &hash),
             }
             Ok(ControlFlow::Continue(()))
         })

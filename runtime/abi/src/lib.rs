@@ -9,6 +9,8 @@ mod host_function;
 #[cfg(feature = "metadata")]
 pub mod metadata;
 mod result_code;
+#[cfg(feature = "metadata")]
+pub mod type_name;
 
 pub use host_function::{HOST_FUNCTIONS, HostFunction, ValueType};
 pub use result_code::ResultCode;

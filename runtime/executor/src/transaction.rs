@@ -46,6 +46,7 @@ pub(crate) fn execute(
     hash: TransactionHash,
     encoded_bytes: usize,
 ) -> Result<(Session, Executed), ExecutionFailure> {
+    session.begin_transaction();
     let sender = body.sender_address();
     let account = read_account(&mut session, &sender)?;
     let intrinsic = intrinsic_gas(encoded_bytes);

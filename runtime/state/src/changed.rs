@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use kumiki_protocol::Hash;
 
-use crate::{ScanDirection, StateChanges, StateError, StateReader, scan_merged};
+use crate::{
+    Found, ScanDirection, StateChanges, StateError, StateReader, VisitScanned, scan_merged,
+};
 
 /// A state and what one more block changed in it.
 #[derive(Clone)]
@@ -38,16 +40,34 @@ impl StateReader for ChangedState {
         }
     }
 
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
+        match self.changes.entries.get(key) {
+            Some(changed) => Ok(Found::within(changed.clone(), bytes_max)),
+            None => self.base.find(key, bytes_max),
+        }
+    }
+
     fn scan(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
         direction: ScanDirection,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StateError> {
+        self.scan_lazily(range, direction, &mut |key, value| {
+            Ok(visit(key, &value.load()?))
+        })
+    }
+
+    fn scan_lazily(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: ScanDirection,
+        visit: &mut VisitScanned<'_>,
+    ) -> Result<(), StateError> {
         let base = self.base.as_ref();
         let entries = &self.changes.entries;
         scan_merged(base, entries, range, direction, &mut |key, value| {
-            value.map_or(ControlFlow::Continue(()), |value| visit(key, value))
+            value.map_or(Ok(ControlFlow::Continue(())), |value| visit(key, value))
         })?;
         Ok(())
     }
@@ -85,6 +105,10 @@ mod tests {
         stored.apply(&second);
         for key in [b"a", b"b", b"c", b"d", b"e"] {
             assert_eq!(changed.get(key).unwrap(), stored.get(key).unwrap());
+            for bytes_max in [0, 1] {
+                let found = changed.find(key, bytes_max).unwrap();
+                assert_eq!(found, stored.find(key, bytes_max).unwrap());
+            }
         }
         let all = |state: &dyn StateReader, direction| {
             let mut found = Vec::new();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kumiki_protocol::Hash;
 
 use crate::merged::{Ended, is_empty_range, scan_merged};
-use crate::{ScanDirection, StateError, StateReader};
+use crate::{Found, ScanDirection, Scanned, StateError, StateReader};
 
 /// What a block changes: new values by key (`None`: removed), and code that is new to the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,17 @@ pub struct AccessSet {
 pub struct Checkpoint {
     undo: usize,
     codes: usize,
+}
+
+/// What [`Journal::find`] lends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lent<'a> {
+    /// No entry.
+    Nothing,
+    /// This value.
+    Value(&'a [u8]),
+    /// A value of so many bytes, which are more than were asked for.
+    Longer(usize),
 }
 
 /// Earlier value of a key in `changed`: not there, or there as a value or a removal.
@@ -83,9 +94,7 @@ impl Journal {
     /// # Errors
     /// `StateError` when the base cannot be read.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StateError> {
-        if !self.access.reads.contains(key) {
-            self.access.reads.insert(key.to_vec());
-        }
+        self.note_read(key);
         self.peek(key)
     }
 
@@ -97,7 +106,57 @@ impl Journal {
         if !self.access.existence_reads.contains(key) {
             self.access.existence_reads.insert(key.to_vec());
         }
-        self.peek(key).map(|value| value.is_some())
+        self.length(key).map(|length| length.is_some())
+    }
+
+    /// The value under `key` where it has at most `bytes_max` bytes; a longer one is not loaded.
+    ///
+    /// # Errors
+    /// `StateError` when the base cannot be read.
+    pub fn find(&mut self, key: &[u8], bytes_max: usize) -> Result<Lent<'_>, StateError> {
+        self.note_read(key);
+        if !self.changed.contains_key(key) && !self.base_reads.contains_key(key) {
+            let value = match self.base.find(key, bytes_max)? {
+                Found::Longer(bytes) => return Ok(Lent::Longer(bytes)),
+                Found::Value(value) => Some(value),
+                Found::Nothing => None,
+            };
+            self.base_reads.insert(key.to_vec(), value);
+        }
+        Ok(match self.peek(key)? {
+            None => Lent::Nothing,
+            Some(value) if value.len() > bytes_max => Lent::Longer(value.len()),
+            Some(value) => Lent::Value(value),
+        })
+    }
+
+    /// How many bytes the value under `key` has, where there is one. It is not loaded for that.
+    ///
+    /// # Errors
+    /// `StateError` when the base cannot be read.
+    pub fn value_bytes(&mut self, key: &[u8]) -> Result<Option<usize>, StateError> {
+        self.note_read(key);
+        self.length(key)
+    }
+
+    fn note_read(&mut self, key: &[u8]) {
+        if !self.access.reads.contains(key) {
+            self.access.reads.insert(key.to_vec());
+        }
+    }
+
+    fn length(&mut self, key: &[u8]) -> Result<Option<usize>, StateError> {
+        if let Some(value) = self.changed.get(key).or_else(|| self.base_reads.get(key)) {
+            return Ok(value.as_ref().map(Vec::len));
+        }
+        Ok(match self.base.find(key, 0)? {
+            Found::Longer(bytes) => Some(bytes),
+            Found::Value(value) => Some(value.len()),
+            Found::Nothing => {
+                self.base_reads.insert(key.to_vec(), None);
+                None
+            }
+        })
     }
 
     /// The value under `key`, without recording the read.
@@ -137,19 +196,19 @@ impl Journal {
     /// Removed entries are shown as `None`: they cost time, so they are to be charged for.
     ///
     /// # Errors
-    /// `StateError` when the base cannot be read.
+    /// `StateError` when the base cannot be read, or as `visit`.
     pub fn scan(
         &mut self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
         direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(&[u8], Option<Scanned<'_>>) -> Result<ControlFlow<()>, StateError>,
     ) -> Result<(), StateError> {
         if is_empty_range(range) {
             return Ok(());
         }
         let mut first: Option<Vec<u8>> = None;
         let mut last: Option<Vec<u8>> = None;
-        let mut recorded = |key: &[u8], value: Option<&[u8]>| {
+        let mut recorded = |key: &[u8], value: Option<Scanned<'_>>| {
             first.get_or_insert_with(|| key.to_vec());
             last = Some(key.to_vec());
             visit(key, value)

@@ -15,9 +15,11 @@ mod reader;
 mod tree;
 
 pub use changed::ChangedState;
-pub use journal::{AccessSet, Checkpoint, Journal, StateChanges};
+pub use journal::{AccessSet, Checkpoint, Journal, Lent, StateChanges};
 pub use memory::MemoryState;
 pub use merged::{Ended, is_empty_range, scan_merged};
 pub use proof::{KEY_BYTES_MAX, Proof, ProofError, RangeProof};
-pub use reader::{EmptyState, ScanDirection, StateError, StateReader};
+pub use reader::{
+    EmptyState, Found, ScanDirection, Scanned, StateError, StateReader, VisitScanned,
+};
 pub use tree::{BUCKET_MAX, Bucket, BucketRecord, ProvenRange, Tree};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kumiki_protocol::Hash;
 
 use crate::merged::is_empty_range;
-use crate::{ScanDirection, StateChanges, StateError, StateReader};
+use crate::{Found, ScanDirection, StateChanges, StateError, StateReader};
 
 /// A state that is nowhere else. Cheap enough to clone in a test, not for a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,14 @@ impl MemoryState {
 impl StateReader for MemoryState {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         Ok(self.entries.get(key).cloned())
+    }
+
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
+        Ok(match self.entries.get(key) {
+            None => Found::Nothing,
+            Some(value) if value.len() > bytes_max => Found::Longer(value.len()),
+            Some(value) => Found::Value(value.clone()),
+        })
     }
 
     fn scan(

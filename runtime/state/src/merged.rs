@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
-use crate::{ScanDirection, StateError, StateReader};
+use crate::{ScanDirection, Scanned, StateError, StateReader};
 
 /// What ended a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,17 +14,20 @@ pub enum Ended {
     ByVisitor,
 }
 
+/// What a scan of both shows each entry to, until it breaks or fails.
+type Visit<'v> = dyn FnMut(&[u8], Option<Scanned<'_>>) -> Result<ControlFlow<()>, StateError> + 'v;
+
 /// Shows `visit` the entries of `base` with `changed` laid over them, between the bounds, until it breaks.
-/// Removed entries are shown as `None`.
+/// Removed entries are shown as `None`; what a change hides of the base is not loaded.
 ///
 /// # Errors
-/// `StateError` when the base cannot be read.
+/// `StateError` when the base cannot be read, or as `visit`.
 pub fn scan_merged(
     base: &dyn StateReader,
     changed: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     range: (Bound<&[u8]>, Bound<&[u8]>),
     direction: ScanDirection,
-    visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
+    visit: &mut Visit<'_>,
 ) -> Result<Ended, StateError> {
     if is_empty_range(range) {
         return Ok(Ended::AtBound);
@@ -42,33 +45,34 @@ fn merge<'a>(
     range: (Bound<&[u8]>, Bound<&[u8]>),
     direction: ScanDirection,
     changed: impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
-    visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
+    visit: &mut Visit<'_>,
 ) -> Result<Ended, StateError> {
     let mut changed = changed.peekable();
     let comes_first = |left: &[u8], right: &[u8]| match direction {
         ScanDirection::Ascending => left < right,
         ScanDirection::Descending => left > right,
     };
+    let own_value = |value: &'a Option<Vec<u8>>| value.as_deref().map(Scanned::Loaded);
     let mut ended = Ended::AtBound;
-    base.scan(range, direction, &mut |key, value| {
-        while let Some((own, own_value)) = changed.next_if(|(own, _)| comes_first(own, key)) {
-            if visit(own, own_value.as_deref()).is_break() {
+    base.scan_lazily(range, direction, &mut |key, value| {
+        while let Some((own, value)) = changed.next_if(|(own, _)| comes_first(own, key)) {
+            if visit(own, own_value(value))?.is_break() {
                 ended = Ended::ByVisitor;
-                return ControlFlow::Break(());
+                return Ok(ControlFlow::Break(()));
             }
         }
         let shown = match changed.next_if(|(own, _)| own.as_slice() == key) {
-            Some((own, own_value)) => visit(own, own_value.as_deref()),
-            None => visit(key, Some(value)),
+            Some((own, value)) => visit(own, own_value(value))?,
+            None => visit(key, Some(value))?,
         };
         if shown.is_break() {
             ended = Ended::ByVisitor;
         }
-        shown
+        Ok(shown)
     })?;
     if ended == Ended::AtBound {
-        for (own, own_value) in changed {
-            if visit(own, own_value.as_deref()).is_break() {
+        for (own, value) in changed {
+            if visit(own, own_value(value))?.is_break() {
                 return Ok(Ended::ByVisitor);
             }
         }

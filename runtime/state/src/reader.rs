@@ -1,5 +1,6 @@
 //! Read a committed state, wherever it is stored.
 
+use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
@@ -22,6 +23,77 @@ pub enum ScanDirection {
     Descending,
 }
 
+/// What is under a key, as far as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No entry.
+    Nothing,
+    /// This value.
+    Value(Vec<u8>),
+    /// A value of so many bytes, which are more than were asked for.
+    Longer(usize),
+}
+
+impl Found {
+    /// What a loaded value is to who asks for at most `bytes_max` bytes.
+    #[must_use]
+    pub fn within(value: Option<Vec<u8>>, bytes_max: usize) -> Self {
+        match value {
+            None => Self::Nothing,
+            Some(value) if value.len() > bytes_max => Self::Longer(value.len()),
+            Some(value) => Self::Value(value),
+        }
+    }
+}
+
+/// A value that a scan has come to.
+#[derive(Clone, Copy)]
+pub enum Scanned<'a> {
+    /// At hand.
+    Loaded(&'a [u8]),
+    /// Elsewhere, and read only where it is wanted.
+    Stored {
+        /// How long it is.
+        bytes: usize,
+        /// Reads it.
+        load: &'a dyn Fn() -> Result<Vec<u8>, StateError>,
+    },
+}
+
+impl<'a> Scanned<'a> {
+    /// How long it is.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        match self {
+            Self::Loaded(value) => value.len(),
+            Self::Stored { bytes, .. } => *bytes,
+        }
+    }
+
+    /// The value itself.
+    ///
+    /// # Errors
+    /// `StateError` when the store fails.
+    pub fn load(&self) -> Result<Cow<'a, [u8]>, StateError> {
+        match self {
+            Self::Loaded(value) => Ok(Cow::Borrowed(value)),
+            Self::Stored { load, .. } => load().map(Cow::Owned),
+        }
+    }
+}
+
+impl std::fmt::Debug for Scanned<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scanned")
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a scan shows each entry to, until it breaks or fails.
+pub type VisitScanned<'v> =
+    dyn FnMut(&[u8], Scanned<'_>) -> Result<ControlFlow<()>, StateError> + 'v;
+
 /// One committed state: it never changes while it is held.
 pub trait StateReader: Send + Sync + 'static {
     /// The value under `key`.
@@ -29,6 +101,15 @@ pub trait StateReader: Send + Sync + 'static {
     /// # Errors
     /// `StateError` when the store fails.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// The value under `key` where it has at most `bytes_max` bytes, else how many it has. A store that knows how long
+    /// its large values are need not read those.
+    ///
+    /// # Errors
+    /// `StateError` when the store fails.
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
+        Ok(Found::within(self.get(key)?, bytes_max))
+    }
 
     /// Shows `visit` the entries between the bounds in key order, until it breaks.
     ///
@@ -40,6 +121,26 @@ pub trait StateReader: Send + Sync + 'static {
         direction: ScanDirection,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StateError>;
+
+    /// The same, with values that are read only where `visit` wants them, by stores that can do so.
+    ///
+    /// # Errors
+    /// `StateError` when the store fails, or as `visit`.
+    fn scan_lazily(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: ScanDirection,
+        visit: &mut VisitScanned<'_>,
+    ) -> Result<(), StateError> {
+        let mut failed = None;
+        self.scan(range, direction, &mut |key, value| {
+            visit(key, Scanned::Loaded(value)).unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            })
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
 
     /// The Wasm with this hash.
     ///

@@ -93,7 +93,7 @@ impl Frame {
 
     /// Hands a panic message to diagnostics.
     pub fn panic_message(&mut self, message: &[u8]) -> Result<(), Ended> {
-        self.charge_copy(message.len())?;
+        self.charge(gas::HOST_FUNCTION + count(message.len()) * gas::CALL_DATA_PER_BYTE)?;
         self.note_panic(message);
         Ok(())
     }

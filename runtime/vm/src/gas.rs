@@ -1,8 +1,9 @@
 //! Price everything a transaction can do: the one schedule.
 //!
-//! One gas is about the time of one simple Wasm instruction, 0.5 to 1 ns compiled. Prices of host functions are
-//! their time with state in memory, doubled for safety, plus what others bear (disk, proofs, bandwidth).
-//! `benches/gas.rs` measures; `docs/benchmarks.md` holds the result. Changing a price is a hard fork.
+//! One gas is about the time of one simple Wasm instruction, 0.1 to 0.3 ns compiled. Nothing may take more than three
+//! times as long for its gas as the median of all instructions and host functions: `cargo xtask hostile gas` searches for
+//! what does, on a chain on disk; `docs/benchmarks.md` holds the result. Prices above that are for what others bear
+//! (disk, proofs, bandwidth). Changing a price is a hard fork.
 
 use kumiki_protocol::Gas;
 use wasmparser::Operator;
@@ -15,8 +16,9 @@ pub const TRANSACTION_BASE: Gas = 20_000;
 pub const TRANSACTION_PER_BYTE: Gas = 40;
 /// The signature of a transaction: one ed25519 verification; in a batch it takes half as long.
 pub const SIGNATURE: Gas = 60_000;
-/// Moving native tokens: two records read and written, the tree above them hashed anew.
-pub const TRANSFER: Gas = 10_000;
+/// Moving native tokens: two records read and written, as two reads and a write of storage; one of them is mostly the
+/// same in a whole block.
+pub const TRANSFER: Gas = 80_000;
 
 /// Each byte that an action returns or reverts with, which its receipt keeps: as a byte written to storage.
 pub const OUTPUT_PER_BYTE: Gas = 20;
@@ -30,13 +32,15 @@ pub const CALL_DATA_PER_BYTE: Gas = 1;
 /// Memory pages of a fresh instance that cost nothing: they stay resident in the pool and are zeroed there.
 pub const INSTANCE_PAGES_FREE: u64 = 1;
 /// Each other 64 KiB page, of a fresh instance or by `memory.grow`: 16 page faults of 0.5 to 2 us with what zeroing them
-/// pushes out of the caches, and giving them back. 256 touched pages take 4 to 8 ms.
-pub const MEMORY_PAGE: Gas = 32_768;
+/// pushes out of the caches, and giving them back. 256 touched pages take 4 to 9 ms.
+pub const MEMORY_PAGE: Gas = 65_536;
 /// Each 8 bytes of data segments, copied or mapped into every instance.
 pub const INSTANCE_DATA_PER_8_BYTES: Gas = 1;
-/// Each 16 bytes of a contract's Wasm, whenever it is called: a module that is not in memory is read from disk, about
-/// 5 ns a byte. Most calls find it there.
-pub const INSTANCE_CODE_PER_16_BYTES: Gas = 1;
+/// The first time in a transaction that code runs, before it is looked for: a module that is not in memory is read from
+/// disk, authenticated and given to the engine, 75 us.
+pub const CODE_LOAD: Gas = 160_000;
+/// Each byte of that code: 2 ns.
+pub const CODE_LOAD_PER_BYTE: Gas = 4;
 /// Each table entry of a fresh instance.
 pub const INSTANCE_TABLE_ENTRY: Gas = 2;
 /// Each global of a fresh instance.
@@ -65,29 +69,34 @@ pub const DEPLOY_PER_COMPLEXITY: Gas = 300;
 
 // Storage.
 
-/// Any read, found or not: 0.8 us from memory where the key is new to the block, up to 100 us from a cold disk.
-pub const STORAGE_READ: Gas = 3_000;
+/// Any read, found or not: 2 to 7 us where the key is new to the block and the store has it in memory, up to 100 us from
+/// a cold disk.
+pub const STORAGE_READ: Gas = 12_000;
 /// Each byte of key and value read.
 pub const STORAGE_READ_PER_BYTE: Gas = 2;
-/// Any write or removal: undo entry, tree path hashed anew (about 20 hashes of 0.1 us), disk.
-pub const STORAGE_WRITE: Gas = 8_000;
+/// Any write or removal: its bucket of the tree read and hashed anew with the path above, pages of the state, of the undo
+/// rows and of the tree written; 40 us where no other write of the block is near.
+pub const STORAGE_WRITE: Gas = 64_000;
 /// Each byte of key and value written: every node keeps it.
 pub const STORAGE_WRITE_PER_BYTE: Gas = 20;
+/// Each byte of a value that is overwritten or removed: it is read to be compared, and written once more as what the block
+/// is undone with.
+pub const STORAGE_REPLACED_PER_BYTE: Gas = 10;
 /// A scan before its first entry: one seek in the store, one range recorded.
-pub const STORAGE_SCAN: Gas = 3_000;
+pub const STORAGE_SCAN: Gas = 12_000;
 /// Each entry a scan looks at, also removed ones.
-pub const STORAGE_SCAN_ENTRY: Gas = 500;
-/// Each event: indexed by contract and topics.
-pub const EVENT: Gas = 2_000;
-/// Each topic of an event: an index entry on every node.
-pub const EVENT_TOPIC: Gas = 1_000;
+pub const STORAGE_SCAN_ENTRY: Gas = 1_000;
+/// Each event: a row of the index for it and one for its contract, 4 us.
+pub const EVENT: Gas = 8_000;
+/// Each topic of an event: a row of the index on every node, 4 us.
+pub const EVENT_TOPIC: Gas = 8_000;
 /// Each byte of an event's data, as a byte written to storage.
 pub const EVENT_PER_BYTE: Gas = 20;
 
 // Host functions that touch no state.
 
-/// Any host function: 60 ns with gas handed over and back.
-pub const HOST_FUNCTION: Gas = 60;
+/// Any host function: 40 ns with gas handed over and back.
+pub const HOST_FUNCTION: Gas = 100;
 /// `call`, `deploy` and `upgrade` beside what the callee pays, also where it is refused at once: the session is handed
 /// over and back, 100 ns.
 pub const CALLEE: Gas = 200;
@@ -132,10 +141,35 @@ pub(crate) const BULK_BYTES_SHIFT: u32 = 2;
 /// `table.fill`, `copy` and `init`: each entry, as a shift to the left.
 pub(crate) const TABLE_ENTRY_SHIFT: u32 = 2;
 /// `memory.grow`: [`MEMORY_PAGE`] as a shift to the left.
-pub(crate) const MEMORY_PAGE_SHIFT: u32 = 15;
+pub(crate) const MEMORY_PAGE_SHIFT: u32 = 16;
+
+/// A load from a memory that fits the cache of one core: 6 ns where each waits for the one before, 12 over page ends.
+pub(crate) const LOAD_SMALL: u32 = 12;
+/// A load from a larger one: 115 ns from 16 MiB.
+pub(crate) const LOAD_LARGE: u32 = 256;
+/// A store: 26 ns over the end of a page, however small the memory.
+pub(crate) const STORE: u32 = 40;
+
+/// Whether a contract's memory can be larger than the cache of one core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemorySize {
+    /// At most 8 pages.
+    Small,
+    /// Up to 256.
+    Large,
+}
+
+impl MemorySize {
+    const fn load(self) -> u32 {
+        match self {
+            Self::Small => LOAD_SMALL,
+            Self::Large => LOAD_LARGE,
+        }
+    }
+}
 
 /// The price of one Wasm instruction.
-pub(crate) const fn of_operator(operator: &Operator<'_>) -> u32 {
+pub(crate) const fn of_operator(operator: &Operator<'_>, memory: MemorySize) -> u32 {
     match operator {
         // No machine code.
         Operator::Nop
@@ -145,7 +179,7 @@ pub(crate) const fn of_operator(operator: &Operator<'_>) -> u32 {
         | Operator::End
         | Operator::Drop
         | Operator::Unreachable => 0,
-        // A cache miss costs far more than a hit; contracts have at most 16 MiB, most of it hits.
+        // What is loaded may be where the next load is from, so that each waits for the one before.
         Operator::I32Load { .. }
         | Operator::I64Load { .. }
         | Operator::I32Load8S { .. }
@@ -157,14 +191,14 @@ pub(crate) const fn of_operator(operator: &Operator<'_>) -> u32 {
         | Operator::I64Load16S { .. }
         | Operator::I64Load16U { .. }
         | Operator::I64Load32S { .. }
-        | Operator::I64Load32U { .. } => 3,
+        | Operator::I64Load32U { .. } => memory.load(),
         Operator::I32Store { .. }
         | Operator::I64Store { .. }
         | Operator::I32Store8 { .. }
         | Operator::I32Store16 { .. }
         | Operator::I64Store8 { .. }
         | Operator::I64Store16 { .. }
-        | Operator::I64Store32 { .. } => 3,
+        | Operator::I64Store32 { .. } => STORE,
         Operator::GlobalGet { .. } | Operator::GlobalSet { .. } => 2,
         // A mispredicted branch costs 10 to 20 cycles, on about half of hostile branches.
         Operator::If { .. } | Operator::BrIf { .. } => 4,
@@ -180,14 +214,13 @@ pub(crate) const fn of_operator(operator: &Operator<'_>) -> u32 {
         | Operator::I64DivU
         | Operator::I64RemS
         | Operator::I64RemU => 20,
-        Operator::I32Popcnt
-        | Operator::I64Popcnt
-        | Operator::I32Clz
-        | Operator::I64Clz
-        | Operator::I32Ctz
-        | Operator::I64Ctz => 5,
+        // Without the processor's instruction for it, which not all have.
+        Operator::I32Popcnt | Operator::I64Popcnt => 8,
+        Operator::I32Clz | Operator::I64Clz | Operator::I32Ctz | Operator::I64Ctz => 5,
         Operator::MemorySize { .. } | Operator::TableSize { .. } => 5,
-        Operator::TableGet { .. } | Operator::TableSet { .. } | Operator::RefFunc { .. } => 10,
+        Operator::TableGet { .. } | Operator::TableSet { .. } => 10,
+        // A call into the engine.
+        Operator::RefFunc { .. } => 80,
         // Calls into the engine, before their linear part.
         Operator::MemoryGrow { .. } => 1_000,
         Operator::MemoryFill { .. }

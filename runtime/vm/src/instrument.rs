@@ -14,15 +14,15 @@ use wasmparser::{
     WasmFeatures,
 };
 
-use crate::validate::{CodeInfo, FEATURES, InvalidCode, MEMORY_PAGES_MAX, check_code, parser};
+use crate::validate::{CodeInfo, FEATURES, InvalidCode, check_code, memory_pages_max, parser};
 use function::{Accounting, POSITIONS_MEMORY};
 #[cfg(feature = "wasmi")]
 pub(crate) use function::{NO_POSITION, POSITION_BYTES};
 
-/// Changes when the same contract would be instrumented or compiled differently: compiled modules on disk are
+/// Changes when the same contract would be instrumented, priced or compiled differently: compiled modules on disk are
 /// kept by it.
 #[cfg(feature = "wasmtime")]
-pub(crate) const PREPARE_VERSION: u32 = 2;
+pub(crate) const PREPARE_VERSION: u32 = 3;
 /// Export of the mutable i64 global with the gas left.
 pub(crate) const EXPORT_GAS: &str = "kumiki:gas";
 /// Export of the mutable i32 global with the stack slots left.
@@ -155,6 +155,7 @@ fn rewrite(
         gas: 0,
         stack: 0,
         position: None,
+        memory: info.memory,
     };
     let mut bodies = Vec::new();
     let mut body_count = 0;
@@ -172,6 +173,7 @@ fn rewrite(
                     gas: count,
                     stack: count + 1,
                     position: positions.are_kept().then_some(count + 2),
+                    memory: info.memory,
                 };
                 write_globals(&mut module, count, rest, positions);
                 let (count, rest) = count_and_rest(code, reader.range())?;
@@ -237,12 +239,7 @@ fn write_memory(
         let memory = memory?;
         section.memory(wasm_encoder::MemoryType {
             minimum: memory.initial,
-            maximum: Some(
-                memory
-                    .maximum
-                    .unwrap_or(MEMORY_PAGES_MAX)
-                    .min(MEMORY_PAGES_MAX),
-            ),
+            maximum: Some(memory_pages_max(&memory)),
             memory64: false,
             shared: false,
             page_size_log2: None,

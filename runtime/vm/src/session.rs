@@ -38,6 +38,8 @@ pub struct Session {
     /// What the calls did, where somebody wants to know; never part of a result.
     pub trace: Option<Box<Trace>>,
     pub(crate) stack: Vec<StackEntry>,
+    /// Hashes of the code that ran in this transaction, in calls that failed too.
+    ran_codes: BTreeSet<Hash>,
     /// In a simulation: hashes of the code that it brought.
     trial_codes: Option<BTreeSet<Hash>>,
 }
@@ -61,6 +63,7 @@ impl Session {
             diagnostics: Diagnostics::default(),
             trace: None,
             stack: Vec::new(),
+            ran_codes: BTreeSet::new(),
             trial_codes: None,
         }
     }
@@ -71,6 +74,16 @@ impl Session {
     pub fn simulated(mut self) -> Self {
         self.trial_codes = Some(BTreeSet::new());
         self
+    }
+
+    /// Begins a transaction: code that ran before is paid for as if it had not.
+    pub fn begin_transaction(&mut self) {
+        self.ran_codes.clear();
+    }
+
+    /// Notes that code runs; says whether it is the first time in this transaction.
+    pub(crate) fn runs_first(&mut self, code: &Hash) -> bool {
+        self.ran_codes.insert(*code)
     }
 
     /// Calls below the one that runs.

@@ -15,11 +15,11 @@ use wasmparser::{
 use complexity::Complexity;
 
 use crate::gas;
-#[cfg(any(feature = "wasmtime", feature = "wasmi"))]
-pub(crate) use limits::MEMORY_PAGES_MAX;
 #[cfg(feature = "wasmtime")]
-pub(crate) use limits::TABLE_ENTRIES_MAX;
+pub(crate) use limits::{MEMORY_PAGES_MAX, TABLE_ENTRIES_MAX};
 use sections::Sections;
+#[cfg(any(feature = "wasmtime", feature = "wasmi"))]
+pub(crate) use sections::memory_pages_max;
 
 /// What a valid contract is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct CodeInfo {
     pub instance_gas: u64,
     /// How much it asks of a compiler beyond its size: values times the places where control flow meets.
     pub complexity: u64,
+    /// What accesses to its memory cost.
+    pub(crate) memory: gas::MemorySize,
     /// Which of `init`, `call`, `query`, `migrate` it exports.
     pub(crate) entries: [bool; 4],
     /// By defined function.
@@ -173,7 +175,8 @@ fn check_bounded(code: &[u8]) -> Result<CodeInfo, InvalidCode> {
             + blocks * gas::DEPLOY_PER_BLOCK
             + complexity * gas::DEPLOY_PER_COMPLEXITY,
         complexity,
-        instance_gas: sections.instance_gas() + size / 16 * gas::INSTANCE_CODE_PER_16_BYTES,
+        instance_gas: sections.instance_gas(),
+        memory: sections.memory_size(),
         entries: sections.entries(),
         frames,
     })

@@ -12,6 +12,7 @@ pub(crate) mod localnet;
 pub(crate) mod node;
 #[cfg(test)]
 mod secrets;
+pub(crate) mod test;
 pub(crate) mod upgrade;
 pub(crate) mod validator;
 
@@ -22,6 +23,7 @@ pub(crate) use chain::{
 };
 use localnet::LocalnetCommand;
 use node::NodeCommand;
+use test::TestArguments;
 use upgrade::UpgradeArguments;
 use validator::ValidatorCommand;
 
@@ -65,7 +67,9 @@ pub(crate) enum Command {
     )]
     Verify(VerifyArguments),
     /// Build the contracts and run the project's tests, on native Rust and on the real Wasm.
-    #[command(after_help = "Examples:\n  kumiki test\n  kumiki test transfer -- --nocapture")]
+    #[command(
+        after_help = "Examples:\n  kumiki test\n  kumiki test transfer -- --nocapture\n  kumiki test --gas-snapshot\n  kumiki test --gas-check --tolerance 0.5\n  kumiki test --fuzz-runs 1000"
+    )]
     Test(TestArguments),
     /// Run a chain with the project's contracts and redeploy when a file is saved.
     #[command(
@@ -281,18 +285,6 @@ pub(crate) struct VerifyArguments {
     pub(crate) path: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TestArguments {
-    /// Run only tests whose names contain this.
-    pub(crate) filter: Option<String>,
-    /// Folder of the project.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub(crate) project: PathBuf,
-    /// Arguments for the test program.
-    #[arg(last = true)]
-    pub(crate) arguments: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -49,6 +49,8 @@ struct Parts {
     next: Option<String>,
     details: Vec<String>,
     diagnostics: Vec<Value>,
+    /// What only programs read, beside the details.
+    facts: Vec<(&'static str, Value)>,
 }
 
 pub(crate) type Outcome<T> = Result<T, Failure>;
@@ -65,6 +67,7 @@ impl Failure {
             next: None,
             details: Vec::new(),
             diagnostics: Vec::new(),
+            facts: Vec::new(),
         }))
     }
 
@@ -106,6 +109,12 @@ impl Failure {
         self
     }
 
+    /// Adds, for programs, what the details say to people.
+    pub(crate) fn fact(mut self, key: &'static str, value: Value) -> Self {
+        self.0.facts.push((key, value));
+        self
+    }
+
     /// Adds what contracts and their engine said.
     pub(crate) fn said(mut self, said: Said) -> Self {
         self.0.details.extend(said.lines);
@@ -141,6 +150,9 @@ impl Failure {
         if !self.0.diagnostics.is_empty() {
             error.insert("diagnostics".to_owned(), json!(self.0.diagnostics));
         }
+        for (key, value) in &self.0.facts {
+            error.insert((*key).to_owned(), value.clone());
+        }
         json!({ "error": error })
     }
 
@@ -172,13 +184,37 @@ impl fmt::Display for Failure {
 
 /// Text from contracts, nodes and files, without characters that would steer a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    let steers = |one: char| {
-        (one.is_control() && one != '\n' && one != '\t')
-            || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let kept = |one: char| one == '\n' || one == '\t' || !steers(one);
+    text.chars()
+        .map(|one| if kept(one) { one } else { '\u{fffd}' })
+        .collect()
+}
+
+/// The same of a name, which has no second line: it could be taken for a line of ours.
+pub(crate) fn one_line(text: &str) -> String {
     text.chars()
         .map(|one| if steers(one) { '\u{fffd}' } else { one })
         .collect()
+}
+
+/// JSON that means the same, without characters that would steer a terminal.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut printable = String::with_capacity(json.len());
+    for one in json.chars() {
+        // JSON has them inside of strings only, so that an escape means the same.
+        if steers(one) {
+            printable.push_str(&format!("\\u{:04x}", u32::from(one)));
+        } else {
+            printable.push(one);
+        }
+    }
+    printable
+}
+
+/// Whether a terminal obeys a character, ends a line with it, or shows what follows in another order.
+fn steers(one: char) -> bool {
+    one.is_control()
+        || matches!(one, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The one of `known` that `found` was most likely meant to be.
@@ -233,5 +269,16 @@ mod tests {
     fn hostile_text_cannot_steer_the_terminal() {
         let failure = Failure::new(Exit::Execution, "reverted", "no\u{1b}[2J\u{202e}");
         assert_eq!(failure.to_string(), "error: no\u{fffd}[2J\u{fffd}");
+        assert_eq!(one_line("a\n\u{9b}b\u{200f}"), "a\u{fffd}\u{fffd}b\u{fffd}");
+    }
+
+    #[test]
+    fn json_is_as_exact_as_it_is_harmless() {
+        let text = "a\u{1b}[31m\u{9b}31m\u{202e}\u{2028}ü";
+        let json = json!({ text: text }).to_string();
+        let shown = printable_json(&json);
+        assert!(!shown.chars().any(steers), "{shown}");
+        let read: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read, json!({ text: text }));
     }
 }

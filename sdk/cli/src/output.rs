@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use crate::failure::{Failure, printable};
+use crate::failure::{Failure, printable, printable_json};
 
 /// How a command talks.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ impl Output {
     /// The result of a command: one line of JSON, or text for people.
     pub(crate) fn data(self, json: &Value, text: &str) {
         let line = if self.json {
-            json.to_string()
+            printable_json(&json.to_string())
         } else {
             printable(text)
         };
@@ -35,7 +35,7 @@ impl Output {
     /// A failure: as JSON on stdout, so that programs always read one document; else on stderr.
     pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
-            print_line(&failure.json().to_string());
+            print_line(&printable_json(&failure.json().to_string()));
         } else {
             let _closed = writeln!(std::io::stderr(), "{failure}");
         }

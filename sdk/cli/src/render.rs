@@ -5,7 +5,7 @@ use kumiki_protocol::Address;
 use kumiki_rpc_api::{EventView, FailureView, ReceiptStatus, ReceiptView, TransactionReceipt};
 use serde_json::{Value, json};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, one_line};
 use crate::said::Said;
 
 /// What the user called, for messages.
@@ -36,7 +36,7 @@ pub(crate) fn event_text(event: &EventView, abi: Option<&Abi>) -> String {
         .cursor
         .map_or_else(|| "-".to_owned(), |cursor| cursor.to_string());
     match abi.and_then(|abi| abi.decode_event(&event.topics, &event.data.0)) {
-        Some(decoded) => format!("{place}  {} {}", decoded.name, decoded.fields),
+        Some(decoded) => format!("{place}  {} {}", one_line(&decoded.name), decoded.fields),
         None => {
             let topics: Vec<String> = event.topics.iter().map(ToString::to_string).collect();
             format!("{place}  {}  {}", event.contract, topics.join(" "))
@@ -147,7 +147,7 @@ pub(crate) fn execution_failure(
             let shown = Failure::new(
                 Exit::Execution,
                 "contractError",
-                format!("{subject} refused: {name}; {paid}"),
+                format!("{subject} refused: {}; {paid}", one_line(&name)),
             )
             .found(value_text(&value));
             if docs.is_empty() {

@@ -9,20 +9,17 @@ mod encode;
 pub mod layout;
 #[cfg(test)]
 mod tests;
-mod type_name;
 
 use std::collections::BTreeMap;
 
 use kumiki_abi::metadata::{EntryKind, EntryPoint, EventDefinition, Field, Metadata, TypeShape};
+use kumiki_abi::type_name::{DEPTH_MAX, Type};
 use kumiki_abi::{REVERT_CONTRACT, REVERT_SDK, SdkError};
 use kumiki_protocol::{Address, Hash};
 use serde_json::{Map, Value};
 
 pub use encode::ArgumentText;
-use type_name::Type;
 
-/// Nesting of values and types, above any real one.
-const DEPTH_MAX: usize = 32;
 /// Values inside one value, so that a few bytes cannot ask for millions of empty ones.
 const VALUES_MAX: usize = 100_000;
 
@@ -372,6 +369,13 @@ fn parse_address(text: &str, place: &str) -> Result<Address, ValueError> {
             found: format!("'{}', {error}", shorten(text)),
         },
     )
+}
+
+/// The type that metadata writes as `text`.
+fn parse_type(text: &str) -> Result<Type, ValueError> {
+    Type::parse(text).ok_or_else(|| ValueError::UnknownType {
+        name: shorten(text),
+    })
 }
 
 /// At most 64 characters of `text`, without control characters.

@@ -78,3 +78,17 @@ pub fn contract_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
+
+/// Makes `fn name(chain: &mut TestChain) -> Property` a test, `name::property`, that sends random calls and holds what
+/// the function says. Use it as `#[kumiki_contract_testing::property]`.
+#[proc_macro_attribute]
+pub fn property_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let attribute = "#[kumiki_contract_testing::property]";
+    if let Some(error) = check::no_arguments(attribute, &arguments.into()) {
+        return error.into_compile_error().into();
+    }
+    let function = parse_macro_input!(item as syn::ItemFn);
+    contract_test::expand_property(&function)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

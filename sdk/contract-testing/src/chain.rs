@@ -1,6 +1,7 @@
 //! Offer a test a chain of its own: accounts, contracts, time, and what came of every message.
 
-use std::sync::{Arc, OnceLock};
+use std::cell::Cell;
+use std::sync::Arc;
 
 use kumiki_contract::Decode;
 use kumiki_contract::{
@@ -8,27 +9,19 @@ use kumiki_contract::{
 };
 use kumiki_executor::{BlockInput, ExecutedBlock};
 use kumiki_protocol::{
-    AccountRecord, Action, ChainKind, Genesis, GenesisAccount, Parameters, Receipt, Rejection,
-    SecretKey, Status, TransactionBody, sha3_256, state_key,
+    AccountRecord, Action, Genesis, Receipt, Rejection, Status, TransactionBody, sha3_256,
+    state_key,
 };
-use kumiki_vm::{Diagnostics, EngineKind, Vm, VmConfig};
+use kumiki_vm::{Diagnostics, Vm};
 
+use crate::accounts::{self, Account, BLOCK_MS, GAS_LIMIT, START_MS};
+use crate::agreement::{self, Verdict};
+use crate::engines;
 use crate::gas_report::GasReport;
-use crate::host::Native;
+use crate::host::{Native, Panics};
 use crate::replica::Replica;
 use crate::said;
 use crate::wasm_file::{self, fail};
-
-/// How many accounts a test chain has.
-const ACCOUNTS: u8 = 10;
-/// What each holds at first, in base units.
-const ACCOUNT_BALANCE: Balance = 1_000_000_000_000_000_000;
-/// The most gas one message may use: the limit of a block.
-const GAS_LIMIT: u64 = 1_000_000_000;
-/// Time of the first block; a fixed one, so that tests repeat.
-const START_MS: u64 = 1_800_000_000_000;
-/// Time from one block to the next.
-const BLOCK_MS: u64 = 1_000;
 
 /// Decodes all of `bytes`, as a contract that calls another does.
 fn decode_exact<T: Decode>(mut bytes: &[u8]) -> Option<T> {
@@ -36,19 +29,13 @@ fn decode_exact<T: Decode>(mut bytes: &[u8]) -> Option<T> {
     bytes.is_empty().then_some(value)
 }
 
-/// An account of the test chain.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Its address.
-    pub address: Address,
-    key: SecretKey,
-}
-
 /// Which code a test's contracts are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Code {
     Native,
     Wasm,
+    /// The first copy of the chain runs the native code of the Wasm that the others run, so that all is alike.
+    Both,
 }
 
 /// A chain for one test. Every message is a block of its own. Gas has no price here, so balances are exact.
@@ -65,35 +52,33 @@ pub struct TestChain {
     gas_used: u64,
     report: GasReport,
     diagnostics: Diagnostics,
+    /// Whether the copies could not be compared to the end: see [`Verdict::Exhausted`].
+    exhausted: Cell<bool>,
 }
 
 impl TestChain {
     /// A chain whose contracts are native Rust.
     #[must_use]
     pub fn native() -> Self {
-        Self::new(Code::Native, vec![("native", vm(EngineKind::NativeOnly))])
+        Self::new(Code::Native, vec![engines::native()])
     }
 
     /// A chain whose contracts are Wasm.
     #[must_use]
     pub fn wasm() -> Self {
-        static WASMI: OnceLock<Vm> = OnceLock::new();
-        let interpreter = WASMI.get_or_init(|| vm(EngineKind::Wasmi)).clone();
-        let engines = vec![
-            ("wasmi", interpreter),
-            #[cfg(feature = "wasmtime")]
-            {
-                static WASMTIME: OnceLock<Vm> = OnceLock::new();
-                let compiler = WASMTIME.get_or_init(|| vm(EngineKind::Wasmtime)).clone();
-                ("wasmtime", compiler)
-            },
-        ];
-        Self::new(Code::Wasm, engines)
+        Self::new(Code::Wasm, engines::wasm())
+    }
+
+    /// A chain that runs each message natively and as Wasm, and fails where these disagree.
+    pub(crate) fn both() -> Self {
+        let mut engines = vec![engines::native()];
+        engines.extend(engines::wasm());
+        Self::new(Code::Both, engines)
     }
 
     fn new(code: Code, engines: Vec<(&'static str, Vm)>) -> Self {
-        let accounts: Vec<Account> = (0..ACCOUNTS).map(Account::new).collect();
-        let genesis = genesis(&accounts);
+        let accounts = accounts::all();
+        let genesis = accounts::genesis(&accounts);
         let replicas = engines
             .into_iter()
             .map(|(name, vm)| Replica::new(name, vm, &genesis))
@@ -110,6 +95,7 @@ impl TestChain {
             gas_used: 0,
             report: GasReport::default(),
             diagnostics: Diagnostics::default(),
+            exhausted: Cell::new(false),
         }
     }
 
@@ -193,31 +179,38 @@ impl TestChain {
     /// # Errors
     /// What the contract refused with, or why it could not run.
     pub fn view<T: Decode, E: Decode>(&self, view: View<T, E>) -> Result<T, CallError<E>> {
-        let input = self.block_input();
+        let output = answer(self.ask(view.contract(), view.input()))?;
+        decode_exact(&output).ok_or(CallError::Undecodable)
+    }
+
+    /// Asks a view with bytes: how that ended, and what was returned or reverted with.
+    pub(crate) fn ask(&self, contract: Address, input: &[u8]) -> (ResultCode, Vec<u8>) {
+        let block = self.block_input();
         let mut answers = self.replicas.iter().map(|replica| {
             let question = kumiki_executor::View {
                 caller: kumiki_protocol::Address::default(),
-                contract: kumiki_protocol::Address(view.contract().0),
-                input: view.input().to_vec(),
+                contract: kumiki_protocol::Address(contract.0),
+                input: input.to_vec(),
                 gas: GAS_LIMIT,
             };
-            (replica.name, replica.view(&input, question))
+            (replica.name, replica.view(&block, question))
         });
-        let Some((name, first)) = answers.next() else {
-            return Err(CallError::Undecodable);
-        };
+        let (mut name, mut first) = first_of(answers.next());
+        if self.code == Code::Both {
+            let (wasm_name, wasm) = first_of(answers.next());
+            if agreement::of_views(&first.outcome, &wasm.outcome) == Verdict::Exhausted {
+                self.exhausted.set(true);
+            }
+            (name, first) = (wasm_name, wasm);
+        }
         for (other, answer) in answers {
             if answer.outcome != first.outcome {
                 let (left, right) = (&first.outcome, &answer.outcome);
                 fail(&format!("view differs: {name} {left:?}, {other} {right:?}"));
             }
         }
-        said::print(&first.diagnostics);
-        match first.outcome.code {
-            ResultCode::Ok => decode_exact(&first.outcome.data).ok_or(CallError::Undecodable),
-            ResultCode::Reverted => Err(CallError::from_revert_data(&first.outcome.data)),
-            code => Err(CallError::Chain(code)),
-        }
+        self.print(&first.diagnostics);
+        (first.outcome.code, first.outcome.data)
     }
 
     /// Sends native tokens, in base units.
@@ -325,25 +318,36 @@ impl TestChain {
     }
 
     fn code_of<C: Contract>(&self) -> Arc<[u8]> {
-        if self.code == Code::Wasm {
-            return wasm_file::code::<C>();
-        }
-        let code: Arc<[u8]> = format!("native {}::{}", C::PACKAGE, C::NAME)
-            .into_bytes()
-            .into();
-        for replica in &self.replicas {
-            replica
-                .vm()
-                .register_native(Arc::clone(&code), Arc::new(Native::<C>::new()));
+        let code: Arc<[u8]> = match self.code {
+            Code::Wasm => return wasm_file::code::<C>(),
+            Code::Both => wasm_file::code::<C>(),
+            Code::Native => format!("native {}::{}", C::PACKAGE, C::NAME)
+                .into_bytes()
+                .into(),
+        };
+        if let Some(native) = self.replicas.first() {
+            let panics = match self.code {
+                Code::Both => Panics::Silent,
+                Code::Native | Code::Wasm => Panics::Printed,
+            };
+            let run = Arc::new(Native::<C>::new(panics));
+            native.vm().register_native(Arc::clone(&code), run);
         }
         code
+    }
+
+    /// Random calls fail by the hundred, and what matters of them is told in the end.
+    fn print(&self, diagnostics: &Diagnostics) {
+        if self.code != Code::Both {
+            said::print(diagnostics);
+        }
     }
 
     fn block_input(&self) -> BlockInput {
         BlockInput {
             height: self.height,
             time_ms: self.time_ms,
-            proposer: proposer().public_key(),
+            proposer: accounts::proposer().public_key(),
         }
     }
 
@@ -354,19 +358,51 @@ impl TestChain {
         action: Action,
         name: &'static str,
     ) -> Result<Vec<u8>, CallError<E>> {
+        let receipt = self.execute(sender, action);
+        self.report.add(name, receipt.gas_used);
+        answer(ended(receipt))
+    }
+
+    /// Calls a contract with bytes: how that ended, and what was returned or reverted with.
+    pub(crate) fn call_bytes(
+        &mut self,
+        caller: &Account,
+        contract: Address,
+        input: Vec<u8>,
+        value: Balance,
+    ) -> (ResultCode, Vec<u8>) {
+        let contract = kumiki_protocol::Address(contract.0);
+        let action = Action::Call {
+            contract,
+            input,
+            value,
+        };
+        ended(self.execute(caller, action))
+    }
+
+    /// Whether native code and Wasm can no longer be compared, since the Wasm ran out of gas or stack.
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        self.exhausted.get()
+    }
+
+    fn execute(&mut self, sender: &Account, action: Action) -> Receipt {
         let transaction = self.body(sender, action).sign(&sender.key);
         let input = self.block_input();
-        let mut blocks: Vec<(&'static str, ExecutedBlock)> = self
-            .replicas
-            .iter_mut()
-            .map(|replica| {
-                (
-                    replica.name,
-                    replica.execute(&input, vec![transaction.clone()]),
-                )
-            })
-            .collect();
-        check_equal(&blocks);
+        let executed = |replica: &mut Replica| {
+            let block = replica.execute(&input, vec![transaction.clone()]);
+            (replica.name, block)
+        };
+        let mut blocks: Vec<(&'static str, ExecutedBlock)> =
+            self.replicas.iter_mut().map(executed).collect();
+        if self.code == Code::Both && blocks.len() > 1 {
+            let (_, native) = blocks.remove(0);
+            let wasm = blocks.first().map(|(_, block)| block);
+            let verdict = wasm.map(|wasm| agreement::of_native_and_wasm(&native, wasm));
+            if verdict == Some(Verdict::Exhausted) {
+                self.exhausted.set(true);
+            }
+        }
+        agreement::of_engines(&blocks);
         let (_, mut block) = blocks.swap_remove(0);
         self.height += 1;
         self.time_ms += BLOCK_MS;
@@ -374,12 +410,11 @@ impl TestChain {
         else {
             fail("a block of one transaction has one receipt")
         };
-        said::print(&diagnostics);
+        self.print(&diagnostics);
         self.diagnostics = diagnostics;
         self.gas_used = receipt.gas_used;
-        self.report.add(name, receipt.gas_used);
         self.events.clone_from(&receipt.events);
-        output(receipt)
+        receipt
     }
 
     fn body(&self, sender: &Account, action: Action) -> TransactionBody {
@@ -400,109 +435,31 @@ impl TestChain {
     }
 }
 
-impl Account {
-    fn new(number: u8) -> Self {
-        let key = SecretKey::from_seed(sha3_256(&[b"kumiki/test-account", &[number]]).0);
-        let address = kumiki_protocol::Address::of_account(&key.public_key());
-        Self {
-            address: Address(address.0),
-            key,
-        }
-    }
-
-    /// The account's ed25519 signature of a message, for contracts that verify signatures.
-    #[must_use]
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message).0
-    }
-
-    /// The account's ed25519 public key.
-    #[must_use]
-    pub fn public_key(&self) -> [u8; 32] {
-        self.key.public_key().0
-    }
-}
-
-fn vm(engine: EngineKind) -> Vm {
-    let config = VmConfig {
-        trap_offsets: true,
-        ..VmConfig::new(engine)
-    };
-    Vm::new(config).unwrap_or_else(|failure| fail(&failure.to_string()))
-}
-
-fn proposer() -> SecretKey {
-    SecretKey::from_seed([0xee; 32])
-}
-
-fn genesis(accounts: &[Account]) -> Genesis {
-    Genesis {
-        chain_id: "test".to_owned(),
-        kind: ChainKind::Dev,
-        time_ms: START_MS - BLOCK_MS,
-        certificate_scheme: "ed25519".to_owned(),
-        validators: vec![proposer().public_key()],
-        accounts: accounts
-            .iter()
-            .map(|account| GenesisAccount {
-                address: kumiki_protocol::Address(account.address.0),
-                balance: ACCOUNT_BALANCE,
-            })
-            .collect(),
-        parameters: Parameters {
-            execution_lag: 0,
-            epoch_blocks: u32::MAX,
-            validator_stake: 1,
-            gas_price_min: 0,
-            block_gas_max: GAS_LIMIT,
-            block_bytes_max: 4 << 20,
-        },
-    }
-}
-
-/// All engines must agree on all that a chain agrees on.
-fn check_equal(blocks: &[(&'static str, ExecutedBlock)]) {
-    let Some(((name, first), others)) = blocks.split_first() else {
-        return;
-    };
-    for (other, block) in others {
-        if block.receipts != first.receipts {
-            let (left, right) = (&first.receipts, &block.receipts);
-            fail(&format!(
-                "receipts differ: {name} {left:?}, {other} {right:?}"
-            ));
-        }
-        if block.changes != first.changes {
-            let (left, right) = (&first.changes, &block.changes);
-            fail(&format!(
-                "states differ: {name} {left:?}, {other} {right:?}"
-            ));
-        }
-        if block.accesses != first.accesses {
-            let (left, right) = (&first.accesses, &block.accesses);
-            fail(&format!(
-                "accesses differ: {name} {left:?}, {other} {right:?}"
-            ));
-        }
-    }
-}
-
-fn output<E: Decode>(mut receipt: Receipt) -> Result<Vec<u8>, CallError<E>> {
+/// How a transaction of one action ended, and what it returned or reverted with.
+fn ended(mut receipt: Receipt) -> (ResultCode, Vec<u8>) {
     match receipt.status {
-        Status::Ok => Ok(receipt.outputs.pop().unwrap_or_default()),
-        Status::Failed {
-            code: ResultCode::Reverted,
-            data,
-            ..
-        } => Err(CallError::from_revert_data(&data)),
-        Status::Failed { code, .. } => Err(CallError::Chain(code)),
+        Status::Ok => (ResultCode::Ok, receipt.outputs.pop().unwrap_or_default()),
+        Status::Failed { code, data, .. } => (code, data),
         Status::Rejected(Rejection::InsufficientFunds) => {
-            Err(CallError::Chain(ResultCode::InsufficientBalance))
+            (ResultCode::InsufficientBalance, Vec::new())
         }
         Status::Rejected(rejection) => fail(&format!(
             "the test chain rejected its own transaction: {rejection:?}"
         )),
     }
+}
+
+fn answer<E: Decode>((code, data): (ResultCode, Vec<u8>)) -> Result<Vec<u8>, CallError<E>> {
+    match code {
+        ResultCode::Ok => Ok(data),
+        ResultCode::Reverted => Err(CallError::from_revert_data(&data)),
+        code => Err(CallError::Chain(code)),
+    }
+}
+
+/// The next copy's answer; a chain has as many copies as its kind needs.
+fn first_of<T>(next: Option<T>) -> T {
+    next.unwrap_or_else(|| fail("a test chain has a copy for each engine"))
 }
 
 impl std::fmt::Debug for TestChain {

@@ -20,6 +20,8 @@ pub struct MessageGas {
 pub struct GasReport {
     /// By name.
     pub messages: BTreeMap<&'static str, MessageGas>,
+    /// Each message in the order in which they were sent.
+    pub(crate) sent: Vec<(&'static str, u64)>,
 }
 
 impl GasReport {
@@ -32,6 +34,7 @@ impl GasReport {
         entry.count += 1;
         entry.min = entry.min.min(gas);
         entry.max = entry.max.max(gas);
+        self.sent.push((message, gas));
     }
 }
 

@@ -7,12 +7,27 @@ use kumiki_contract::{Contract, EntryPoint};
 use kumiki_protocol::{Address, Hash};
 use kumiki_vm::{Ended, Entry, Frame, NativeCode};
 
+use crate::property::quiet;
+
 /// The native code of `C`.
-pub(crate) struct Native<C>(PhantomData<fn() -> C>);
+pub(crate) struct Native<C> {
+    panics: Panics,
+    contract: PhantomData<fn() -> C>,
+}
+
+/// Whether Rust prints the panics of a native contract, with their lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Panics {
+    Printed,
+    Silent,
+}
 
 impl<C: Contract> Native<C> {
-    pub(crate) const fn new() -> Self {
-        Self(PhantomData)
+    pub(crate) const fn new(panics: Panics) -> Self {
+        Self {
+            panics,
+            contract: PhantomData,
+        }
     }
 }
 
@@ -25,10 +40,16 @@ impl<C: Contract> NativeCode for Native<C> {
             Entry::Migrate => EntryPoint::Migrate,
         };
         let mut host = FrameHost(frame);
-        let end = run(&mut host, || {
-            let input_len = kumiki_contract::native::input_len();
-            C::run(entry, input_len);
-        });
+        let mut call = || {
+            run(&mut host, || {
+                let input_len = kumiki_contract::native::input_len();
+                C::run(entry, input_len);
+            })
+        };
+        let end = match self.panics {
+            Panics::Printed => call(),
+            Panics::Silent => quiet::silently(call),
+        };
         if let NativeEnd::Panicked(message) = end {
             host.0.panicked(&message);
         }

@@ -38,7 +38,8 @@ pub async fn opening(nodes: &Nodes) -> Result<Opening, String> {
 }
 
 /// Checks one block hash and one state root for each height, each acknowledged transaction exactly once at the height
-/// that was given, balances equal to what the transfers come to, and that nobody was seen to vote twice.
+/// that was given, balances equal to what the transfers come to, that all nodes agree with what any of them
+/// showed of accounts, and that nobody was seen to vote twice.
 ///
 /// # Errors
 /// When a node does not answer.
@@ -81,6 +82,7 @@ pub async fn check(
         }
     };
     broken.extend(wrong_balances);
+    broken.extend(wrong_reads(&clients, told).await?);
     for (hash, at) in &told.transactions {
         let found = read.happened.get(hash).map_or(&[][..], Vec::as_slice);
         if found != [*at] {
@@ -95,6 +97,22 @@ pub async fn check(
         }
     }
     Ok(broken)
+}
+
+/// What some node showed of an account that the state at that height, on any node that still has it, does not.
+async fn wrong_reads(clients: &[Client], told: &Acknowledged) -> Result<Vec<Promise>, String> {
+    let mut wrong = Vec::new();
+    for read in &told.reads {
+        for (node, client) in clients.iter().enumerate() {
+            match client.account(read.address, Some(read.height)).await {
+                Ok(view) if (view.balance.0, view.nonce) == (read.balance, read.nonce) => {}
+                Ok(view) => wrong.push(format!("{read:?} is {view:?} on node {node}")),
+                Err(ClientError::Api(error)) if error.code == ErrorCode::HeightPruned => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+    Ok(wrong)
 }
 
 /// The chain as far as it was read.

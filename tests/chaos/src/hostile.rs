@@ -9,7 +9,7 @@ use kumiki_protocol::Height;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::attacker::{self, HARMS, Harm, Outcome, Target};
-use crate::{Load, Net, Promise, check, opening};
+use crate::{Load, Net, Process, Promise, check, opening};
 
 const NODES: usize = 4;
 /// What a node's memory may grow by under attack, in KiB: queues, windows of streams and buffers are all bounded.
@@ -200,18 +200,9 @@ async fn attack_all(
 
 /// Memory of the node that has most, in KiB.
 fn memory_kib_of_all(net: &Net) -> Result<u64, String> {
-    let all: Result<Vec<u64>, String> = (0..NODES).map(|node| memory_kib(net, node)).collect();
+    let all = (0..NODES).map(|node| Process::of(net, node)?.memory_kib());
+    let all: Result<Vec<u64>, String> = all.collect();
     Ok(all?.into_iter().max().unwrap_or(0))
-}
-
-fn memory_kib(net: &Net, node: usize) -> Result<u64, String> {
-    let pid = std::fs::read_to_string(net.folder(node).join("pid"));
-    let pid = pid.map_err(|error| format!("the process id of node {node}: {error}"))?;
-    let path = format!("/proc/{}/status", pid.trim());
-    let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .ok_or_else(|| format!("{path} says nothing of memory"))
 }
 
 /// Looks at the memory of all nodes until it is aborted, and keeps the most that any of them had.

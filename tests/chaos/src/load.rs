@@ -1,6 +1,6 @@
 //! Hand transfers in at whatever node answers, until each is certain to be final.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,11 +22,31 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// Asked so often, a transaction is handed in again elsewhere.
 const PATIENCE: u32 = 40;
 
+/// Reads of accounts that are kept to be compared.
+const READS_KEPT: usize = 400;
+
+/// What a node said of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Which node.
+    pub node: usize,
+    /// Whose account.
+    pub address: Address,
+    /// After which block.
+    pub height: Height,
+    /// What it held.
+    pub balance: Amount,
+    /// How many transactions it had sent.
+    pub nonce: Nonce,
+}
+
 /// What clients were told.
 #[derive(Debug, Default)]
 pub struct Acknowledged {
     /// Transactions that a node called final, with the height it gave.
     pub transactions: BTreeMap<TransactionHash, Height>,
+    /// What nodes said of accounts, the newest.
+    pub reads: VecDeque<Read>,
     /// Promises broken while it ran.
     pub broken: Vec<String>,
 }
@@ -159,13 +179,44 @@ impl Sender {
                 };
                 self.note_head(node, answer.head);
                 if let (TransactionState::Final, Some(height)) = (answer.status, answer.height) {
-                    let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                    told.transactions.insert(hash, height);
+                    self.told
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .transactions
+                        .insert(hash, height);
+                    self.read(transaction.body.nonce, height).await;
                     return;
                 }
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+
+    /// Reads the account from some node. One that has the block of a final transaction shows what it did, and no node
+    /// shows what is in no block: that is compared in the end.
+    async fn read(&mut self, nonce: Nonce, height: Height) {
+        let (node, client) = self.any_client().await;
+        let Ok(view) = client.account(self.account.address, None).await else {
+            return;
+        };
+        self.note_head(node, view.height);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if view.height >= height && view.nonce <= nonce {
+            told.broken.push(format!(
+                "node {node} shows nonce {} at {}, and {nonce} was called final at {height}",
+                view.nonce, view.height
+            ));
+        }
+        if told.reads.len() == READS_KEPT {
+            told.reads.pop_front();
+        }
+        told.reads.push_back(Read {
+            node,
+            address: view.address,
+            height: view.height,
+            balance: view.balance.0,
+            nonce: view.nonce,
+        });
     }
 
     /// Everything that a node has shown is on its disk, so its head never goes back, not even over a crash.

@@ -4,7 +4,9 @@ pub mod case;
 pub mod cases;
 pub mod chain;
 pub mod corpus;
+pub mod gas_search;
 mod observe;
+pub mod processor_time;
 pub mod smith;
 pub mod wat;
 

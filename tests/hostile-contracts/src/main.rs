@@ -14,10 +14,12 @@ Usage: cargo xtask hostile COMMAND
   file FILE                       a contract, Wasm or WAT, on both engines
   bombs                           time and memory of compiling what the rules let through
   blocks                          time of blocks full of hostile calls, beside a usual one
+  gas [--minutes N] [--seed S] [--passes N] [--only WORD] [--json]
+                                  time for each gas of every instruction and host function, and of mixtures
 ";
 
 /// Options and the number after each.
-fn numbers(arguments: &[String]) -> Result<Vec<(&str, u64)>, String> {
+pub(crate) fn numbers(arguments: &[String]) -> Result<Vec<(&str, u64)>, String> {
     let mut found = Vec::new();
     let mut rest = arguments.iter();
     while let Some(option) = rest.next() {
@@ -32,6 +34,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
     match arguments {
         [command] if command == "bombs" => measure::bombs(),
         [command] if command == "blocks" => measure::blocks(),
+        [command, rest @ ..] if command == "gas" => measure::search_gas(rest),
         [command, path] if command == "file" => smith_run::file(path),
         [command, seed, file] if command == "module" => smith_run::write(seed, file),
         [command, rest @ ..] if command == "smith" => {

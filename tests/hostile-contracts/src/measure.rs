@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kumiki_executor::{ExecutedBlock, Signatures};
+use kumiki_hostile_contracts::gas_search::{Search, search};
+use kumiki_hostile_contracts::processor_time::processor_time;
 use kumiki_hostile_contracts::{Case, Chain, Node, cases, corpus};
 use kumiki_protocol::{Action, Address, Gas, Transaction};
 use kumiki_state::{Journal, MemoryState, Tree};
@@ -19,13 +21,41 @@ const BLOCK_GAS: Gas = 1_000_000_000;
 /// What is executed of it to measure its time.
 const MEASURED_GAS: Gas = 300_000_000;
 
-/// Linux tells times in hundredths of a second, so what is measured is repeated.
-const TICK_MS: u64 = 10;
 /// How often each deployment is made.
 const DEPLOYMENTS: u32 = 5;
 
 fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     run_on_execution_stack(work).map_err(|failure| failure.to_string())
+}
+
+/// Prints what takes longest for its gas.
+pub(crate) fn search_gas(arguments: &[String]) -> Result<(), String> {
+    let mut wanted = Search {
+        mixing: Duration::from_secs(60),
+        seed: 1,
+        only: String::new(),
+        passes: 5,
+    };
+    let mut json = false;
+    let mut rest = arguments.iter();
+    while let Some(option) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("{option} needs a value"));
+        let number = |text: &String| {
+            let parsed = text.parse::<u32>();
+            parsed.map_err(|_| format!("{option} needs a number"))
+        };
+        match option.as_str() {
+            "--json" => json = true,
+            "--only" => wanted.only.clone_from(value()?),
+            "--seed" => wanted.seed = number(value()?)?.into(),
+            "--passes" => wanted.passes = number(value()?)?,
+            "--minutes" => wanted.mixing = Duration::from_secs(60) * number(value()?)?,
+            other => return Err(format!("unknown option '{other}'")),
+        }
+    }
+    let report = on_stack(|| search(&wanted, &|line| eprintln!("{line}")))?;
+    println!("{}", if json { report.json() } else { report.table() });
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for reading")]
@@ -47,7 +77,7 @@ pub(crate) fn bombs() -> Result<(), String> {
                 continue;
             }
         };
-        let start = cpu_time();
+        let start = processor_time();
         let mut peaks = Vec::new();
         let mut gas = 0;
         for _ in 0..DEPLOYMENTS {
@@ -55,7 +85,7 @@ pub(crate) fn bombs() -> Result<(), String> {
             peaks.push(peak);
             gas = used;
         }
-        let time = cpu_time().saturating_sub(start) / DEPLOYMENTS;
+        let time = processor_time().saturating_sub(start) / DEPLOYMENTS;
         let peak = peaks.into_iter().max().unwrap_or(0);
         println!(
             "{name:36} {:>7} {:>10} {gas:>12} {:>8.1} {:>7.2} {:>7.1}",
@@ -67,20 +97,6 @@ pub(crate) fn bombs() -> Result<(), String> {
         );
     }
     Ok(())
-}
-
-/// Processor time of this process, also of threads that have ended. Other work on the machine does not count.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("a Linux machine");
-    // The name before the last bracket may hold anything. What follows begins with field 3; 14 and 15 are times.
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * TICK_MS)
 }
 
 /// Gas and memory of a deployment by a node that has compiled nothing.
@@ -162,10 +178,10 @@ fn gas(block: &ExecutedBlock) -> Gas {
 /// The processor time of checking the signatures of a block, executing it, and the root after it.
 fn timed(chain: &Chain, node: &Node, transactions: &[Transaction]) -> (Duration, Gas) {
     let tree = Tree::rebuild(chain.state()).expect("a state in memory");
-    let start = cpu_time();
+    let start = processor_time();
     let block = chain.execute_with(node, transactions.to_vec(), Signatures::Verify);
     let root = tree.update(&block.changes, chain.state());
-    let time = cpu_time().saturating_sub(start);
+    let time = processor_time().saturating_sub(start);
     root.expect("a state in memory");
     (time, gas(&block))
 }

@@ -44,6 +44,15 @@ impl Tally {
         }
     }
 
+    /// Both together.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+        self.failures.extend(other.failures);
+        self
+    }
+
     fn end_program(&mut self) {
         if std::mem::take(&mut self.unfinished) {
             self.failed += 1;
@@ -84,6 +93,13 @@ mod tests {
     fn results_of_all_programs_are_added_up() {
         let found = tally(&format!("{PASSING}{FAILING}{PASSING}"), false);
         assert_eq!((found.passed, found.failed, found.ignored), (5, 1, 1));
+        assert_eq!(found.failures, ["b"]);
+    }
+
+    #[test]
+    fn lanes_are_added_up() {
+        let found = tally(PASSING, true).and(tally(FAILING, false));
+        assert_eq!((found.passed, found.failed, found.ignored), (3, 1, 1));
         assert_eq!(found.failures, ["b"]);
     }
 

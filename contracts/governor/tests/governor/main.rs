@@ -3,10 +3,10 @@
 mod rules_and_actions;
 
 use kumiki_contract::{Balance, CallError};
-use kumiki_contract_testing::{Account, TestChain};
-use token::token::TokenRef;
+use kumiki_contract_testing::{Account, Property, TestChain};
+use token::token::{Token, TokenRef};
 use token_governor::governor::{
-    Canceled, Error, Executed, GovernorRef, LockChanged, Proposed, Voted,
+    Canceled, Error, Executed, Governor, GovernorRef, LockChanged, Proposed, Voted,
 };
 use token_governor::proposal::{Action, Choice, Content, Rules, State};
 
@@ -360,4 +360,25 @@ fn the_proposer_cancels_during_the_vote_and_the_guardian_until_it_is_done(chain:
         );
     }
     assert_eq!(chain.balance(governor.address), FUNDS);
+}
+
+/// Proposals that pass call whatever they say, the token and the governor too.
+#[kumiki_contract_testing::property]
+fn locked_tokens_are_there(chain: &mut TestChain) -> Property {
+    let (token, governor) = deploy(chain);
+    Property::of::<Governor>(governor.address)
+        .and::<Token>(token.address)
+        .invariant("locks add up", move |chain, addresses| {
+            let locks = addresses
+                .iter()
+                .map(|one| chain.view(governor.lock_of(*one)));
+            let sum: Balance = locks.map(|lock| lock.expect("a view").amount).sum();
+            assert_eq!(chain.view(governor.locked()), Ok(sum));
+        })
+        .invariant("locked tokens are there", move |chain, _| {
+            let held = chain
+                .view(token.balance_of(governor.address))
+                .expect("a view");
+            assert!(chain.view(governor.locked()).expect("a view") <= held);
+        })
 }

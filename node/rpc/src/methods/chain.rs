@@ -1,7 +1,7 @@
 //! Answer about chain, blocks and accounts.
 
-use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
+use jsonrpsee::{Extensions, PendingSubscriptionSink};
 use kumiki_executor::validators_at;
 use kumiki_protocol::{Address, Hash, Header, Height, PROTOCOL_VERSION};
 use kumiki_rpc_api::methods::{AccountApiServer, ChainApiServer};
@@ -12,6 +12,7 @@ use kumiki_rpc_api::{
 };
 use kumiki_storage::Tip;
 
+use super::stream::turn_of;
 use super::{Node, Rpc, account_in, fault, lost, stream};
 
 impl Node {
@@ -132,9 +133,11 @@ impl ChainApiServer for Rpc {
     async fn subscribe_heads(
         &self,
         pending: PendingSubscriptionSink,
+        extensions: &Extensions,
         from: Option<Height>,
     ) -> SubscriptionResult {
-        stream::heads(self.clone(), pending, from).await
+        let turn = turn_of(extensions)?;
+        stream::heads(self.clone(), pending, turn, from).await
     }
 }
 

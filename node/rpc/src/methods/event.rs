@@ -1,7 +1,7 @@
 //! Answer about events.
 
-use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
+use jsonrpsee::{Extensions, PendingSubscriptionSink};
 use kumiki_protocol::{Height, limits};
 use kumiki_rpc_api::methods::EventsApiServer;
 use kumiki_rpc_api::{ApiError, Cursor, EventFilter, EventPage, EventView, invalid_params};
@@ -9,6 +9,7 @@ use kumiki_storage::{EventCursor, EventFilter as StoredFilter};
 
 use super::chain::pruned;
 use super::state::page_limit;
+use super::stream::turn_of;
 use super::{Node, Rpc, fault, stream};
 
 impl Node {
@@ -75,12 +76,14 @@ impl EventsApiServer for Rpc {
     async fn subscribe_events(
         &self,
         pending: PendingSubscriptionSink,
+        extensions: &Extensions,
         filter: Option<EventFilter>,
         from: Option<Height>,
         after: Option<Cursor>,
     ) -> SubscriptionResult {
         let filter = filter.unwrap_or_default();
-        stream::events(self.clone(), pending, filter, (from, after)).await
+        let turn = turn_of(extensions)?;
+        stream::events(self.clone(), pending, turn, filter, (from, after)).await
     }
 }
 

@@ -1,23 +1,26 @@
 //! Feed subscriptions: the past first, then what each new head brings, in order, nothing twice, nothing left out.
 //!
 //! Nothing is buffered for a subscriber besides its connection's few messages: what it has not been sent yet is
-//! read from the store when it can take it. One that takes nothing for too long is closed with its last cursor.
+//! read from the store when it can take it. One that takes nothing for too long is closed with its last cursor. Those
+//! of one connection take turns, a page at a time, as their items go out one after the other anyway.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jsonrpsee::core::{SubscriptionError, SubscriptionResult};
-use jsonrpsee::{PendingSubscriptionSink, SubscriptionSink};
+use jsonrpsee::{Extensions, PendingSubscriptionSink, SubscriptionSink};
 use kumiki_protocol::{Height, limits};
 use kumiki_rpc_api::{ApiError, Cursor, ErrorCode, EventFilter, HeaderView, invalid_params};
 use kumiki_storage::Tip;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Node, Rpc};
+use crate::calls::StreamTurn;
 
 /// Events read at once.
-const PAGE_EVENTS: usize = 64;
+const PAGE_EVENTS: usize = 32;
 /// Headers read at once.
 const PAGE_HEADERS: u64 = 64;
 
@@ -39,6 +42,7 @@ impl From<ApiError> for Ended {
 pub(super) async fn heads(
     rpc: Rpc,
     pending: PendingSubscriptionSink,
+    turn: StreamTurn,
     from: Option<Height>,
 ) -> SubscriptionResult {
     let mut heads = rpc.context.heads.clone();
@@ -64,6 +68,7 @@ pub(super) async fn heads(
             while next <= head {
                 let last = head.min(next.saturating_add(PAGE_HEADERS - 1));
                 let heights = next..=last;
+                let _turn = await_turn(&sink, &turn).await?;
                 let page = read(&rpc, &sink, move |node| {
                     let headers = heights.map(|height| node.header(height));
                     headers.collect::<Result<Vec<_>, _>>()
@@ -83,6 +88,7 @@ pub(super) async fn heads(
 pub(super) async fn events(
     rpc: Rpc,
     pending: PendingSubscriptionSink,
+    turn: StreamTurn,
     filter: EventFilter,
     (from, after): (Option<Height>, Option<Cursor>),
 ) -> SubscriptionResult {
@@ -112,6 +118,7 @@ pub(super) async fn events(
             check_rewound(&rpc, &mut seen, tip)?;
             while next <= head {
                 let (filter, range) = (Arc::clone(&filter), (next, head));
+                let _turn = await_turn(&sink, &turn).await?;
                 let page = read(&rpc, &sink, move |node| {
                     node.event_page(&filter, range, after, PAGE_EVENTS)
                 });
@@ -147,6 +154,25 @@ fn check_rewound(rpc: &Rpc, seen: &mut Option<Tip>, head: Tip) -> Result<(), End
         }
     }
     Ok(())
+}
+
+/// What the subscriptions of the calling connection take turns with.
+pub(super) fn turn_of(extensions: &Extensions) -> Result<StreamTurn, ApiError> {
+    let turn = extensions.get::<StreamTurn>();
+    turn.cloned()
+        .ok_or_else(|| super::lost("the connection of a call"))
+}
+
+/// The right to hold a page, unless nobody wants it any more.
+async fn await_turn(
+    sink: &SubscriptionSink,
+    turn: &StreamTurn,
+) -> Result<OwnedSemaphorePermit, Ended> {
+    tokio::select! {
+        biased;
+        () = sink.closed() => Err(Ended::Gone),
+        turn = Arc::clone(&turn.0).acquire_owned() => turn.map_err(|_closed| Ended::Gone),
+    }
 }
 
 /// Reads a page from the store, unless nobody wants it any more: a page may be empty and the next one too.

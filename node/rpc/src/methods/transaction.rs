@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Node, Rpc, fault, lost};
-use crate::places::Place;
+use crate::connections::Connection;
 use crate::text::plain;
 
 /// How often one who waits looks whether the transaction has left the pool without a block.
@@ -228,10 +228,8 @@ impl TransactionApiServer for Rpc {
         transaction: Bytes,
         timeout_ms: Option<u64>,
     ) -> RpcResult<TransactionReceipt> {
-        let caller = extensions.get::<Arc<Place>>();
-        let ip = caller
-            .ok_or_else(|| lost("the place of a connection"))?
-            .ip();
+        let caller = extensions.get::<Arc<Connection>>();
+        let ip = caller.ok_or_else(|| lost("the connection of a call"))?.ip();
         let _place = self.waiters.enter(ip).ok_or_else(|| {
             let limits = &self.limits;
             let detail = format!(

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, RETRY_AFTER, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use hyper::body::Incoming;
+use futures_util::StreamExt;
+use hyper::body::{Body as _, Incoming};
 use kumiki_rpc_api::HealthStatus;
 use soketto::handshake::http::is_upgrade_request;
 use tokio::time::timeout;
@@ -22,11 +23,12 @@ use tower::ServiceExt;
 
 use super::{Signals, websocket};
 use crate::ServerConfig;
-use crate::calls::{Caller, Calls, read};
+use crate::calls::{Answer, Caller, Calls, read};
+use crate::connections::{Connection, Connections};
 use crate::gate::Gate;
+use crate::memory::Room;
 use crate::methods::{Node, all_methods};
 use crate::metrics::{Metrics, Readings};
-use crate::places::{Place, Places};
 
 /// All that requests are answered with.
 #[derive(Clone)]
@@ -38,7 +40,7 @@ pub(super) struct Routes {
 struct Shared {
     gate: Gate,
     calls: Arc<Calls>,
-    connections: Arc<Places>,
+    connections: Arc<Connections>,
     signals: Signals,
 }
 
@@ -46,7 +48,7 @@ impl Routes {
     pub(super) fn new(
         node: &Arc<Node>,
         config: &ServerConfig,
-        connections: Arc<Places>,
+        connections: Arc<Connections>,
         signals: Signals,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -75,12 +77,12 @@ impl Routes {
         self.shared.calls.methods.method_names().collect()
     }
 
-    /// Answers one request of the connection that holds `place` and came to the address `local`.
+    /// Answers one request of a connection that came to the address `local`.
     pub(super) async fn answer(
         self,
         request: Request<Incoming>,
         local: IpAddr,
-        place: Arc<Place>,
+        connection: Arc<Connection>,
     ) -> Result<Response<Body>, Infallible> {
         let gate = &self.shared.gate;
         let origin = match gate.check(local, request.uri(), request.headers()) {
@@ -93,7 +95,11 @@ impl Routes {
         let mut response = if origin.is_some() && request.method() == Method::OPTIONS {
             StatusCode::NO_CONTENT.into_response()
         } else {
-            self.route(request, place).await
+            let response = self.route(request, Arc::clone(&connection)).await;
+            if response.status().is_success() {
+                connection.note_answered();
+            }
+            response
         };
         if let Some(origin) = origin {
             let headers = response.headers_mut();
@@ -107,7 +113,11 @@ impl Routes {
         Ok(response)
     }
 
-    async fn route(&self, request: Request<Incoming>, place: Arc<Place>) -> Response<Body> {
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> Response<Body> {
         if request.uri().path() != "/" {
             let request = request.map(|_unread| Body::empty());
             return match self.router.clone().oneshot(request).await {
@@ -119,7 +129,7 @@ impl Routes {
         if is_upgrade_request(&request) {
             let request = request.map(|_unread| Body::empty());
             let signals = self.shared.signals.clone();
-            return websocket::upgrade(request, Arc::clone(calls), place, signals);
+            return websocket::upgrade(request, Arc::clone(calls), connection, signals);
         }
         if request.method() != Method::POST {
             let text = "405: calls are sent by POST, or over a WebSocket.\n";
@@ -129,38 +139,86 @@ impl Routes {
             let text = "415: calls are sent as application/json.\n";
             return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
         }
-        let message = match self.body_of(request.into_body()).await {
+        // Held until the answer is there: calls have copies of what they need.
+        let mut room = calls.room(&connection);
+        let message = match self.body_of(request.into_body(), &mut room).await {
             Ok(body) => read(&body, calls.node.limits.batch_calls),
-            Err(refused) => {
-                self.metrics().count_refusal("body");
-                return refused.into_response();
-            }
+            Err(refused) => return self.refused(refused),
         };
-        match calls.answer(&Caller::http(place), message).await {
+        match calls.answer(&Caller::http(connection), message).await {
             Some(answer) => {
-                let text = String::from(Box::<str>::from(answer.json));
-                ([(CONTENT_TYPE, "application/json")], text).into_response()
+                let body = Body::from(Bytes::from_owner(HeldAnswer(answer)));
+                ([(CONTENT_TYPE, "application/json")], body).into_response()
             }
             None => StatusCode::OK.into_response(),
         }
     }
 
     /// The whole body, before any of it is parsed.
-    async fn body_of(&self, body: Incoming) -> Result<Bytes, (StatusCode, &'static str)> {
+    async fn body_of(&self, body: Incoming, room: &mut Room) -> Result<Vec<u8>, Refused> {
         let limits = &self.shared.calls.node.limits;
         let bytes_max = usize::try_from(limits.request_bytes).unwrap_or(usize::MAX);
+        if body.size_hint().lower() > u64::from(limits.request_bytes) {
+            return Err(Refused::TooLarge);
+        }
+        let reading = async {
+            let mut pieces = Body::new(body).into_data_stream();
+            let mut bytes = Vec::new();
+            while let Some(piece) = pieces.next().await {
+                let piece = piece.map_err(|_closed| Refused::CutOff)?;
+                let length = bytes.len().saturating_add(piece.len());
+                if length > bytes_max {
+                    return Err(Refused::TooLarge);
+                }
+                room.grow(length).map_err(|_full| Refused::NoRoom)?;
+                bytes.extend_from_slice(&piece);
+            }
+            Ok(bytes)
+        };
         let time_max = Duration::from_millis(limits.request_timeout_ms);
-        match timeout(time_max, to_bytes(Body::new(body), bytes_max)).await {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(_too_long_or_cut)) => Err((
+        timeout(time_max, reading)
+            .await
+            .unwrap_or(Err(Refused::TooSlow))
+    }
+
+    fn refused(&self, refused: Refused) -> Response<Body> {
+        self.metrics().count_refusal("body");
+        let (status, text) = match refused {
+            Refused::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "413: the body is larger than requestBytes of rpc_limits, or was cut off.\n",
-            )),
-            Err(_elapsed) => Err((
+                "413: the body is larger than requestBytes of rpc_limits.\n",
+            ),
+            Refused::CutOff => (StatusCode::BAD_REQUEST, "400: the body was cut off.\n"),
+            Refused::TooSlow => (
                 StatusCode::REQUEST_TIMEOUT,
                 "408: the body took longer than requestTimeoutMs of rpc_limits.\n",
-            )),
-        }
+            ),
+            Refused::NoRoom => {
+                let text =
+                    "503: large bodies and answers take as much memory as this node gives them.\n";
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                return (status, [(RETRY_AFTER, "1")], text).into_response();
+            }
+        };
+        (status, text).into_response()
+    }
+}
+
+/// Why a body is not read to its end.
+#[derive(Clone, Copy, Debug)]
+enum Refused {
+    TooLarge,
+    CutOff,
+    TooSlow,
+    NoRoom,
+}
+
+/// An answer that goes out; with its last byte it gives back the memory that was granted for it.
+struct HeldAnswer(Answer);
+
+impl AsRef<[u8]> for HeldAnswer {
+    fn as_ref(&self) -> &[u8] {
+        self.0.json.get().as_bytes()
     }
 }
 

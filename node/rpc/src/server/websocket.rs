@@ -4,6 +4,8 @@
 //! its answer is written. A client that sends more is told so; one that does not take even that is not read from any
 //! more, and its socket is cut by [`TimedIo`](crate::timed_io::TimedIo).
 
+mod inbox;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,37 +13,47 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
-use futures_util::io::{BufReader, BufWriter};
+use futures_util::io::BufWriter;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use jsonrpsee::MethodSink;
+use jsonrpsee::types::Id;
 use kumiki_rpc_api::{ApiError, ErrorCode, Limits, ProtocolError};
 use serde_json::value::RawValue;
+use soketto::Sender;
 use soketto::connection::Error as SocketError;
 use soketto::data::ByteSlice125;
 use soketto::handshake::http::Server as Handshake;
-use soketto::{Incoming, Receiver, Sender};
+use tokio::io::{Empty, Join, ReadHalf, WriteHalf, empty, join, split};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
+use self::inbox::Received;
 use super::Signals;
 use crate::calls::{Answer, Caller, Calls, Message, id_of, read};
 use crate::config::BATCH_WEIGHT;
-use crate::places::Place;
+use crate::connections::Connection;
+use crate::memory::Room;
 
-/// Messages that wait for the socket, of each kind. Answers have a permit each besides.
-const MESSAGES_WAITING: usize = 64;
+/// Answers that wait for the socket. They have a permit each besides.
+const ANSWERS_WAITING: usize = 64;
+/// Items of subscriptions that wait for the socket.
+const ITEMS_WAITING: usize = 16;
 /// After so many intervals between pings without a sign of life the connection is closed.
 const SILENT_INTERVALS: u32 = 2;
 
-type Socket = BufReader<BufWriter<Compat<TokioIo<Upgraded>>>>;
+/// What is written to; nothing is read from it.
+type Outbox = BufWriter<Compat<Join<Empty, WriteHalf<TokioIo<Upgraded>>>>>;
+/// What messages are read from.
+type Inbox = inbox::Inbox<ReadHalf<TokioIo<Upgraded>>>;
 
 /// What goes out, and what is free once it has.
 struct Outgoing {
     json: Box<RawValue>,
     permits: (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit),
+    room: Option<Room>,
 }
 
 /// One connection.
@@ -54,6 +66,7 @@ struct Session {
     /// Refusals wait here for the socket, one at a time: while one does, nothing is read.
     refusal: Arc<Semaphore>,
     outgoing: mpsc::Sender<Outgoing>,
+    pongs: mpsc::Sender<Vec<u8>>,
     /// When the client was last heard of.
     heard: watch::Sender<Instant>,
 }
@@ -70,7 +83,7 @@ enum Ended {
 pub(super) fn upgrade(
     request: Request<Body>,
     calls: Arc<Calls>,
-    place: Arc<Place>,
+    connection: Arc<Connection>,
     signals: Signals,
 ) -> Response<Body> {
     let mut handshake = Handshake::new();
@@ -87,14 +100,16 @@ pub(super) fn upgrade(
         mut cut_off,
     } = signals;
     tokio::spawn(async move {
+        let own = Arc::clone(&connection);
         let serve = async {
             match hyper::upgrade::on(request).await {
-                Ok(upgraded) => serve(handshake, upgraded, calls, place, stopped).await,
+                Ok(upgraded) => serve(handshake, upgraded, calls, own, stopped).await,
                 Err(error) => tracing::debug!(%error, "websocket not upgraded"),
             }
         };
         tokio::select! {
             () = serve => {}
+            () = connection.told_to_leave() => {}
             _cut = cut_off.wait_for(|cut| *cut) => {}
         }
     });
@@ -105,52 +120,57 @@ async fn serve(
     handshake: Handshake,
     upgraded: Upgraded,
     calls: Arc<Calls>,
-    place: Arc<Place>,
+    connection: Arc<Connection>,
     stopped: watch::Receiver<bool>,
 ) {
     static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 
     let limits = calls.node.limits;
-    let socket = BufReader::new(BufWriter::new(TokioIo::new(upgraded).compat()));
-    let mut builder = handshake.into_builder(socket);
-    builder.set_max_message_size(usize::try_from(limits.request_bytes).unwrap_or(usize::MAX));
-    let (sender, receiver) = builder.finish();
-    let (outgoing, answers) = mpsc::channel(MESSAGES_WAITING);
-    let (sink, items) = mpsc::channel(MESSAGES_WAITING);
+    let (reader, writer) = split(TokioIo::new(upgraded));
+    let socket = BufWriter::new(join(empty(), writer).compat());
+    let (sender, _reads_nothing) = handshake.into_builder(socket).finish();
+    let bytes_max = usize::try_from(limits.request_bytes).unwrap_or(usize::MAX);
+    let inbox = Inbox::new(reader, bytes_max, calls.room(&connection));
+    let (outgoing, answers) = mpsc::channel(ANSWERS_WAITING);
+    let (sink, items) = mpsc::channel(ITEMS_WAITING);
+    // Of pings that come faster than they are answered, only one is.
+    let (pongs, pongs_to_send) = mpsc::channel(1);
     let (heard, last_heard) = watch::channel(Instant::now());
     // The number keeps subscriptions of connections apart.
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let subscriptions_max = limits.subscriptions_per_connection;
     let in_flight = usize::try_from(limits.calls_per_connection).unwrap_or(1);
     let session = Session {
-        caller: Caller::websocket(place, number, MethodSink::new(sink), subscriptions_max),
+        caller: Caller::websocket(connection, number, MethodSink::new(sink), subscriptions_max),
         calls,
         limits,
         in_flight: Arc::new(Semaphore::new(in_flight)),
         refusal: Arc::new(Semaphore::new(1)),
         outgoing,
+        pongs,
         heard,
     };
     let ping = Duration::from_millis(limits.ping_interval_ms);
-    let mut writing = std::pin::pin!(write(sender, (answers, items), ping, last_heard));
+    let mut writing = std::pin::pin!(write(
+        sender,
+        (answers, items, pongs_to_send),
+        ping,
+        last_heard
+    ));
     tokio::select! {
         // Nobody takes answers any more: the calls end with the session.
         () = &mut writing => return,
-        () = run(Arc::new(session), receiver, stopped) => {}
+        () = run(Arc::new(session), inbox, stopped) => {}
     }
     // What was answered before the end goes out.
     writing.await;
 }
 
 /// Reads calls and has them answered, until the client goes or the server stops.
-async fn run(
-    session: Arc<Session>,
-    mut receiver: Receiver<Socket>,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn run(session: Arc<Session>, mut inbox: Inbox, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     let ended = tokio::select! {
-        ended = read_all(&session, &mut receiver, &mut running) => ended,
+        ended = read_all(&session, &mut inbox, &mut running) => ended,
         _stopped = stopped.wait_for(|stop| *stop) => Ended::Stopped,
     };
     match ended {
@@ -160,27 +180,32 @@ async fn run(
     }
 }
 
-async fn read_all(
-    session: &Arc<Session>,
-    receiver: &mut Receiver<Socket>,
-    running: &mut JoinSet<()>,
-) -> Ended {
+async fn read_all(session: &Arc<Session>, inbox: &mut Inbox, running: &mut JoinSet<()>) -> Ended {
     loop {
-        let mut bytes = Vec::new();
-        let received = receiver.receive(&mut bytes).await;
+        let received = inbox.receive().await;
         session.heard.send_replace(Instant::now());
         // Calls that have ended leave their places.
         while running.try_join_next().is_some() {}
         let taken = match received {
-            Ok(Incoming::Data(_)) => session.take(&bytes, running).await,
-            Ok(Incoming::Pong(_)) => Ok(()),
-            Err(SocketError::MessageTooLarge { current, maximum }) => {
-                let detail = format!("{current} bytes, expected at most {maximum}");
-                let error = ProtocolError::RequestTooLarge.object(detail);
-                let answer = Answer::error(jsonrpsee::types::Id::Null, error);
-                session.refuse(answer).await
+            Received::Message(bytes, room) => session.take(bytes, room, running).await,
+            Received::Ping(payload) => {
+                // One that waits already is answer enough.
+                let _waits = session.pongs.try_send(payload);
+                Ok(())
             }
-            Ok(Incoming::Closed(_)) | Err(_) => return Ended::Gone,
+            Received::Pong => Ok(()),
+            Received::TooLarge { bytes, passed } => {
+                let max = session.limits.request_bytes;
+                let detail = format!("{bytes} bytes, expected at most {max}");
+                let error = ProtocolError::RequestTooLarge.object(detail);
+                let refused = session.refuse(Answer::error(Id::Null, error)).await;
+                refused.and(passed.then_some(()).ok_or(Closed))
+            }
+            Received::NoRoom(full) => {
+                let refused = session.refuse(Answer::full(Id::Null, full)).await;
+                refused.and(Err(Closed))
+            }
+            Received::Closed => return Ended::Gone,
         };
         if taken.is_err() {
             return Ended::Gone;
@@ -193,8 +218,14 @@ struct Closed;
 
 impl Session {
     /// Has a message answered in a task of its own, or refuses it.
-    async fn take(self: &Arc<Self>, bytes: &[u8], running: &mut JoinSet<()>) -> Result<(), Closed> {
-        let message = read(bytes, self.limits.batch_calls);
+    async fn take(
+        self: &Arc<Self>,
+        bytes: Vec<u8>,
+        room: Room,
+        running: &mut JoinSet<()>,
+    ) -> Result<(), Closed> {
+        let message = read(&bytes, self.limits.batch_calls);
+        drop(bytes);
         let weight = match message {
             Message::Batch(_) => BATCH_WEIGHT,
             Message::Single(_) => 1,
@@ -210,7 +241,10 @@ impl Session {
         };
         let session = Arc::clone(self);
         running.spawn(async move {
-            if let Some(answer) = session.calls.answer(&session.caller, message).await {
+            let answer = session.calls.answer(&session.caller, message).await;
+            // Calls have copies of what they need, up to here.
+            drop(room);
+            if let Some(answer) = answer {
                 drop(session.send(answer, permit).await);
             }
         });
@@ -227,16 +261,24 @@ impl Session {
         let outgoing = Outgoing {
             json: answer.json,
             permits: (answer.held, permit),
+            room: answer.room,
         };
         let sent = self.outgoing.send(outgoing).await;
         sent.map_err(|_nobody_writes| Closed)
     }
 }
 
+/// Answers, items of subscriptions and what pings are answered with.
+type Waiting = (
+    mpsc::Receiver<Outgoing>,
+    mpsc::Receiver<Box<RawValue>>,
+    mpsc::Receiver<Vec<u8>>,
+);
+
 /// Writes answers, items of subscriptions and pings, until there are no more answers or the client is gone.
 async fn write(
-    mut sender: Sender<Socket>,
-    (mut answers, mut items): (mpsc::Receiver<Outgoing>, mpsc::Receiver<Box<RawValue>>),
+    mut sender: Sender<Outbox>,
+    (mut answers, mut items, mut pongs): Waiting,
     ping_interval: Duration,
     last_heard: watch::Receiver<Instant>,
 ) {
@@ -244,9 +286,15 @@ async fn write(
     loop {
         let (json, held) = tokio::select! {
             answer = answers.recv() => match answer {
-                Some(outgoing) => (outgoing.json, Some(outgoing.permits)),
+                Some(Outgoing { json, permits, room }) => (json, Some((permits, room))),
                 None => break,
             },
+            Some(payload) = pongs.recv() => {
+                if send_pong(&mut sender, &payload).await.is_err() {
+                    break;
+                }
+                continue;
+            }
             Some(item) = items.recv() => (item, None),
             _tick = ping.tick() => {
                 let silent = last_heard.borrow().elapsed();
@@ -267,9 +315,15 @@ async fn write(
     }
 }
 
-async fn send_ping(sender: &mut Sender<Socket>) -> Result<(), SocketError> {
+async fn send_ping(sender: &mut Sender<Outbox>) -> Result<(), SocketError> {
     let nothing: &[u8] = &[];
     let nothing = ByteSlice125::try_from(nothing).map_err(|_too_long| SocketError::Closed)?;
     sender.send_ping(nothing).await?;
+    sender.flush().await
+}
+
+async fn send_pong(sender: &mut Sender<Outbox>, payload: &[u8]) -> Result<(), SocketError> {
+    let payload = ByteSlice125::try_from(payload).map_err(|_too_long| SocketError::Closed)?;
+    sender.send_pong(payload).await?;
     sender.flush().await
 }

@@ -17,6 +17,8 @@ use crate::raw_ws::{RawWs, frame};
 const FULL_BLOCK: &str =
     r#"{"jsonrpc":"2.0","id":1,"method":"chain_getBlock","params":{"transactions":"full"}}"#;
 
+const NODE_VERSION: &str = r#"{"jsonrpc":"2.0","id":1,"method":"node_getVersion"}"#;
+
 /// A block that is some 10 MB when it is shown in full.
 fn seal_large_block(node: &mut LiveNode) {
     let nobody = Address([9; 32]);
@@ -150,6 +152,86 @@ async fn a_client_that_calls_and_never_reads_is_not_read_from_and_then_cut() {
     let flooded = tokio::time::timeout(Duration::from_secs(60), flood).await;
     assert!(flooded.unwrap().is_err(), "the server has read everything");
     assert_eq!(node.http().node_version().await.unwrap().name, "kumiki");
+}
+
+/// Posts a body of 1 MiB until it is answered with this status.
+async fn until_answered(node: &LiveNode, status: u16) {
+    let large = " ".repeat(1 << 20) + r#"{"jsonrpc":"2.0","id":1,"method":"node_getVersion"}"#;
+    let answered = async {
+        while node.post("", &large).await.0 != status {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), answered).await;
+    in_time.unwrap_or_else(|_elapsed| panic!("large bodies are never answered {status}"));
+}
+
+#[tokio::test]
+async fn large_bodies_of_an_address_have_a_bound_together_and_small_ones_are_served() {
+    let node = LiveNode::start_with(|limits| limits.request_timeout_ms = 600_000).await;
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n";
+    let mut half_sent = Vec::new();
+    for _body in 0..16 {
+        let mut socket = TcpStream::connect(node.address()).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(&vec![b' '; 1_900_000]).await.unwrap();
+        half_sent.push(socket);
+    }
+    until_answered(&node, 503).await;
+    assert_eq!(node.http().node_version().await.unwrap().name, "kumiki");
+    drop(half_sent);
+    until_answered(&node, 200).await;
+}
+
+#[tokio::test]
+async fn large_answers_that_an_address_does_not_read_have_a_bound_together() {
+    let mut node = LiveNode::start_with(|limits| limits.slow_reader_ms = 600_000).await;
+    seal_large_block(&mut node);
+    let mut unread = Vec::new();
+    // Each answer is some 10 MB: three fit.
+    for _answer in 0..3 {
+        let mut socket = RawWs::open_narrow(&node).await;
+        socket.send(FULL_BLOCK).await.unwrap();
+        unread.push(socket);
+    }
+    let answered = r#"kumiki_rpc_calls_total{method="chain_getBlock",code="0"} 3"#;
+    node.until_metrics_show(answered).await;
+    let refused = async {
+        loop {
+            let answer: Value = serde_json::from_str(&node.post("", FULL_BLOCK).await.1).unwrap();
+            if error_code(&answer) == 4012 {
+                return answer;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(60), refused).await;
+    assert_eq!(refused.unwrap()["error"]["data"]["name"], "memoryFull");
+    drop(unread);
+    let served = async {
+        while !node.post("", FULL_BLOCK).await.1.contains("result") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), served)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_make_room_for_those_that_do() {
+    let node = LiveNode::start_with(|limits| limits.connections = 8).await;
+    let mut silent = Vec::new();
+    for last in 0..8 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 2 + last], 0).into()).unwrap();
+        silent.push(socket.connect(node.address()).await.unwrap());
+    }
+    // All places are taken once eight connections are seen; each of these takes one of theirs.
+    for _newcomer in 0..8 {
+        assert_eq!(node.post("", NODE_VERSION).await.0, 200);
+    }
+    node.until_metrics_show(r#"kumiki_rpc_refusals_total{reason="displaced"}"#)
+        .await;
 }
 
 #[tokio::test]

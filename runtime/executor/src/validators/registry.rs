@@ -80,9 +80,9 @@ pub(super) fn waiting(session: &mut Session) -> Result<Vec<Waiting>, ExecutionFa
         ScanDirection::Ascending,
         &mut |key, value| {
             if let Some(value) = value {
-                found.push((key.to_vec(), value.to_vec()));
+                found.push((key.to_vec(), value.load()?.into_owned()));
             }
-            ControlFlow::Continue(())
+            Ok(ControlFlow::Continue(()))
         },
     )?;
     found

@@ -100,12 +100,13 @@ fn scan_journal(
     let mut seen = Vec::new();
     journal
         .scan(range, direction, &mut |key, value| {
-            seen.push((key.to_vec(), value.map(<[u8]>::to_vec)));
-            if seen.len() > limit {
+            let value = value.map(|value| value.load().unwrap().into_owned());
+            seen.push((key.to_vec(), value));
+            Ok(if seen.len() > limit {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
-            }
+            })
         })
         .unwrap();
     seen

@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use kumiki_abi::{NOT_FOUND, SCAN_DESCENDING};
 use kumiki_protocol::ResultCode;
 use kumiki_protocol::limits::{SCAN_ENTRIES_MAX, STORAGE_KEY_BYTES_MAX, STORAGE_VALUE_BYTES_MAX};
-use kumiki_state::ScanDirection;
+use kumiki_state::{Lent, ScanDirection, Scanned, StateError};
 
 use super::{Ended, Frame, copy_out, count, take_gas};
 use crate::gas;
@@ -24,8 +24,16 @@ impl Frame {
         self.charge(gas::STORAGE_READ + count(key.len()) * gas::STORAGE_READ_PER_BYTE)?;
         self.set_key(key)?;
         let session = self.session.as_deref_mut().ok_or(Ended)?;
-        let value = match session.journal.get(&self.key) {
-            Ok(value) => value,
+        // What the gas left does not pay for is not loaded.
+        let bytes_max = self.gas.unsigned_abs() / gas::STORAGE_READ_PER_BYTE;
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        let value = match session.journal.find(&self.key, bytes_max) {
+            Ok(Lent::Longer(_)) => {
+                self.gas = -1;
+                return Err(Ended);
+            }
+            Ok(Lent::Value(value)) => Some(value),
+            Ok(Lent::Nothing) => None,
             Err(error) => return Err(self.fail(error.into())),
         };
         if let Some(trace) = &mut session.trace {
@@ -57,6 +65,7 @@ impl Frame {
         if value.is_empty() || value.len() > STORAGE_VALUE_BYTES_MAX {
             return Err(self.end_with(ResultCode::Limit));
         }
+        self.charge_replaced()?;
         self.record_write(key, Some(value))?;
         let key = self.key.clone();
         self.session()?.journal.set(key, value.to_vec());
@@ -70,6 +79,7 @@ impl Frame {
         if self.read_only {
             return Err(self.end_with(ResultCode::ReadOnly));
         }
+        self.charge_replaced()?;
         self.record_write(key, None)?;
         let key = self.key.clone();
         self.session()?.journal.remove(key);
@@ -149,6 +159,15 @@ impl Frame {
         })
     }
 
+    /// Takes the gas for what is under `self.key` before it is written: what was there stays for as long as the block can
+    /// be undone.
+    fn charge_replaced(&mut self) -> Result<(), Ended> {
+        let session = self.session.as_deref_mut().ok_or(Ended)?;
+        let replaced = session.journal.value_bytes(&self.key);
+        let bytes = self.or_fail(replaced)?.unwrap_or(0);
+        self.charge(count(bytes) * gas::STORAGE_REPLACED_PER_BYTE)
+    }
+
     /// Where somebody traces: records what is about to be written under `self.key`, and what it takes the place of.
     fn record_write(&mut self, key: &[u8], after: Option<&[u8]>) -> Result<(), Ended> {
         let session = self.session.as_deref_mut().ok_or(Ended)?;
@@ -188,31 +207,37 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn visit(&mut self, key: &[u8], value: Option<&[u8]>) -> ControlFlow<()> {
+    /// Pays for the entry before its value is loaded.
+    fn visit(
+        &mut self,
+        key: &[u8],
+        value: Option<Scanned<'_>>,
+    ) -> Result<ControlFlow<()>, StateError> {
         let key = key.get(PREFIX_BYTES..).unwrap_or_default();
-        let bytes = key.len() + value.map_or(0, <[u8]>::len);
+        let bytes = key.len() + value.map_or(0, |value| value.bytes());
         let price = gas::STORAGE_SCAN_ENTRY + count(bytes) * gas::STORAGE_READ_PER_BYTE;
         self.gas = self
             .gas
             .saturating_sub(i64::try_from(price).unwrap_or(i64::MAX));
         if self.gas < 0 {
             self.gas = -1;
-            return ControlFlow::Break(());
+            return Ok(ControlFlow::Break(()));
         }
-        // A removed entry costs and shows nothing.
+        // A removed entry shows nothing, and what it was is not loaded.
         let Some(value) = value else {
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         };
         if self.entries_left == 0 {
-            return ControlFlow::Break(());
+            return Ok(ControlFlow::Break(()));
         }
         let needed = 8 + bytes;
         let Some(target) = self.out.get_mut(self.written..self.written + needed) else {
             self.needed = Some(needed);
-            return ControlFlow::Break(());
+            return Ok(ControlFlow::Break(()));
         };
+        let value = value.load()?;
         let mut rest = target;
-        for part in [key, value] {
+        for part in [key, &*value] {
             let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
             let (head, tail) = rest.split_at_mut(4);
             head.copy_from_slice(&length.to_le_bytes());
@@ -222,11 +247,11 @@ impl Page<'_> {
         }
         self.written += needed;
         self.entries_left -= 1;
-        if self.entries_left == 0 {
+        Ok(if self.entries_left == 0 {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
-        }
+        })
     }
 }
 

@@ -23,13 +23,15 @@ const NOT_ENTERED: usize = usize::MAX;
 /// Bytes of one position.
 pub(crate) const POSITION_BYTES: i32 = 4;
 
-/// Indices of the globals.
+/// Indices of the globals, and what accounting needs to know of the module.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Accounting {
     pub(super) gas: u32,
     pub(super) stack: u32,
     /// Where positions are kept: in bytes, where in the memory of positions that of the innermost function is.
     pub(super) position: Option<u32>,
+    /// What accesses to the memory cost.
+    pub(super) memory: gas::MemorySize,
 }
 
 struct Writer<'a> {
@@ -185,7 +187,9 @@ impl Writer<'_> {
             let bytes = code
                 .get(start..operators.original_position())
                 .unwrap_or_default();
-            self.cost = self.cost.saturating_add(gas::of_operator(&operator));
+            self.cost = self
+                .cost
+                .saturating_add(gas::of_operator(&operator, self.accounting.memory));
             self.segment_marks.push((self.segment.len(), start));
             let depth = self.accounting.position.filter(|_| may_stop(&operator));
             if let Some(depth) = depth {

@@ -14,6 +14,9 @@ pub(super) const PARAMS_MAX: u64 = 32;
 pub(super) const TYPES_MAX: u64 = 1_000;
 pub(super) const GLOBALS_MAX: u64 = 256;
 pub(crate) const MEMORY_PAGES_MAX: u64 = 256;
+/// Pages that a memory may grow to where the contract states no maximum, and up to which accesses to it are cheap:
+/// 512 KiB fit the cache that each core of a server has.
+pub(crate) const SMALL_MEMORY_PAGES: u64 = 8;
 pub(crate) const TABLE_ENTRIES_MAX: u64 = 4_096;
 pub(super) const DATA_SEGMENTS_MAX: u64 = 256;
 pub(super) const ELEMENT_SEGMENTS_MAX: u64 = 64;

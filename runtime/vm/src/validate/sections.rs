@@ -20,6 +20,7 @@ pub(super) struct Sections {
     functions: Vec<u32>,
     table_entries: Option<u64>,
     memory_pages: Option<u64>,
+    memory_pages_max: u64,
     globals: u64,
     data_bytes: u64,
     custom_bytes: u64,
@@ -121,6 +122,7 @@ impl Sections {
             let memory = memory.map_err(|error| super::explain(&error))?;
             check("memory pages", memory.initial, limits::MEMORY_PAGES_MAX)?;
             self.memory_pages = Some(memory.initial);
+            self.memory_pages_max = memory_pages_max(&memory);
         }
         Ok(())
     }
@@ -301,9 +303,26 @@ impl Sections {
             + self.globals * gas::INSTANCE_GLOBAL
     }
 
+    pub(super) const fn memory_size(&self) -> gas::MemorySize {
+        if self.memory_pages_max <= limits::SMALL_MEMORY_PAGES {
+            gas::MemorySize::Small
+        } else {
+            gas::MemorySize::Large
+        }
+    }
+
     pub(super) const fn entries(&self) -> [bool; 4] {
         self.entries
     }
+}
+
+/// Pages that the memory may grow to.
+pub(crate) fn memory_pages_max(memory: &wasmparser::MemoryType) -> u64 {
+    let unstated = memory.initial.max(limits::SMALL_MEMORY_PAGES);
+    memory
+        .maximum
+        .unwrap_or(unstated)
+        .min(limits::MEMORY_PAGES_MAX)
 }
 
 /// Segments outside their memory or table would stop every instance; they are refused instead.

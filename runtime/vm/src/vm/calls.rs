@@ -252,6 +252,34 @@ impl Vm {
         Ok(())
     }
 
+    /// Takes the gas for code that runs for the first time in its transaction, before a module is looked for: it may have
+    /// to be read from disk.
+    fn charge_code(
+        &self,
+        session: &mut Session,
+        hash: &Hash,
+        meter: &mut Meter,
+    ) -> Result<(), Refusal> {
+        #[cfg(feature = "native")]
+        if self.inner.native.find(hash).is_some() {
+            return Ok(());
+        }
+        if !session.runs_first(hash) {
+            return Ok(());
+        }
+        meter.charge(gas::CODE_LOAD)?;
+        let record = session.journal.get(&state_key::code(hash))?;
+        let corrupt = || {
+            Refusal::Failed(VmFailure::CorruptState {
+                what: "a code record that is missing or does not decode",
+            })
+        };
+        let mut bytes = record.ok_or_else(corrupt)?;
+        let code = CodeRecord::decode(&mut bytes).map_err(|_invalid| corrupt())?;
+        meter.charge(Gas::from(code.size) * gas::CODE_LOAD_PER_BYTE)?;
+        Ok(())
+    }
+
     fn deploy_gas(&self, hash: &Hash, code: &Arc<[u8]>) -> Result<Gas, ResultCode> {
         #[cfg(feature = "native")]
         if self.inner.native.find(hash).is_some() {
@@ -292,6 +320,7 @@ impl Vm {
         admitted: Result<Hash, Refusal>,
     ) -> Result<(Box<Session>, Outcome), VmFailure> {
         let ready = admitted.and_then(|hash| {
+            self.charge_code(&mut session, &hash, &mut meter)?;
             let program = self.program(&session, &hash, call.entry)?;
             meter.charge(program.instance_gas())?;
             Ok((program, hash))

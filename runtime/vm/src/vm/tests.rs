@@ -8,3 +8,4 @@ mod encodings;
 mod exhaustion;
 mod faults;
 mod harness;
+mod unpaid;

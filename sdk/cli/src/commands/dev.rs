@@ -82,7 +82,8 @@ async fn serve(
     output: Output,
 ) -> Outcome<()> {
     let mut deployer = Deployer::connect(&project, &arguments.path, url).await?;
-    let placed = deployer.place(&project, &built?).await?;
+    let mut built = built?;
+    let placed = deployer.place(&project, &built).await?;
     print_notes(&placed, output);
     print_ready(arguments, url, &placed, output);
     let Some(mut saves) = saves else {
@@ -92,11 +93,17 @@ async fn serve(
         let placed = tokio::select! {
             () = saves.next() => {
                 output.message("a file was saved: building");
-                redeploy(&mut project, home, &mut deployer, output).await
+                match build_again(&mut project, home, output).await {
+                    Ok(new) => {
+                        built = new;
+                        deployer.place(&project, &built).await
+                    }
+                    Err(failure) => Err(failure),
+                }
             }
             () = rewinds.notified() => {
                 output.message("the chain was taken back: looking at what is left");
-                redeploy(&mut project, home, &mut deployer, output).await
+                deployer.place(&project, &built).await
             }
         };
         match placed {
@@ -123,16 +130,10 @@ fn print_notes(placed: &[Placed], output: Output) {
     notes.for_each(|note| output.message(note));
 }
 
-/// Builds and places what `project` says now.
-async fn redeploy(
-    project: &mut Project,
-    home: &Home,
-    deployer: &mut Deployer,
-    output: Output,
-) -> Outcome<Vec<Placed>> {
+/// Builds what `project` says now.
+async fn build_again(project: &mut Project, home: &Home, output: Output) -> Outcome<Vec<Built>> {
     *project = Project::find(&project.folder)?;
-    let built = build_in_background(project.clone(), home.clone(), output).await?;
-    deployer.place(project, &built).await
+    build_in_background(project.clone(), home.clone(), output).await
 }
 
 async fn build_in_background(project: Project, home: Home, output: Output) -> Outcome<Vec<Built>> {

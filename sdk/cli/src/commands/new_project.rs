@@ -15,6 +15,8 @@ use crate::project::Project;
 use crate::sdk_sources::SdkSources;
 
 static ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/templates.archive"));
+/// The folder of what is the same in every template.
+const EVERY: &str = "every";
 
 pub(crate) fn run(arguments: &NewArguments, output: Output) -> Outcome<()> {
     let folder = &arguments.name;
@@ -88,14 +90,21 @@ fn project_name(folder: &Path) -> Outcome<&str> {
 pub(crate) fn render(template: &str, name: &str) -> Vec<(String, Vec<u8>)> {
     archive::files(ARCHIVE)
         .filter_map(|(path, content)| {
-            let path = path.strip_prefix(template)?.strip_prefix('/')?;
+            let (folder, path) = path.split_once('/')?;
+            if folder != template && folder != EVERY {
+                return None;
+            }
             let path = if path == "gitignore" {
                 ".gitignore"
             } else {
                 path
             };
             let content = match std::str::from_utf8(content) {
-                Ok(text) => text.replace("{{name}}", name).into_bytes(),
+                Ok(text) => text
+                    .replace("{{name}}", name)
+                    .replace("{{rust}}", env!("CARGO_PKG_RUST_VERSION"))
+                    .replace("{{repository}}", env!("CARGO_PKG_REPOSITORY"))
+                    .into_bytes(),
                 Err(_binary) => content.to_vec(),
             };
             Some((path.to_owned(), content))
@@ -146,6 +155,7 @@ mod tests {
                 "kumiki.toml",
                 "README.md",
                 ".gitignore",
+                ".github/workflows/ci.yml",
                 "src/lib.rs",
             ] {
                 assert!(paths.iter().any(|one| one == path), "{template}: {path}");

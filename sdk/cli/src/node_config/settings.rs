@@ -166,7 +166,7 @@ impl NodeSettings {
         }
     }
 
-    fn rpc(&self) -> Outcome<ServerConfig> {
+    pub(super) fn rpc(&self) -> Outcome<ServerConfig> {
         let text = self.text("rpc", "address");
         let address: IpAddr = text
             .parse()

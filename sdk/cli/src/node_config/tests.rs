@@ -121,3 +121,18 @@ fn a_trusted_block_is_a_height_and_a_hash() {
     let blocks = load("", &[], Vec::new()).unwrap().state_sync().unwrap();
     assert!(blocks.is_none());
 }
+
+#[test]
+fn an_rpc_listens_to_others_only_when_it_is_told_to_expose_itself() {
+    let rpc = |text: String| load(&text, &[], Vec::new()).unwrap().rpc();
+    for address in ["0.0.0.0", "::", "192.0.2.7", "fe80::1"] {
+        let set = format!("[rpc]\naddress = \"{address}\"\n");
+        let refused = rpc(set.clone()).unwrap_err().to_string();
+        assert!(refused.contains("expose = true"), "{address}: {refused}");
+        let exposed = rpc(format!("{set}expose = true\n")).unwrap();
+        assert_eq!(exposed.listen.ip().to_string(), address);
+    }
+    for address in ["127.0.0.1", "127.0.0.9", "::1"] {
+        assert!(rpc(format!("[rpc]\naddress = \"{address}\"\n")).is_ok());
+    }
+}

@@ -4,13 +4,21 @@ use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 /// Far above what a build takes; a line that has not come by then never will.
 const LINE_WAIT_MAX: Duration = Duration::from_mins(5);
+
+/// Who builds the project of a template as it is. All builds go to one folder, where the Wasm of two crates of one name
+/// would be one file.
+static BUILDING: [(&str, Mutex<()>); 3] = [
+    ("counter", Mutex::new(())),
+    ("token", Mutex::new(())),
+    ("empty", Mutex::new(())),
+];
 
 /// A project made by `kumiki new`, and a home that all runs of these tests share, so that builds are reused.
 pub(crate) struct Machine {
@@ -20,6 +28,7 @@ pub(crate) struct Machine {
     chain: Option<Child>,
     /// The next steps that answers named, as they were.
     next_steps: RefCell<Vec<String>>,
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl Machine {
@@ -32,12 +41,16 @@ impl Machine {
     pub(crate) fn with_project_called(name: &str, template: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let lock = BUILDING.iter().find(|(template, _)| *template == name);
+        // A test that failed has stopped building.
+        let alone = lock.map(|(_, lock)| lock.lock().unwrap_or_else(PoisonError::into_inner));
         let machine = Self {
             project: folder.path().join(name),
             home: folder.path().join("home"),
             folder,
             chain: None,
             next_steps: RefCell::default(),
+            _alone: alone,
         };
         // Sources of the SDK and what cargo made of them outlive one run.
         std::fs::create_dir_all(shared.join("sdk")).unwrap();
@@ -190,18 +203,12 @@ impl Machine {
 
     /// Pastes every next step that answers named into a shell: none may be a wrong command line.
     pub(crate) fn paste_next_steps(&self) {
-        let program = Path::new(env!("CARGO_BIN_EXE_kumiki")).parent().unwrap();
-        let path = std::env::var("PATH").unwrap();
         for step in self.next_steps.take() {
             // A chain that would run on, and a passphrase that nobody would type.
             if step.starts_with("kumiki dev") || step.starts_with("kumiki account new") {
                 continue;
             }
-            let output = self
-                .shell(&step)
-                .env("PATH", format!("{}:{path}", program.display()))
-                .output()
-                .unwrap();
+            let output = self.shell(&step).output().unwrap();
             let code = output.status.code().unwrap();
             assert!(
                 // 4: the address of a node that is not there.
@@ -212,8 +219,21 @@ impl Machine {
         }
     }
 
+    /// What a line of shell prints, which must succeed.
+    pub(crate) fn shell_output(&self, line: &str) -> String {
+        let output = self.shell(line).output().unwrap();
+        let [out, err] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(output.status.success(), "{line}\n{out}{err}");
+        out
+    }
+
+    /// A line of shell that finds `kumiki`.
     fn shell(&self, line: &str) -> Command {
         let mut command = self.command(&[], &self.project);
+        let program = Path::new(env!("CARGO_BIN_EXE_kumiki")).parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", program.display()));
         let mut shell = Command::new("sh");
         shell.args(["-c", line]).current_dir(&self.project);
         for (name, value) in command.stdin(Stdio::null()).get_envs() {

@@ -8,8 +8,10 @@
     reason = "a test ends where its set-up fails"
 )]
 
+mod ci_file;
 mod deploy_plan;
 mod development;
+mod gas_and_chance;
 mod machine;
 mod traces;
 mod upgrade;
@@ -33,7 +35,9 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     assert_eq!(first["events"][0]["fields"]["value"], json!("2"));
     let by_name = machine.json(&["call", "counter", "increase", "amount=40", "--from", "bob"]);
     assert_eq!(by_name["returns"], json!("42"));
+    let kept = machine.json(&["test", "--gas-snapshot"])["gas"]["file"].clone();
     check_shapes(&machine, &first);
+    std::fs::remove_file(kept.as_str().unwrap()).unwrap();
     let second = machine.json(&["view", "counter-second", "value"]);
     assert_eq!(second["returns"], json!("7"));
     check_mistakes(&machine);
@@ -59,12 +63,6 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     machine.paste_next_steps();
     goes_back(&machine);
     machine.stop_chain();
-}
-
-#[test]
-fn the_empty_template_builds_and_passes_its_tests() {
-    let machine = Machine::with_project("empty");
-    assert_eq!(machine.json(&["test"]), json!({ "passed": true }));
 }
 
 #[test]
@@ -162,6 +160,7 @@ fn check_shapes(machine: &Machine, call: &Value) {
         &["build", "--check", ".kumiki/build/counter.wasm"],
     );
     add("doctor", &["doctor"]);
+    add("test --gas-check", &["test", "--gas-check"]);
     shapes.push((
         "events",
         shape(&machine.lines(&["events", "--limit", "1"])[0]),
@@ -191,6 +190,13 @@ fn validator_mistakes(machine: &Machine) -> String {
     .map(|arguments| machine.answer(arguments))
     .concat()
 }
+
+const ABOUT_TESTS: &[&[&str]] = &[
+    &["test", "--gas-check"],
+    &["test", "--tolerance", "1"],
+    &["test", "--gas-check", "--tolerance", "little"],
+    &["test", "reset", "--gas-snapshot"],
+];
 
 const ABOUT_THE_CHAIN: &[&[&str]] = &[
     &["chain", "warp", "2001-01-01"],
@@ -255,7 +261,8 @@ fn check_mistakes(machine: &Machine) {
     ask(&[
         "call", "counter", "increase", "amount=1", "--from", "nobody",
     ]);
-    ABOUT_THE_CHAIN.iter().for_each(|one| ask(one));
+    let about = ABOUT_TESTS.iter().chain(ABOUT_THE_CHAIN);
+    about.for_each(|one| ask(one));
     ask(&["account", "fund", "bob", "five"]);
     ask(&["depoy"]);
     ask(&["account", "fund", "--json"]);

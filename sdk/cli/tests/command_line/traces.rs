@@ -63,6 +63,7 @@ fn failures_have_lines_of_both_contracts_and_traces_add_up() {
     machine.start_chain();
     failures(&machine);
     traces(&machine);
+    hostile_texts(&machine);
     builds(&machine);
     machine.stop_chain();
 }
@@ -161,6 +162,61 @@ fn traces(machine: &Machine) {
     let (text, code) = machine.printed(&["trace", &format!("0x{}", "ab".repeat(32))]);
     assert_eq!(code, Some(7), "{text}");
     assert_all(&text, &["no transaction with this hash"]);
+}
+
+/// What a terminal obeys, what shows text in another order, what ends a line, and markup.
+const HOSTILE: &str = "\u{1b}[31m\u{1b}]0;mine\u{7}\u{9b}2J\u{202e}gnp\u{2066}\u{200f}\u{2028}<script>alert(1)</script>";
+/// Beyond what floats, 64 bits and people's patience hold.
+const LARGE: &str = "340282366920938463463374607431768211455";
+
+/// Whether a terminal shows a text as it is.
+fn is_inert(text: &str) -> bool {
+    let steers = |one: char| {
+        (one.is_control() && one != '\n')
+            || matches!(one, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    !text.chars().any(steers)
+}
+
+/// Texts of callers and contracts come out of every command harmless, and exact where a program reads them.
+fn hostile_texts(machine: &Machine) {
+    let text = format!("text={HOSTILE}");
+    let times = format!("times={LARGE}");
+    let said = machine.json(&["call", "back", "say", &text, &times]);
+    assert_eq!(said["returns"], json!(HOSTILE));
+    let fields = json!({ "text": HOSTILE, "times": LARGE });
+    assert_eq!(said["events"][0]["fields"], fields);
+    let events = machine.lines(&["events", "back"]);
+    assert_eq!(events[0]["fields"], fields);
+    let hash = said["hash"].as_str().unwrap();
+    let commands: [(&[&str], i32); 8] = [
+        (&["call", "back", "say", &text, &times], 0),
+        (&["simulate", "back", "say", &text, &times], 0),
+        (&["events", "back"], 0),
+        (&["trace", hash], 0),
+        (&["call", "back", "refuse", &text], 6),
+        (&["simulate", "back", "refuse", &text], 6),
+        (&["call", "back", "scream", &text], 6),
+        (&["call", "back", HOSTILE], 2),
+    ];
+    for (command, exit) in commands {
+        for json in [&[][..], &["--json"]] {
+            let (shown, code) = machine.printed(&[command, json].concat());
+            assert_eq!(code, Some(exit), "{command:?}: {}", shown.escape_debug());
+            assert!(is_inert(&shown), "{command:?}: {}", shown.escape_debug());
+        }
+        let (shown, _) = machine.printed(command);
+        // A trace shows bytes, and a panic its place: the SDK keeps no text that is made while it runs.
+        let shows_text = !command.contains(&"trace") && !command.contains(&"scream");
+        let exact = shown.contains("<script>alert(1)</script>");
+        assert!(
+            exact || !shows_text,
+            "{command:?}: {}",
+            shown.escape_debug()
+        );
+    }
+    let refused = machine.refused(&["call", "back", "refuse", &text], 6);
+    assert!(refused["found"].as_str().unwrap().contains("<script>"));
 }
 
 /// What was built is what runs, and says which functions are large.

@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::{
     Abi, ArgumentText, DEPTH_MAX, FieldForm, Type, VALUES_MAX, ValueError, field_form, object,
+    parse_type,
 };
 
 /// The one value of type `type_name` that all of `bytes` is.
 pub(super) fn whole(abi: &Abi, type_name: &str, bytes: &[u8]) -> Result<Value, ValueError> {
     let mut reader = Reader::new(abi, type_name, bytes);
-    let value = reader.read(&Type::parse(type_name)?, 0)?;
+    let value = reader.read(&parse_type(type_name)?, 0)?;
     reader.finish()?;
     Ok(value)
 }
@@ -34,7 +35,7 @@ pub(super) fn arguments(
     let mut reader = Reader::new(abi, "call", bytes);
     let mut found = Vec::with_capacity(wanted.len());
     for field in wanted {
-        let of = Type::parse(&field.type_name)?;
+        let of = parse_type(&field.type_name)?;
         let value = reader.read(&of, 0)?;
         let text = as_text(&of, &value);
         let name = field.name.clone();
@@ -229,10 +230,10 @@ impl<'a> Reader<'a> {
     fn read_fields(&mut self, fields: &[Field], depth: usize) -> Result<Value, ValueError> {
         match field_form(fields) {
             FieldForm::Unit => Ok(Value::Null),
-            FieldForm::Single(field) => self.read(&Type::parse(&field.type_name)?, depth + 1),
+            FieldForm::Single(field) => self.read(&parse_type(&field.type_name)?, depth + 1),
             FieldForm::Tuple => fields
                 .iter()
-                .map(|field| self.read(&Type::parse(&field.type_name)?, depth + 1))
+                .map(|field| self.read(&parse_type(&field.type_name)?, depth + 1))
                 .collect::<Result<Vec<_>, _>>()
                 .map(Value::Array),
             FieldForm::Named => self.read_named(fields, depth),
@@ -242,7 +243,7 @@ impl<'a> Reader<'a> {
     fn read_named(&mut self, fields: &[Field], depth: usize) -> Result<Value, ValueError> {
         let mut entries = Vec::with_capacity(fields.len());
         for field in fields {
-            let value = self.read(&Type::parse(&field.type_name)?, depth + 1)?;
+            let value = self.read(&parse_type(&field.type_name)?, depth + 1)?;
             entries.push((field.name.clone(), value));
         }
         Ok(object(entries))

@@ -5,7 +5,9 @@ use kumiki_protocol::Hash;
 use parity_scale_codec::{Compact, Encode as _};
 use serde_json::Value;
 
-use super::{Abi, DEPTH_MAX, FieldForm, Type, ValueError, field_form, parse_address, shorten};
+use super::{
+    Abi, DEPTH_MAX, FieldForm, Type, ValueError, field_form, parse_address, parse_type, shorten,
+};
 
 /// One argument as a person writes it: `name=text`. Numbers, strings, addresses and hex bytes are written
 /// plainly, everything else as JSON.
@@ -50,7 +52,7 @@ pub(super) fn arguments(
                     field.name, field.type_name
                 ))
             })?;
-        let parsed = Type::parse(&field.type_name)?;
+        let parsed = parse_type(&field.type_name)?;
         let value = read_text(&parsed, &one.text, &field.name, &field.type_name)?;
         encode(abi, &parsed, &value, &Place::Root(&field.name), output)?;
     }
@@ -344,12 +346,12 @@ fn encode_fields(
         FieldForm::Unit => Ok(()),
         FieldForm::Single(field) => {
             let inner = Place::Element(place, 0);
-            encode(abi, &Type::parse(&field.type_name)?, value, &inner, output)
+            encode(abi, &parse_type(&field.type_name)?, value, &inner, output)
         }
         FieldForm::Tuple => {
             let parts = fields
                 .iter()
-                .map(|field| Type::parse(&field.type_name))
+                .map(|field| parse_type(&field.type_name))
                 .collect::<Result<Vec<_>, _>>()?;
             encode_tuple(abi, &parts, value, place, output)
         }
@@ -362,7 +364,7 @@ fn encode_fields(
             for field in fields {
                 let inner = Place::Field(place, &field.name);
                 let value = given.get(&field.name).unwrap_or(&Value::Null);
-                encode(abi, &Type::parse(&field.type_name)?, value, &inner, output)?;
+                encode(abi, &parse_type(&field.type_name)?, value, &inner, output)?;
             }
             Ok(())
         }

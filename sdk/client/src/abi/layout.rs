@@ -198,8 +198,8 @@ fn compare_fields(
         };
         let mut comparison = Comparison::new(old, new, &after.name);
         match (Type::parse(old_type), Type::parse(new_type)) {
-            (Ok(old_type), Ok(new_type)) => comparison.compare(&old_type, &new_type, place),
-            (Err(_), _) | (_, Err(_)) => {
+            (Some(old_type), Some(new_type)) => comparison.compare(&old_type, &new_type, place),
+            (None, _) | (_, None) => {
                 comparison.push(LayoutChangeKind::Unknown, place, old_type.to_owned());
             }
         }

@@ -17,13 +17,13 @@ use kumiki_hostile_contracts::{Chain, Node};
 use kumiki_protocol::{Action, Encode, Gas, Genesis, Hash, Receipt, Status, Transaction, sha3_256};
 use kumiki_vm::{EngineKind, VmConfig, run_on_execution_stack, spawn_execution_thread};
 
-/// What endless samples may use beside the transaction itself.
-const ENDLESS_GAS: Gas = 8_000;
+/// What endless samples may use beside the transaction itself: their code is loaded, and then they run.
+const ENDLESS_GAS: Gas = 250_000;
 /// Gas that most samples can do with, and gas that all can but those that never end.
-const ENOUGH: [Gas; 2] = [2_000_000, 20_000_000];
+const ENOUGH: [Gas; 2] = [4_000_000, 30_000_000];
 /// The same for deployments, which end.
 const ENOUGH_TO_DEPLOY: [Gas; 2] = [20_000_000, 100_000_000];
-/// Where the gas between the transaction's own and the full cost is not more, every limit is run.
+/// Where the gas between the transaction's own, with loading its code, and the full cost is not more, every limit is run.
 const DENSE_GAS: Gas = 2_000;
 /// Samples that are run at every limit whatever they cost.
 const EVERY_LIMIT: [&str; 2] = ["token transfer", "reentry_by_another"];
@@ -165,12 +165,18 @@ fn sweep(chain: &Chain, sample: &Sample, strangers: &Strangers) -> String {
     // What is rejected for its limit alone.
     sweep.run([0, 1, own / 2, own - 2, own - 1].into_iter());
     let span = top - own;
+    let loading = kumiki_vm::gas::CALL + kumiki_vm::gas::CODE_LOAD;
     if span <= DENSE_GAS || EVERY_LIMIT.contains(&sample.name.as_str()) {
         sweep.run(own..=top + 1);
     } else {
         let stride = STRIDES.into_iter().find(|stride| span / stride <= LIMITS);
         let stride = usize::try_from(stride.unwrap_or(2_097_143)).unwrap();
-        sweep.run((own..top).step_by(stride).chain([top - 1, top, top + 1]));
+        // The load is one charge: nothing changes within it but the limit.
+        let strided = match span <= loading + 4 * DENSE_GAS {
+            true => top - DENSE_GAS,
+            false => top - 1,
+        };
+        sweep.run((own..strided).step_by(stride).chain(strided..=top + 1));
     }
     strangers.agree_on(&sweep);
     format!(

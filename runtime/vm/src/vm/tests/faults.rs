@@ -30,7 +30,7 @@ fn faults_are_traps_that_cost_what_was_used() {
         )));
         let run = world.try_call(&address, &[], PLENTY);
         assert_eq!(run.outcome.code, ResultCode::Trap, "{body}");
-        assert!((8_000..100_000).contains(&run.outcome.gas_used), "{body}");
+        assert!((64_000..400_000).contains(&run.outcome.gas_used), "{body}");
         assert!(run.changes.entries.is_empty());
         assert_eq!(run.diagnostics.messages.len(), 1);
     }
@@ -39,14 +39,16 @@ fn faults_are_traps_that_cost_what_was_used() {
 #[test]
 fn memory_grows_to_its_maximum_and_no_further() {
     let mut world = World::new();
-    let address = world.deploy(&contract(
+    let grows = contract(
         r#"(func (export "call") (param i32)
              (i32.store (i32.const 0) (memory.grow (i32.const 255)))
              (i32.store (i32.const 4) (memory.grow (i32.const 1)))
              (i32.store (i32.const 8) (memory.size))
              (i32.store8 (i32.const 16777215) (i32.const 7))
              (call $ret (i32.const 0) (i32.const 12)))"#,
-    ));
+    );
+    let grows = grows.replace("\"memory\") 1)", "\"memory\") 1 256)");
+    let address = world.deploy(&grows);
     let run = world.try_call(&address, &[], PLENTY);
     assert_eq!(run.outcome.code, ResultCode::Ok, "{:?}", run.diagnostics);
     assert_eq!(
@@ -54,6 +56,27 @@ fn memory_grows_to_its_maximum_and_no_further() {
         [1, 0, 0, 0, 255, 255, 255, 255, 0, 1, 0, 0]
     );
     assert!(run.outcome.gas_used > 255 * 4_000);
+}
+
+#[test]
+fn a_memory_without_a_maximum_stays_small_and_a_large_one_is_dear() {
+    let body = r#"(func (export "call") (param i32)
+      (i32.store (i32.const 0) (memory.grow (i32.const 7)))
+      (i32.store (i32.const 4) (memory.grow (i32.const 1)))
+      (i64.store (i32.const 8) (i64.load (i32.const 0)))
+      (call $ret (i32.const 0) (i32.const 8)))"#;
+    let small = contract(body);
+    let large = small.replace("\"memory\") 1)", "\"memory\") 1 9)");
+    let gas = [(small, 255), (large, 8)].map(|(text, second)| {
+        let mut world = World::new();
+        let address = world.deploy(&text);
+        let run = world.try_call(&address, &[], PLENTY);
+        assert_eq!(run.outcome.data[..5], [1, 0, 0, 0, second]);
+        run.outcome.gas_used
+    });
+    // One more byte of Wasm, which is the maximum, and one load.
+    let dearer = u64::from(crate::gas::LOAD_LARGE - crate::gas::LOAD_SMALL);
+    assert_eq!(gas[1] - gas[0], dearer + crate::gas::CODE_LOAD_PER_BYTE);
 }
 
 #[test]

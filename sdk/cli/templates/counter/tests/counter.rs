@@ -1,8 +1,8 @@
 //! What the counter promises, on native Rust and on its Wasm.
 
-use counter::counter::{Changed, CounterRef, Error};
+use counter::counter::{Changed, Counter, CounterRef, Error};
 use kumiki_contract::CallError;
-use kumiki_contract_testing::TestChain;
+use kumiki_contract_testing::{Property, TestChain};
 
 #[kumiki_contract_testing::test]
 fn increasing_returns_and_stores_the_sum(chain: &mut TestChain) {
@@ -39,4 +39,20 @@ fn only_the_owner_resets(chain: &mut TestChain) {
     );
     assert_eq!(chain.call(&alice, counter.reset()), Ok(()));
     assert_eq!(chain.view(counter.value()), Ok(0));
+}
+
+/// Whatever is called by whomever: see `kumiki_contract_testing::property`.
+#[kumiki_contract_testing::property]
+fn the_last_change_tells_the_value(chain: &mut TestChain) -> Property {
+    let [alice] = chain.accounts();
+    let counter = chain.deploy(&alice, CounterRef::init(40)).unwrap();
+    Property::of::<Counter>(counter.address).invariant(
+        "an event tells the value",
+        move |chain, _| {
+            let value = chain.view(counter.value()).unwrap();
+            for (_, changed) in chain.events::<Changed>() {
+                assert_eq!(changed.value, value);
+            }
+        },
+    )
 }

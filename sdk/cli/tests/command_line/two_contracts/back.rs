@@ -12,11 +12,25 @@ pub mod back {
         value: Item<u64>,
     }
 
+    /// Something was said.
+    #[event]
+    pub struct Said {
+        /// What.
+        pub text: String,
+        /// How often.
+        pub times: u128,
+    }
+
     /// Why it refuses.
     #[error]
     pub enum Error {
         /// It never gives all.
         NotAll,
+        /// It was told so.
+        Told {
+            /// What.
+            text: String,
+        },
     }
 
     impl Back {
@@ -43,6 +57,25 @@ pub mod back {
             loop {
                 self.value.set(&self.value().wrapping_add(1));
             }
+        }
+
+        /// Says something, and gives it back.
+        pub fn say(&mut self, text: String, times: u128) -> String {
+            self.emit(Said {
+                text: text.clone(),
+                times,
+            });
+            text
+        }
+
+        /// Refuses with what it is told.
+        pub fn refuse(&mut self, text: String) -> Result<(), Error> {
+            Err(Error::Told { text })
+        }
+
+        /// Panics with what it is told.
+        pub fn scream(&mut self, text: String) {
+            panic!("{text}")
         }
 
         /// The number.

@@ -47,7 +47,7 @@ fn parts(fields: &[Field]) -> Vec<Part<'_>> {
         .iter()
         .map(|field| Part {
             name: &field.name,
-            of: Type::parse(&field.type_name).map_err(|_unknown| field.type_name.clone()),
+            of: Type::parse(&field.type_name).ok_or_else(|| field.type_name.clone()),
         })
         .collect()
 }

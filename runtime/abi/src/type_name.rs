@@ -1,45 +1,50 @@
 //! Parse a type as metadata writes it.
 
-use super::{DEPTH_MAX, ValueError};
+/// Nesting of types, above any real one.
+pub const DEPTH_MAX: usize = 32;
 
 const BYTES_MAX: usize = 1_024;
 
 /// A type that crosses the contract boundary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Type {
+pub enum Type {
+    /// `bool`.
     Bool,
     /// Its bytes: 1, 2, 4, 8 or 16.
     Unsigned(u8),
     /// Its bytes: 1, 2, 4, 8 or 16.
     Signed(u8),
+    /// `String`.
     String,
+    /// `Address`.
     Address,
+    /// `Hash`.
     Hash,
+    /// `(A, B)`; `()` has no parts.
     Tuple(Vec<Self>),
+    /// `[T; N]`.
     Array(Box<Self>, usize),
+    /// `Vec<T>`.
     Vec(Box<Self>),
+    /// `Option<T>`.
     Option(Box<Self>),
+    /// `Result<T, E>`.
     Result(Box<Self>, Box<Self>),
+    /// The name of a [`crate::metadata::TypeDefinition`].
     Named(String),
 }
 
 impl Type {
-    /// Parses `text`, which must be one whole type.
-    pub(super) fn parse(text: &str) -> Result<Self, ValueError> {
-        let unknown = || ValueError::UnknownType {
-            name: super::shorten(text),
-        };
+    /// Parses `text`, which must be one whole type; `None` when it is none, or nests or lasts too long.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         if text.len() > BYTES_MAX {
-            return Err(unknown());
+            return None;
         }
         let mut parser = Parser { rest: text };
-        let parsed = parser.parse_type(DEPTH_MAX).ok_or_else(unknown)?;
+        let parsed = parser.parse_type(DEPTH_MAX)?;
         parser.skip_spaces();
-        if parser.rest.is_empty() {
-            Ok(parsed)
-        } else {
-            Err(unknown())
-        }
+        parser.rest.is_empty().then_some(parsed)
     }
 }
 
