@@ -21,6 +21,8 @@ impl Progress {
     /// Reads one log, which may hold several runs.
     pub(super) fn read(text: &str) -> Self {
         let mut progress = Self::default();
+        // Of the run that is being read: its inputs, and whether it has said how long it took, which one that fails does not.
+        let (mut executions, mut timed) = (0, false);
         for line in text.lines() {
             if line.contains("INITED") && progress.edges.0 == 0 {
                 progress.edges.0 = number_after(line, "cov:").unwrap_or(0);
@@ -29,11 +31,17 @@ impl Progress {
                 progress.edges.1 = progress.edges.1.max(edges);
                 progress.corpus = number_after(line, "corp:").unwrap_or(progress.corpus);
             }
-            if let Some(executions) = number_after(line, "stat::number_of_executed_units:") {
-                progress.executions += executions;
-            }
             if let Some(seconds) = line.split(" runs in ").nth(1) {
                 progress.seconds += first_number(seconds).unwrap_or(0);
+                timed = true;
+            }
+            if let Some(found) = number_after(line, "stat::number_of_executed_units:") {
+                progress.executions += found;
+                executions = found;
+            }
+            if let Some(pace) = number_after(line, "stat::average_exec_per_sec:") {
+                progress.seconds += if timed { 0 } else { executions / pace.max(1) };
+                timed = false;
             }
             if line.contains("SUMMARY: libFuzzer:") {
                 progress.crashes += 1;
@@ -110,12 +118,13 @@ stat::average_exec_per_sec:     500
 ==7== ERROR: libFuzzer: deadly signal
 SUMMARY: libFuzzer: deadly signal
 stat::number_of_executed_units: 40
+stat::average_exec_per_sec:     20
 ";
         let mut sum = Progress::read(crash);
         sum.add(&Progress::read(RUN));
         assert_eq!(
             sum.row("together"),
-            "| together | 5040 | 10 | 504 | 5 | 140 | 151 | 1 |"
+            "| together | 5040 | 12 | 420 | 5 | 140 | 151 | 1 |"
         );
     }
 }
