@@ -38,8 +38,8 @@ pub struct Session {
     /// What the calls did, where somebody wants to know; never part of a result.
     pub trace: Option<Box<Trace>>,
     pub(crate) stack: Vec<StackEntry>,
-    /// Hashes of the code that ran in this transaction, in calls that failed too.
-    ran_codes: BTreeSet<Hash>,
+    /// Hashes of the code whose loading this transaction has paid for, in calls that failed too.
+    paid_codes: BTreeSet<Hash>,
     /// In a simulation: hashes of the code that it brought.
     trial_codes: Option<BTreeSet<Hash>>,
 }
@@ -63,7 +63,7 @@ impl Session {
             diagnostics: Diagnostics::default(),
             trace: None,
             stack: Vec::new(),
-            ran_codes: BTreeSet::new(),
+            paid_codes: BTreeSet::new(),
             trial_codes: None,
         }
     }
@@ -76,14 +76,19 @@ impl Session {
         self
     }
 
-    /// Begins a transaction: code that ran before is paid for as if it had not.
+    /// Begins a transaction: code is paid for again when it runs.
     pub fn begin_transaction(&mut self) {
-        self.ran_codes.clear();
+        self.paid_codes.clear();
     }
 
-    /// Notes that code runs; says whether it is the first time in this transaction.
-    pub(crate) fn runs_first(&mut self, code: &Hash) -> bool {
-        self.ran_codes.insert(*code)
+    /// Whether this transaction has paid for loading the code.
+    pub(crate) fn has_paid_for(&self, code: &Hash) -> bool {
+        self.paid_codes.contains(code)
+    }
+
+    /// Notes that it has.
+    pub(crate) fn note_paid_for(&mut self, code: &Hash) {
+        self.paid_codes.insert(*code);
     }
 
     /// Calls below the one that runs.

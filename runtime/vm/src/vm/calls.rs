@@ -264,7 +264,7 @@ impl Vm {
         if self.inner.native.find(hash).is_some() {
             return Ok(());
         }
-        if !session.runs_first(hash) {
+        if session.has_paid_for(hash) {
             return Ok(());
         }
         meter.charge(gas::CODE_LOAD)?;
@@ -277,6 +277,7 @@ impl Vm {
         let mut bytes = record.ok_or_else(corrupt)?;
         let code = CodeRecord::decode(&mut bytes).map_err(|_invalid| corrupt())?;
         meter.charge(Gas::from(code.size) * gas::CODE_LOAD_PER_BYTE)?;
+        session.note_paid_for(hash);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Nothing is loaded before it is paid for, and what a block must keep to be undone is paid for.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,29 +29,12 @@ impl Watched {
 }
 
 impl StateReader for Watched {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let value = self.state.get(key)?;
-        self.note(key, value.as_deref().unwrap_or_default());
-        Ok(value)
-    }
-
     fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
         let found = self.state.find(key, bytes_max)?;
         if let Found::Value(value) = &found {
             self.note(key, value);
         }
         Ok(found)
-    }
-
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        self.scan_lazily(range, direction, &mut |key, value| {
-            Ok(visit(key, &value.load()?))
-        })
     }
 
     fn scan_lazily(
@@ -192,6 +175,9 @@ fn code_is_paid_for_once_in_each_transaction_before_it_is_loaded() {
         let loading = gas::CODE_LOAD + size * gas::CODE_LOAD_PER_BYTE;
         assert_eq!(first - again.gas_used, loading);
         session.begin_transaction();
+        // A try that cannot pay does not pay for the next.
+        let (session, short) = call(vm, session, address, gas::CALL + gas::CODE_LOAD);
+        assert_eq!(short.code, ResultCode::OutOfGas);
         let (session, after) = call(vm, session, address, PLENTY);
         assert_eq!(after.gas_used, first);
         (session, after)
