@@ -8,8 +8,8 @@ use super::Arguments;
 const SECRET: [&str; 8] = [
     "pass", "secret", "seed", "private", "mnemonic", "phrase", "token", "key",
 ];
-/// Those options among them that take no secret: a key of the state, and public keys of validators.
-const PUBLIC: [(&str, &str); 1] = [("key", "KEY")];
+/// Those options among them that take no secret: a key of the state, and what random calls begin with.
+const PUBLIC: [(&str, &str); 2] = [("key", "KEY"), ("fuzz_seed", "SEED")];
 
 /// Every option and argument of `command` and of those below it, with the command's path.
 fn options(command: &Command, path: &str, found: &mut Vec<(String, String, String)>) {
