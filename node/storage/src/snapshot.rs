@@ -189,29 +189,11 @@ pub(crate) fn load_overlay(head: &Head, height: Height) -> Result<Overlay, Stora
 }
 
 impl StateReader for Snapshot {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        match self.overlay.get(key) {
-            Some(value) => Ok(value.clone()),
-            None => self.head.view.get(key),
-        }
-    }
-
     fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
         match self.overlay.get(key) {
             Some(value) => Ok(Found::within(value.clone(), bytes_max)),
             None => self.head.view.find(key, bytes_max),
         }
-    }
-
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        self.scan_lazily(range, direction, &mut |key, value| {
-            Ok(visit(key, &value.load()?))
-        })
     }
 
     fn scan_lazily(

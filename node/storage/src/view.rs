@@ -250,27 +250,9 @@ fn unreadable(error: &StorageError) -> StateError {
 }
 
 impl StateReader for View {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        match self.find(key, usize::MAX)? {
-            Found::Value(value) => Ok(Some(value)),
-            Found::Nothing | Found::Longer(_) => Ok(None),
-        }
-    }
-
     fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
         self.value(key, bytes_max)
             .map_err(|error| unreadable(&error))
-    }
-
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        self.scan_lazily(range, direction, &mut |key, value| {
-            Ok(visit(key, &value.load()?))
-        })
     }
 
     fn scan_lazily(

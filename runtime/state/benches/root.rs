@@ -4,28 +4,30 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use kumiki_protocol::{Hash, sha2_256};
-use kumiki_state::{ScanDirection, StateChanges, StateError, StateReader, Tree};
+use kumiki_state::{
+    Found, ScanDirection, Scanned, StateChanges, StateError, StateReader, Tree, VisitScanned,
+};
 
 struct MapState(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl StateReader for MapState {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.0.get(key).cloned())
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
+        Ok(Found::within(self.0.get(key).cloned(), bytes_max))
     }
 
-    fn scan(
+    fn scan_lazily(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
         _direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut VisitScanned<'_>,
     ) -> Result<(), StateError> {
         for (key, value) in self.0.range::<[u8], _>(range) {
-            if visit(key, value).is_break() {
+            if visit(key, Scanned::Loaded(value))?.is_break() {
                 break;
             }
         }

@@ -47,17 +47,6 @@ impl StateReader for ChangedState {
         }
     }
 
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        self.scan_lazily(range, direction, &mut |key, value| {
-            Ok(visit(key, &value.load()?))
-        })
-    }
-
     fn scan_lazily(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),

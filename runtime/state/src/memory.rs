@@ -1,13 +1,13 @@
 //! Keep a whole state in memory: for contract tests and for tests of what stands on a state.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use kumiki_protocol::Hash;
 
 use crate::merged::is_empty_range;
-use crate::{Found, ScanDirection, StateChanges, StateError, StateReader};
+use crate::{Found, ScanDirection, Scanned, StateChanges, StateError, StateReader, VisitScanned};
 
 /// A state that is nowhere else. Cheap enough to clone in a test, not for a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,10 +34,6 @@ impl MemoryState {
 }
 
 impl StateReader for MemoryState {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.entries.get(key).cloned())
-    }
-
     fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
         Ok(match self.entries.get(key) {
             None => Found::Nothing,
@@ -46,11 +42,11 @@ impl StateReader for MemoryState {
         })
     }
 
-    fn scan(
+    fn scan_lazily(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
         direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut VisitScanned<'_>,
     ) -> Result<(), StateError> {
         if is_empty_range(range) {
             return Ok(());
@@ -62,7 +58,7 @@ impl StateReader for MemoryState {
                 ScanDirection::Descending => entries.next_back(),
             };
             match next {
-                Some((key, value)) if visit(key, value).is_continue() => {}
+                Some((key, value)) if visit(key, Scanned::Loaded(value))?.is_continue() => {}
                 Some(_) | None => return Ok(()),
             }
         }
@@ -75,6 +71,8 @@ impl StateReader for MemoryState {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
 
     fn state() -> MemoryState {

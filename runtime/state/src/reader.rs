@@ -96,33 +96,15 @@ pub type VisitScanned<'v> =
 
 /// One committed state: it never changes while it is held.
 pub trait StateReader: Send + Sync + 'static {
-    /// The value under `key`.
-    ///
-    /// # Errors
-    /// `StateError` when the store fails.
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
-
     /// The value under `key` where it has at most `bytes_max` bytes, else how many it has. A store that knows how long
     /// its large values are need not read those.
     ///
     /// # Errors
     /// `StateError` when the store fails.
-    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
-        Ok(Found::within(self.get(key)?, bytes_max))
-    }
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError>;
 
-    /// Shows `visit` the entries between the bounds in key order, until it breaks.
-    ///
-    /// # Errors
-    /// `StateError` when the store fails.
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StateError>;
-
-    /// The same, with values that are read only where `visit` wants them, by stores that can do so.
+    /// Shows `visit` the entries between the bounds in key order, until it breaks. A store that keeps large values
+    /// elsewhere reads only those that `visit` wants.
     ///
     /// # Errors
     /// `StateError` when the store fails, or as `visit`.
@@ -131,15 +113,32 @@ pub trait StateReader: Send + Sync + 'static {
         range: (Bound<&[u8]>, Bound<&[u8]>),
         direction: ScanDirection,
         visit: &mut VisitScanned<'_>,
+    ) -> Result<(), StateError>;
+
+    /// The value under `key`.
+    ///
+    /// # Errors
+    /// `StateError` when the store fails.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        match self.find(key, usize::MAX)? {
+            Found::Value(value) => Ok(Some(value)),
+            Found::Nothing | Found::Longer(_) => Ok(None),
+        }
+    }
+
+    /// As [`Self::scan_lazily`], with every value read.
+    ///
+    /// # Errors
+    /// `StateError` when the store fails.
+    fn scan(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: ScanDirection,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StateError> {
-        let mut failed = None;
-        self.scan(range, direction, &mut |key, value| {
-            visit(key, Scanned::Loaded(value)).unwrap_or_else(|error| {
-                failed = Some(error);
-                ControlFlow::Break(())
-            })
-        })?;
-        failed.map_or(Ok(()), Err)
+        self.scan_lazily(range, direction, &mut |key, value| {
+            Ok(visit(key, &value.load()?))
+        })
     }
 
     /// The Wasm with this hash.
@@ -170,15 +169,15 @@ pub trait StateReader: Send + Sync + 'static {
 pub struct EmptyState;
 
 impl StateReader for EmptyState {
-    fn get(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(None)
+    fn find(&self, _key: &[u8], _bytes_max: usize) -> Result<Found, StateError> {
+        Ok(Found::Nothing)
     }
 
-    fn scan(
+    fn scan_lazily(
         &self,
         _range: (Bound<&[u8]>, Bound<&[u8]>),
         _direction: ScanDirection,
-        _visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        _visit: &mut VisitScanned<'_>,
     ) -> Result<(), StateError> {
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Admission from many submitters at once, over a state in memory.
 
 use kumiki_protocol::{Encode, Genesis, Hash, Signature, limits, state_key};
-use kumiki_state::MemoryState;
+use kumiki_state::{Found, MemoryState};
 use kumiki_testkit::{CHAIN_BALANCE, Draft, account, genesis};
 
 use super::*;
@@ -196,8 +196,8 @@ struct Meanwhile {
 }
 
 impl StateReader for Meanwhile {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let value = self.state.get(key);
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
+        let value = self.state.find(key, bytes_max);
         let before = self.reads_before.fetch_sub(1, Ordering::Relaxed);
         if before == 0
             && let Some(happens) = lock(&self.happens).take()
@@ -207,13 +207,13 @@ impl StateReader for Meanwhile {
         value
     }
 
-    fn scan(
+    fn scan_lazily(
         &self,
         range: (std::ops::Bound<&[u8]>, std::ops::Bound<&[u8]>),
         direction: kumiki_state::ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> std::ops::ControlFlow<()>,
+        visit: &mut kumiki_state::VisitScanned<'_>,
     ) -> Result<(), StateError> {
-        self.state.scan(range, direction, visit)
+        self.state.scan_lazily(range, direction, visit)
     }
 
     fn code(&self, hash: &Hash) -> Result<Option<Arc<[u8]>>, StateError> {

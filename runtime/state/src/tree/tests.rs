@@ -1,15 +1,15 @@
 //! Hold the tree to a naive root and to a sorted map.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use kumiki_protocol::Hash;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ScanDirection;
 use crate::proof::{verify, verify_range};
+use crate::{Found, ScanDirection, Scanned, VisitScanned};
 
 /// Entries in memory: the model that everything is held against.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,22 +22,22 @@ impl FromIterator<(Vec<u8>, Vec<u8>)> for MapState {
 }
 
 impl StateReader for MapState {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.0.get(key).cloned())
+    fn find(&self, key: &[u8], bytes_max: usize) -> Result<Found, StateError> {
+        Ok(Found::within(self.0.get(key).cloned(), bytes_max))
     }
 
-    fn scan(
+    fn scan_lazily(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
         direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut VisitScanned<'_>,
     ) -> Result<(), StateError> {
         let mut entries: Vec<_> = self.0.range::<[u8], _>(range).collect();
         if direction == ScanDirection::Descending {
             entries.reverse();
         }
         for (key, value) in entries {
-            if visit(key, value).is_break() {
+            if visit(key, Scanned::Loaded(value))?.is_break() {
                 break;
             }
         }

@@ -88,28 +88,21 @@ impl Report {
     #[must_use]
     pub fn table(&self) -> String {
         let mut text = String::new();
+        let row = |entry: &Entry| {
+            let (ns_per_gas, medians) = (entry.ns_per_gas, entry.ns_per_gas / self.median);
+            format!(
+                "{ns_per_gas:>8.3}  {medians:>5.1}x  {:18} {}",
+                entry.subject, entry.name
+            )
+        };
         for entry in self.worst_of_each() {
-            line!(
-                text,
-                "{:>8.3}  {:>5.1}x  {:18} {}",
-                entry.ns_per_gas,
-                entry.ns_per_gas / self.median,
-                entry.subject,
-                entry.name
-            );
+            line!(text, "{}", row(entry));
         }
         let beyond = self.entries.iter();
         let beyond = beyond.filter(|entry| entry.ns_per_gas > 3.0 * self.median);
         line!(text, "\nbeyond three medians:");
         for entry in beyond {
-            line!(
-                text,
-                "{:>8.3}  {:>5.1}x  {:18} {}",
-                entry.ns_per_gas,
-                entry.ns_per_gas / self.median,
-                entry.subject,
-                entry.name
-            );
+            line!(text, "{}", row(entry));
         }
         let worst = self.entries.first().map_or(0.0, |entry| entry.ns_per_gas);
         line!(
