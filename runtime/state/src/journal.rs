@@ -9,6 +9,8 @@ use kumiki_protocol::Hash;
 use crate::merged::{Ended, is_empty_range, scan_merged};
 use crate::{Found, ScanDirection, Scanned, StateError, StateReader};
 
+mod branches;
+
 /// What a block changes: new values by key (`None`: removed), and code that is new to the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateChanges {

@@ -13,11 +13,7 @@ pub(crate) fn bit(key: &[u8], position: u16) -> bool {
 
 /// The first bit in which two keys of at most [`crate::KEY_BYTES_MAX`] bytes differ; `None` if they are equal.
 pub(crate) fn first_difference(one: &[u8], other: &[u8]) -> Option<u16> {
-    let shared = one
-        .iter()
-        .zip(other)
-        .take_while(|(left, right)| left == right)
-        .count();
+    let shared = shared_bytes(one, other);
     let within = match (one.get(shared), other.get(shared)) {
         (None, None) => return None,
         (Some(left), Some(right)) => 1 + (left ^ right).leading_zeros(),
@@ -26,6 +22,60 @@ pub(crate) fn first_difference(one: &[u8], other: &[u8]) -> Option<u16> {
     let within = u16::try_from(within).unwrap_or(u16::MAX);
     let before = u16::try_from(shared).unwrap_or(u16::MAX).saturating_mul(9);
     Some(before.saturating_add(within))
+}
+
+/// How many bytes two keys begin with alike. Eight at a time: deep paths of the tree ask it at every step.
+fn shared_bytes(one: &[u8], other: &[u8]) -> usize {
+    let (chunks, _) = one.as_chunks::<8>();
+    let (others, _) = other.as_chunks::<8>();
+    let whole = 8 * chunks
+        .iter()
+        .zip(others)
+        .take_while(|(left, right)| left == right)
+        .count();
+    let rest = one[whole..].iter().zip(&other[whole..]);
+    whole + rest.take_while(|(left, right)| left == right).count()
+}
+
+/// Whether two keys are alike in all bits before `position`.
+pub(crate) fn alike_before(one: &[u8], other: &[u8], position: u16) -> bool {
+    first_difference(one, other).is_none_or(|bit| bit >= position)
+}
+
+/// The lowest key that is alike with `key` in all bits before `position`. `key` has a 1 there.
+pub(crate) fn first_alike(key: &[u8], position: u16) -> Vec<u8> {
+    let (whole, within) = (usize::from(position / 9), position % 9);
+    let mut first = key[..whole].to_vec();
+    if within > 0 {
+        first.push(key[whole] & high_bits(within - 1));
+    }
+    first
+}
+
+/// The lowest key above all that are alike with `key` in all bits before `position`; `None` where there is none.
+pub(crate) fn after_alike(key: &[u8], position: u16) -> Option<Vec<u8>> {
+    let (whole, within) = (usize::from(position / 9), position % 9);
+    let mut last = key[..whole].to_vec();
+    if within > 0 {
+        last.push(key[whole] | !high_bits(within - 1));
+    }
+    successor(&last)
+}
+
+/// A byte of so many ones, at most 7, then zeros.
+const fn high_bits(ones: u16) -> u8 {
+    !(u8::MAX >> ones)
+}
+
+/// The first key after all that begin with `prefix`; `None` where there is none.
+#[must_use]
+pub fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut key = prefix.get(..=last)?.to_vec();
+    if let Some(byte) = key.last_mut() {
+        *byte += 1;
+    }
+    Some(key)
 }
 
 /// The lowest key that shares the bits of `key` before `position` and has a 1 there. `key` has a 1 there.

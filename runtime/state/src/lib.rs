@@ -16,6 +16,7 @@ mod tree;
 
 pub use changed::ChangedState;
 pub use journal::{AccessSet, Checkpoint, Journal, Lent, StateChanges};
+pub use key_bits::successor;
 pub use memory::MemoryState;
 pub use merged::{Ended, is_empty_range, scan_merged};
 pub use proof::{KEY_BYTES_MAX, Proof, ProofError, RangeProof};

@@ -41,7 +41,7 @@ enum Node {
 #[derive(Debug)]
 struct Inner {
     /// The lowest key that the right side may hold; tells the bit and the bits that all keys here share.
-    split: Box<[u8]>,
+    split: Arc<[u8]>,
     bit: u16,
     hash: Hash,
     count: u64,
@@ -173,9 +173,7 @@ impl Tree {
         reader: &dyn StateReader,
     ) -> Result<Option<Arc<Node>>, StateError> {
         // Changes to keys without the shared bits lie outside on either side; what they remove is not there.
-        let outside = |key: &[u8]| {
-            key_bits::first_difference(key, &inner.split).is_some_and(|bit| bit < inner.bit)
-        };
+        let outside = |key: &[u8]| !key_bits::alike_before(key, &inner.split, inner.bit);
         let split = &*inner.split;
         let start = changes.partition_point(|(key, _)| *key < split && outside(key));
         let middle = changes.partition_point(|(key, _)| *key < split);
@@ -198,7 +196,7 @@ impl Tree {
                 Some(if same {
                     Arc::clone(node)
                 } else {
-                    self.join(inner.split.clone(), inner.bit, left, right)
+                    self.join(Arc::clone(&inner.split), inner.bit, left, right)
                 })
             }
             (Some(only), None) | (None, Some(only)) => Some(only),
@@ -236,10 +234,10 @@ impl Tree {
         }
         let (left, right) = pieces.split_at(at);
         let split = key_bits::split_key(&right[0].key, bit);
-        self.join(split, bit, self.build(left), self.build(right))
+        self.join(split.into(), bit, self.build(left), self.build(right))
     }
 
-    fn join(&self, split: Box<[u8]>, bit: u16, left: Arc<Node>, right: Arc<Node>) -> Arc<Node> {
+    fn join(&self, split: Arc<[u8]>, bit: u16, left: Arc<Node>, right: Arc<Node>) -> Arc<Node> {
         let hash = inner_hash(bit, &left.hash(), &right.hash());
         let count = left.count() + right.count();
         Arc::new(if count <= self.bucket_max {

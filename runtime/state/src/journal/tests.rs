@@ -184,6 +184,69 @@ proptest! {
     }
 }
 
+/// The bits at which some key parts from `key`, of those past its first `shared` bytes.
+fn branches_of_all(keys: &BTreeMap<Vec<u8>, Option<Vec<u8>>>, key: &[u8], shared: usize) -> usize {
+    let parted: std::collections::BTreeSet<_> = keys
+        .keys()
+        .filter(|other| other.len() >= shared && key.len() > shared)
+        .filter(|other| other[..shared] == key[..shared])
+        .filter_map(|other| crate::key_bits::first_difference(key, other))
+        .collect();
+    parted.len()
+}
+
+fn bytes_that_part_anywhere() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![
+        Just(0),
+        Just(0xff),
+        (0_u32..8).prop_map(|bit| 1 << bit),
+        any::<u8>()
+    ];
+    proptest::collection::vec(byte, 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn a_walk_finds_each_branch_and_pays_for_each_seek(
+        base in proptest::collection::btree_map(bytes_that_part_anywhere(), values_there(), 0..40),
+        changed in proptest::collection::btree_map(bytes_that_part_anywhere(), values(), 0..10),
+        key in bytes_that_part_anywhere(),
+        shared in 0_usize..3,
+        seeks_paid in 0_usize..30,
+    ) {
+        let mut all: BTreeMap<_, _> =
+            base.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
+        let mut journal = Journal::new(Arc::new(MapState(base)));
+        for (key, value) in changed {
+            all.insert(key.clone(), value.clone());
+            journal.write(key, value);
+        }
+        let branches = branches_of_all(&all, &key, shared);
+        let mut seeks = 0;
+        let mut walk = |limit| {
+            seeks = 0;
+            journal
+                .walk_branches(&key, shared, &mut || {
+                    seeks += 1;
+                    if seeks > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
+                .unwrap();
+            seeks
+        };
+        let expected = if branches == 0 { 0 } else { branches + 2 };
+        // A side whose last branch is the last key there is has no seek that finds nothing.
+        let found = walk(usize::MAX);
+        prop_assert!(found == expected || found + 1 == expected, "{found} of {expected}");
+        prop_assert_eq!(walk(seeks_paid), found.min(seeks_paid + 1));
+    }
+}
+
+fn values_there() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(0_u8..3, 0..2)
+}
+
 fn journal() -> Journal {
     let base: MapState = (0_u8..10).map(|byte| (vec![byte], vec![byte])).collect();
     Journal::new(Arc::new(base))

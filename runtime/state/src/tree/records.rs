@@ -34,7 +34,7 @@ impl Tree {
             reason: "damaged: the tree records contradict each other".to_owned(),
         };
         let tree = Self::empty();
-        let mut stack: Vec<(Box<[u8]>, u16, Arc<Node>)> = Vec::new();
+        let mut stack: Vec<(Arc<[u8]>, u16, Arc<Node>)> = Vec::new();
         for record in records {
             let (lower, bucket) = record?;
             let position = key_bits::split_position(&lower);
@@ -49,7 +49,7 @@ impl Tree {
                 return Err(damaged());
             }
             let node = Arc::new(Node::Bucket(bucket));
-            stack.push((lower.into_boxed_slice(), position, node));
+            stack.push((lower.into(), position, node));
         }
         while stack.len() > 1 {
             tree.join_top(&mut stack);
@@ -60,7 +60,7 @@ impl Tree {
         })
     }
 
-    fn join_top(&self, stack: &mut Vec<(Box<[u8]>, u16, Arc<Node>)>) {
+    fn join_top(&self, stack: &mut Vec<(Arc<[u8]>, u16, Arc<Node>)>) {
         if let Some((split, bit, right)) = stack.pop()
             && let Some((_, _, left)) = stack.last_mut()
         {

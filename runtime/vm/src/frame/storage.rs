@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use kumiki_abi::{NOT_FOUND, SCAN_DESCENDING};
 use kumiki_protocol::ResultCode;
 use kumiki_protocol::limits::{SCAN_ENTRIES_MAX, STORAGE_KEY_BYTES_MAX, STORAGE_VALUE_BYTES_MAX};
-use kumiki_state::{Lent, ScanDirection, Scanned, StateError};
+use kumiki_state::{Lent, ScanDirection, Scanned, StateError, successor};
 
 use super::{Ended, Frame, copy_out, count, take_gas};
 use crate::gas;
@@ -66,6 +66,7 @@ impl Frame {
             return Err(self.end_with(ResultCode::Limit));
         }
         self.charge_replaced()?;
+        self.charge_branches()?;
         self.record_write(key, Some(value))?;
         let key = self.key.clone();
         self.session()?.journal.set(key, value.to_vec());
@@ -80,6 +81,7 @@ impl Frame {
             return Err(self.end_with(ResultCode::ReadOnly));
         }
         self.charge_replaced()?;
+        self.charge_branches()?;
         self.record_write(key, None)?;
         let key = self.key.clone();
         self.session()?.journal.remove(key);
@@ -166,6 +168,25 @@ impl Frame {
         let replaced = session.journal.value_bytes(&self.key);
         let bytes = self.or_fail(replaced)?.unwrap_or(0);
         self.charge(count(bytes) * gas::STORAGE_REPLACED_PER_BYTE)
+    }
+
+    /// Takes the gas for a deep path in the tree to what is under `self.key`: all of it is hashed anew.
+    fn charge_branches(&mut self) -> Result<(), Ended> {
+        let session = self.session.as_deref_mut().ok_or(Ended)?;
+        let gas_left = &mut self.gas;
+        let shared = PREFIX_BYTES + gas::STORAGE_SHARED_KEY_BYTES_FREE;
+        let walked = session
+            .journal
+            .walk_branches(
+                &self.key,
+                shared,
+                &mut || match take_gas(gas_left, gas::STORAGE_BRANCH) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(Ended) => ControlFlow::Break(()),
+                },
+            );
+        self.or_fail(walked)?;
+        if self.gas < 0 { Err(Ended) } else { Ok(()) }
     }
 
     /// Where somebody traces: records what is about to be written under `self.key`, and what it takes the place of.
@@ -275,14 +296,4 @@ fn bounds<'a>(
             Some(_) | None => (lower, Bound::Excluded(start)),
         },
     }
-}
-
-/// The first key after all that begin with `prefix`.
-fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
-    let mut key = prefix.get(..=last)?.to_vec();
-    if let Some(byte) = key.last_mut() {
-        *byte += 1;
-    }
-    Some(key)
 }

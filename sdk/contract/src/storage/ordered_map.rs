@@ -18,7 +18,8 @@ const PAGE_ENTRIES: u32 = 16;
 const PAGE_BYTES: usize = 1024;
 
 /// Values by key, in key order. Keys stand in storage as they are, in an encoding that keeps their order: users who
-/// may pick keys freely belong in a [`crate::Map`].
+/// may pick keys freely belong in a [`crate::Map`]. A number of up to 64 bits is the cheapest key: a longer one pays for
+/// each branch of the tree among the keys that have its first 8 bytes (`kumiki_vm::gas::STORAGE_BRANCH`).
 #[derive(Debug)]
 pub struct OrderedMap<K, V> {
     prefix: Prefix,

@@ -223,32 +223,34 @@ fn writes() -> Vec<Kernel> {
         )
         .on(Keys::Existing, many),
     );
-    kernels.push(comb());
+    kernels.extend([8, 12, 13, 20, 124].map(comb));
     kernels
 }
 
-/// Keys that part from each other at every bit: the deepest path that the tree can have.
-fn comb() -> Kernel {
-    // Tooth `$z` of comb `$n`: so many bits of one, then zeros.
+/// Keys that part from each other at every bit of `bytes` bytes: the deepest path that the tree can have with them.
+fn comb(bytes: usize) -> Kernel {
+    // Tooth `$z` of comb `$n`, which the first byte names: so many bits of one, then zeros.
+    let teeth = (bytes - 1) * 8;
     let tooth = format!(
-        "(memory.fill (i32.const 4100) (i32.const 0) (i32.const 120))
-         (memory.fill (i32.const 4100) (i32.const 255) (i32.shr_u (local.get $z) (i32.const 3)))
-         (i32.store8 offset=4100 (i32.shr_u (local.get $z) (i32.const 3))
+        "{SPREAD}
+         (memory.fill (i32.const 4097) (i32.const 0) (i32.const 127))
+         (memory.fill (i32.const 4097) (i32.const 255) (i32.shr_u (local.get $z) (i32.const 3)))
+         (i32.store8 offset=4097 (i32.shr_u (local.get $z) (i32.const 3))
            (i32.shr_u (i32.const 0xff00) (i32.and (local.get $z) (i32.const 7))))
-         {SPREAD}{CHANGED}(call $storage_set {} (i32.const 65536) (i32.const 8))",
-        key(124)
+         {CHANGED}(call $storage_set {} (i32.const 65536) (i32.const 8))",
+        key(bytes)
     );
     let setup = format!(
         "(local.set $z (i32.const 0))
          (loop $teeth {tooth}
-           (br_if $teeth (i32.lt_u (local.tee $z (i32.add (local.get $z) (i32.const 1))) (i32.const 900))))"
+           (br_if $teeth (i32.lt_u (local.tee $z (i32.add (local.get $z) (i32.const 1))) (i32.const {teeth}))))"
     );
-    let deepest = format!("(local.set $z (i32.const 899)) {tooth}");
+    let deepest = format!("(local.set $z (i32.const {})) {tooth}", teeth - 1);
     Kernel {
         rounds_max: 100,
         ..Kernel::writes(
             "storage_set",
-            "the deepest keys of a tree that parts at each bit",
+            format!("the deepest key of {bytes} bytes in a tree that parts at each bit"),
             deepest,
         )
         .on(Keys::Existing, setup)

@@ -162,6 +162,34 @@ fn what_is_overwritten_or_removed_is_paid_for_by_its_length() {
 }
 
 #[test]
+fn a_write_pays_for_each_branch_past_the_free_bytes_of_its_key_and_loads_no_neighbour() {
+    let change =
+        |call: &str, bytes: u32| format!("(call ${call} (i32.const 4096) (i32.const {bytes})");
+    let set = |bytes| change("storage_set", bytes) + " (i32.const 64) (i32.const 1))";
+    let remove = |bytes| change("storage_remove", bytes) + ")";
+    // Keys of zeros, each the beginning of the longer ones, which part from it where it ends.
+    let cases = [
+        (vec![set(11), set(40)], 0),
+        (vec![set(40), set(11), set(12)], 0),
+        (vec![set(12), set(40)], 3),
+        (vec![set(13), set(14), set(40)], 3 + 4),
+        (vec![set(13), set(40), remove(14)], 3 + 4),
+        (vec![set(13), remove(13), set(40)], 3),
+        (vec![set(40), set(40)], 0),
+    ];
+    for (calls, seeks) in cases {
+        let (world, address) = world(&calls.concat());
+        let (outcome, loaded) = watched(&world, address, PLENTY);
+        assert_eq!((outcome.code, loaded), (ResultCode::Ok, 0));
+        let replaced = Gas::from(calls[1] == remove(13) || calls[1] == calls[0]);
+        let alone: Gas = calls.iter().map(|call| gas_of(call) - gas_of("")).sum();
+        let paid =
+            outcome.gas_used - gas_of("") - alone - replaced * gas::STORAGE_REPLACED_PER_BYTE;
+        assert_eq!(paid, seeks * gas::STORAGE_BRANCH, "{calls:?}");
+    }
+}
+
+#[test]
 fn code_is_paid_for_once_in_each_transaction_before_it_is_loaded() {
     let (world, address) = world("");
     let record = state_key::contract(&address);
