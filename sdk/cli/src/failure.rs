@@ -212,7 +212,7 @@ pub(crate) fn printable_json(json: &str) -> String {
 }
 
 /// Whether a terminal obeys a character, ends a line with it, or shows what follows in another order.
-fn steers(one: char) -> bool {
+pub(crate) fn steers(one: char) -> bool {
     one.is_control()
         || matches!(one, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

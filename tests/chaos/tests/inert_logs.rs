@@ -1,8 +1,8 @@
 //! What callers send cannot command an operator's terminal through the log, nor forge a line of it, at the most talkative
 //! level.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use kumiki_protocol::Address;
 const FORGED: &str = "2026-01-01T00:00:00.000000Z ERROR forged";
 
 /// Sends bytes, and reads until the node ends the connection. Whether it takes them is not the question here.
-fn send(address: &str, bytes: &[u8]) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+fn send(address: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     // A refused sender may find the connection closed before all is sent.
     let _refused = stream.write_all(bytes);
+    let _ended = stream.shutdown(Shutdown::Write);
     let _closed = stream.read_to_end(&mut Vec::new());
+    Ok(())
 }
 
 fn post(head: &str, body: &[u8]) -> Vec<u8> {
@@ -79,9 +79,9 @@ fn is_inert(line: &str) -> bool {
     })
 }
 
-fn set_level(home: &Path, level: &str) {
+fn set_level(home: &Path, level: &str) -> io::Result<()> {
     let file = home.join("node.toml");
-    let settings = std::fs::read_to_string(&file).unwrap();
+    let settings = std::fs::read_to_string(&file)?;
     let lines = settings
         .lines()
         .map(|line| match line.starts_with("#level = ") {
@@ -90,7 +90,7 @@ fn set_level(home: &Path, level: &str) {
         });
     let changed: String = lines.collect();
     assert_ne!(changed, settings);
-    std::fs::write(file, changed).unwrap();
+    std::fs::write(file, changed)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,20 +100,24 @@ async fn what_callers_send_neither_commands_a_terminal_nor_forges_a_line_in_the_
     set_level(
         &scratch.path().join("node"),
         "trace,libp2p_swarm=info,multistream_select=info,yamux=info",
-    );
+    )
+    .unwrap();
     node.start().unwrap();
     node.nodes.client_soon(0).await.unwrap();
     let address = node.nodes.rpc[0].trim_start_matches("http://").to_owned();
     let contract = Address([7; 32]).to_string();
     let sender = tokio::task::spawn_blocking(move || {
         let usual = format!("host: {address}\r\ncontent-type: application/json\r\n");
-        for message in messages(&contract) {
-            send(&address, &post(&usual, &message.bytes));
+        // Each value comes at several of the places, as their number and this one have no divisor in common.
+        for message in messages(&contract).iter().step_by(7) {
+            send(&address, &post(&usual, &message.bytes)).unwrap();
         }
+        let variant = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"chain_getBlock\",\"params\":{\"height\":1,\"transactions\":\"\u{202e}gnp.exe\"}}";
+        send(&address, &post(&usual, variant.as_bytes())).unwrap();
         let method = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a\n{FORGED}\n"}}"#);
-        send(&address, &post(&usual, method.as_bytes()));
+        send(&address, &post(&usual, method.as_bytes())).unwrap();
         for head in heads(&address) {
-            send(&address, &head);
+            send(&address, &head).unwrap();
         }
     });
     sender.await.unwrap();
@@ -123,6 +127,7 @@ async fn what_callers_send_neither_commands_a_terminal_nor_forges_a_line_in_the_
         log.contains(" TRACE ") && log.contains(" DEBUG "),
         "nothing was logged"
     );
+    assert!(log.contains("gnp.exe"), "what callers sent was not logged");
     let bad: Vec<&str> = log
         .split('\n')
         .filter(|line| !is_inert(line) || line.starts_with(FORGED))

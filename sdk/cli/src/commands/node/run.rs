@@ -1,6 +1,6 @@
 //! `kumiki node run`: start the node of a folder, say when it is ready, stop it when asked to.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::ask::role_name;
 use super::{RPC_FILE, folder, settings};
 use crate::arguments::node::NodeRunArguments;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, steers};
 use crate::next_step::shell_word;
 use crate::node_config::NodeSettings;
 use crate::output::Output;
@@ -116,15 +116,40 @@ fn start_log(settings: &NodeSettings) -> Outcome<()> {
             .found(format!("{level}: {error}"))
             .next("kumiki node config show --origin")
     })?;
+    let colours = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(move || Log { colours })
+        .with_ansi(colours);
     let started = match settings.text("log", "format") {
         "json" => log.json().try_init(),
         _ => log.try_init(),
     };
     started.map_err(|error| Failure::new(Exit::System, "log", error.to_string()))
+}
+
+/// Stderr, without what would steer a terminal: libraries log what strangers sent.
+struct Log {
+    /// Whether the log has codes of its own, which a terminal is to obey. Those in values are escaped before.
+    colours: bool,
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let shown = |one| match one {
+            '\n' | '\t' => one,
+            '\u{1b}' if self.colours => one,
+            _ if steers(one) => '\u{fffd}',
+            _ => one,
+        };
+        let text: String = String::from_utf8_lossy(line).chars().map(shown).collect();
+        io::stderr().lock().write_all(text.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 fn start_failure(error: &NodeError, folder: &Path) -> Failure {
