@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +24,8 @@ const SAVED: &str = "tests/fuzz-bodies/corpus";
 const INPUT_BYTES_MAX: u32 = 8 * 1024;
 /// Bytes of an input that is kept with the sources.
 const SAVED_BYTES_MAX: u32 = 4 * 1024;
+/// Inputs that [`keep`] takes of each target.
+const TAKEN_MAX: usize = 48;
 /// The most memory that a target may have. A node of its own runs in one of them.
 const MEMORY_MIB_MAX: u32 = 3 * 1024;
 /// The longest that one input may take. An honest one takes milliseconds; a compiler may take a second.
@@ -113,7 +116,8 @@ pub(crate) fn minimise(target: &str, file: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes the fewest inputs that reach all that the runs reached into the sources, those first that are there already.
+/// Takes inputs that the runs found into the sources: of the fewest that reach all that was reached the longest, which
+/// reach most each. All of them would be thousands, and each is run by every test run from then on.
 ///
 /// # Errors
 /// When a target does not build, or an input fails.
@@ -124,13 +128,29 @@ pub(crate) fn keep() -> Result<(), String> {
         let saved = workspace::root().join(SAVED).join(&target);
         make(&saved)?;
         let temporary = Temporary::make(&target)?;
+        let covering = temporary.0.join("covering");
+        make(&covering)?;
         let mut command = program(&target, &temporary)?;
         command
-            .arg("-merge=1")
+            .arg("-set_cover_merge=1")
             .arg(format!("-max_len={SAVED_BYTES_MAX}"))
-            .arg(&saved)
-            .arg(path(&["corpus", &target]));
+            .args([&covering, &saved, &path(&["corpus", &target])]);
         process::run(command)?;
+        take_longest(&covering, &saved).map_err(|error| format!("{}: {error}", saved.display()))?;
+    }
+    Ok(())
+}
+
+/// Copies the longest files of a folder to another.
+fn take_longest(from: &Path, to: &Path) -> io::Result<()> {
+    let mut inputs = Vec::new();
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        inputs.push((entry.metadata()?.len(), entry.file_name()));
+    }
+    inputs.sort_unstable();
+    for (_, name) in inputs.iter().rev().take(TAKEN_MAX) {
+        fs::copy(from.join(name), to.join(name))?;
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ Usage: cargo xtask COMMAND
                                table; installs cargo-fuzz, and the first build takes as long as the workspace's
   fuzz table                   the table of all runs so far
   fuzz minimise TARGET FILE    the smallest input that fails as FILE does, beside it
-  fuzz keep                    takes what the runs found into tests/fuzz-bodies/corpus, minimised
+  fuzz keep                    takes the best of what the runs found into tests/fuzz-bodies/corpus
   bless                        rewrites the golden files of tests/conformance; review the diff
 ";
 

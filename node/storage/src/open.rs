@@ -59,7 +59,7 @@ impl Storage {
         database: Database,
         index: EventIndex,
         mut options: StorageOptions,
-        lock: Option<File>,
+        lock: Option<FolderLock>,
     ) -> Result<Self, StorageError> {
         let least = u64::try_from(RECENT_TREES).unwrap_or(u64::MAX);
         options.undo_heights = options.undo_heights.max(least);
@@ -92,7 +92,19 @@ impl Storage {
     }
 }
 
-pub(crate) fn lock(dir: &Path) -> Result<File, StorageError> {
+/// Holds a folder for one process. Dropping it lets go at once, also where a child that was just forked still has the
+/// file open: a lock that ends only with its last holder would outlive this.
+#[derive(Debug)]
+pub(crate) struct FolderLock(pub(crate) File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing the file does the same in nearly all cases.
+        let _closed_anyway = self.0.unlock();
+    }
+}
+
+pub(crate) fn lock(dir: &Path) -> Result<FolderLock, StorageError> {
     let path = dir.join(LOCK_FILE);
     let failed = |source| StorageError::Io {
         operation: "lock",
@@ -106,7 +118,7 @@ pub(crate) fn lock(dir: &Path) -> Result<File, StorageError> {
         .open(&path)
         .map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(StorageError::Locked {
             dir: dir.to_owned(),
         }),

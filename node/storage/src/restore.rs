@@ -4,7 +4,6 @@
 //! afterwards works out the tree from the entries and refuses them where they do not lead to the root.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use redb::{Database, WriteTransaction};
 use crate::commit::{
     begin, create_tables, write_codes, write_hash, write_meta, write_row, write_state,
 };
-use crate::open::{CHAIN_FILE, lock, put_in_place, remove};
+use crate::open::{CHAIN_FILE, FolderLock, lock, put_in_place, remove};
 use crate::schema::{self, failed};
 use crate::{Base, Storage, StorageError, StorageOptions, Tip};
 
@@ -27,7 +26,7 @@ const RESTORE_FILE: &str = "restore.redb";
 pub struct Restore {
     dir: PathBuf,
     database: Database,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// What a chain goes on from once its state is there. All of it has been verified.

@@ -1,7 +1,6 @@
 //! Own the chain on disk: add blocks to it, read from it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kumiki_protocol::{
@@ -15,6 +14,7 @@ use crate::commit::{BlockWrite, Writes, write_block};
 use crate::head::Head;
 use crate::index::EventIndex;
 use crate::interface::PageBudget;
+use crate::open::FolderLock;
 use crate::result::check_result;
 use crate::schema::{META_GENESIS, damaged};
 use crate::view::View;
@@ -32,7 +32,7 @@ pub struct Storage {
     pub(crate) database: Database,
     pub(crate) options: StorageOptions,
     /// Locked while this is held; `None` only where a test brings its own disk.
-    pub(crate) _lock: Option<File>,
+    pub(crate) _lock: Option<FolderLock>,
 }
 
 /// Whoever holds this may write.

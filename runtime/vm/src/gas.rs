@@ -77,7 +77,7 @@ pub const STORAGE_READ_PER_BYTE: Gas = 2;
 /// Any write or removal: its bucket of the tree read and hashed anew with the path above, pages of the state, of the undo
 /// rows and of the tree written; 40 us where no other write of the block is near. Keys of
 /// [`STORAGE_SHARED_KEY_BYTES_FREE`] bytes can make the path 108 branches deeper, 0.25 us each, or 0.5 where the caches do not hold them.
-pub const STORAGE_WRITE: Gas = 80_000;
+pub const STORAGE_WRITE: Gas = 96_000;
 /// Bytes that a key may share with another without paying for it: a field's prefix and a number of 64 bits.
 pub const STORAGE_SHARED_KEY_BYTES_FREE: usize = 12;
 /// Each branch past them on the path to a key that is written, and the two ends of the search for them: a seek in the
@@ -150,7 +150,7 @@ pub(crate) const TABLE_ENTRY_SHIFT: u32 = 2;
 pub(crate) const MEMORY_PAGE_SHIFT: u32 = 16;
 
 /// A load from a memory that fits the cache of one core: 6 ns where each waits for the one before, 12 over page ends.
-pub(crate) const LOAD_SMALL: u32 = 12;
+pub(crate) const LOAD_SMALL: u32 = 14;
 /// A load from a larger one: 115 ns from 16 MiB.
 pub(crate) const LOAD_LARGE: u32 = 256;
 /// A store: 26 ns over the end of a page, however small the memory.

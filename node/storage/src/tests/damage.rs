@@ -36,6 +36,17 @@ fn second_open_of_a_folder_is_refused_and_says_which() {
 }
 
 #[test]
+fn a_folder_is_free_at_once_where_a_child_that_was_just_forked_still_has_its_lock_open() {
+    let dir = TempDir::new().unwrap();
+    let lock = crate::open::lock(dir.path()).unwrap();
+    // As a child has it between being forked and becoming another program.
+    let inherited = lock.0.try_clone().unwrap();
+    drop(lock);
+    assert!(open(dir.path()).is_ok());
+    drop(inherited);
+}
+
+#[test]
 fn everything_is_there_after_each_reopen() {
     let dir = TempDir::new().unwrap();
     let mut chain = stored_chain(dir.path(), 5);
