@@ -45,7 +45,7 @@ Usage: cargo xtask COMMAND
   hostile smith [--modules N] [--seed S]
                                so many generated contracts, on the compiler and on the interpreter
   hostile bombs                time and memory of compiling the heaviest code that the rules let through
-  hostile blocks               time of blocks full of hostile calls, beside a usual one
+  hostile blocks               time of blocks full of hostile calls and deployments, beside a usual one
   hostile gas [--minutes N] [--seed S] [--passes N] [--only WORD] [--json]
                                what takes longest for its gas: every instruction and host function, and so many
                                minutes of mixtures

@@ -20,20 +20,20 @@ pub const SIGNATURE: Gas = 60_000;
 /// same in a whole block.
 pub const TRANSFER: Gas = 80_000;
 
-/// Each byte that an action returns or reverts with, which its receipt keeps: as a byte written to storage.
-pub const OUTPUT_PER_BYTE: Gas = 20;
+/// Each byte that an action returns or reverts with, which its receipt keeps: copied, hashed, and written twice with its block.
+pub const OUTPUT_PER_BYTE: Gas = 70;
 
 // Calls.
 
 /// Any call, from outside or from a contract: a fresh instance (3 to 5 us), two records read.
-pub const CALL: Gas = 5_000;
+pub const CALL: Gas = 16_000;
 /// Each byte of input, of returned data and of revert data: copied at most four times.
 pub const CALL_DATA_PER_BYTE: Gas = 1;
 /// Memory pages of a fresh instance that cost nothing: they stay resident in the pool and are zeroed there.
 pub const INSTANCE_PAGES_FREE: u64 = 1;
 /// Each other 64 KiB page, of a fresh instance or by `memory.grow`: 16 page faults of 0.5 to 2 us with what zeroing them
 /// pushes out of the caches, and giving them back. 256 touched pages take 4 to 9 ms.
-pub const MEMORY_PAGE: Gas = 65_536;
+pub const MEMORY_PAGE: Gas = 131_072;
 /// Each 8 bytes of data segments, copied or mapped into every instance.
 pub const INSTANCE_DATA_PER_8_BYTES: Gas = 1;
 /// The first time in a transaction that code runs, before it is looked for: a module that is not in memory is read from
@@ -93,31 +93,31 @@ pub const STORAGE_SCAN: Gas = 12_000;
 /// Each entry a scan looks at, also removed ones.
 pub const STORAGE_SCAN_ENTRY: Gas = 1_000;
 /// Each event: a row of the index for it and one for its contract, 4 us.
-pub const EVENT: Gas = 8_000;
+pub const EVENT: Gas = 20_000;
 /// Each topic of an event: a row of the index on every node, 4 us.
-pub const EVENT_TOPIC: Gas = 8_000;
-/// Each byte of an event's data, as a byte written to storage.
-pub const EVENT_PER_BYTE: Gas = 20;
+pub const EVENT_TOPIC: Gas = 12_000;
+/// Each byte of an event's data, as a byte of output.
+pub const EVENT_PER_BYTE: Gas = 70;
 
 // Host functions that touch no state.
 
 /// Any host function: 40 ns with gas handed over and back.
-pub const HOST_FUNCTION: Gas = 100;
+pub const HOST_FUNCTION: Gas = 200;
 /// `call`, `deploy` and `upgrade` beside what the callee pays, also where it is refused at once: the session is handed
 /// over and back, 100 ns.
-pub const CALLEE: Gas = 200;
+pub const CALLEE: Gas = 400;
 /// Each byte that a host function copies to or from memory, in eighths.
-pub const COPY_PER_8_BYTES: Gas = 1;
+pub const COPY_PER_8_BYTES: Gas = 2;
 /// Any hash: set-up and one block.
-pub const HASH: Gas = 1_000;
+pub const HASH: Gas = 3_000;
 /// Each byte hashed by SHA3-256 or Keccak-256: the slowest of the four, 8 to 11 ns.
 pub const HASH_SHA3_PER_BYTE: Gas = 30;
 /// Each byte hashed by SHA-256 (also without its hardware instructions) or BLAKE2b-256.
 pub const HASH_PER_BYTE: Gas = 5;
 /// One ed25519 verification, message bytes apart: 75 us.
-pub const ED25519_VERIFY: Gas = 200_000;
+pub const ED25519_VERIFY: Gas = 300_000;
 /// One secp256k1 public key recovery: 140 us, twice an ed25519 verification.
-pub const SECP256K1_RECOVER: Gas = 450_000;
+pub const SECP256K1_RECOVER: Gas = 600_000;
 
 // The validators' contract, which is native: the same price whatever a call comes to. Each is the sum of what a
 // contract would pay for the same work, doubled, because the end of an epoch works through what was asked for and
@@ -141,13 +141,13 @@ pub const VALIDATORS_VIEW_SET: Gas = 2_000_000;
 // Wasm.
 
 /// Entering a function: prologue, stack counter.
-pub(crate) const FUNCTION_ENTRY: u32 = 5;
-/// `memory.fill`, `copy` and `init`: each 4 bytes. Copies that do not fit the caches move 8 bytes in a nanosecond.
-pub(crate) const BULK_BYTES_SHIFT: u32 = 2;
+pub(crate) const FUNCTION_ENTRY: u32 = 8;
+/// `memory.fill`, `copy` and `init`: each 2 bytes. Copies that do not fit the caches move 8 bytes in a nanosecond.
+pub(crate) const BULK_BYTES_SHIFT: u32 = 1;
 /// `table.fill`, `copy` and `init`: each entry, as a shift to the left.
-pub(crate) const TABLE_ENTRY_SHIFT: u32 = 2;
+pub(crate) const TABLE_ENTRY_SHIFT: u32 = 3;
 /// `memory.grow`: [`MEMORY_PAGE`] as a shift to the left.
-pub(crate) const MEMORY_PAGE_SHIFT: u32 = 16;
+pub(crate) const MEMORY_PAGE_SHIFT: u32 = 17;
 
 /// A load from a memory that fits the cache of one core: 6 ns where each waits for the one before, 12 over page ends.
 pub(crate) const LOAD_SMALL: u32 = 14;
@@ -209,7 +209,9 @@ pub(crate) const fn of_operator(operator: &Operator<'_>, memory: MemorySize) -> 
         // A mispredicted branch costs 10 to 20 cycles, on about half of hostile branches.
         Operator::If { .. } | Operator::BrIf { .. } => 4,
         Operator::BrTable { .. } => 10,
-        Operator::Call { .. } => 5,
+        Operator::Call { .. } => 6,
+        // The branch of an endless loop is all that pays for its accounting.
+        Operator::Br { .. } => 3,
         Operator::CallIndirect { .. } => 12,
         Operator::I32Mul | Operator::I64Mul => 2,
         Operator::I32DivS
@@ -236,7 +238,7 @@ pub(crate) const fn of_operator(operator: &Operator<'_>, memory: MemorySize) -> 
         | Operator::TableFill { .. }
         | Operator::TableCopy { .. }
         | Operator::TableInit { .. }
-        | Operator::ElemDrop { .. } => 100,
+        | Operator::ElemDrop { .. } => 500,
         _ => 1,
     }
 }

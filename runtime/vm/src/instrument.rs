@@ -22,7 +22,7 @@ pub(crate) use function::{NO_POSITION, POSITION_BYTES};
 /// Changes when the same contract would be instrumented, priced or compiled differently: compiled modules on disk are
 /// kept by it.
 #[cfg(feature = "wasmtime")]
-pub(crate) const PREPARE_VERSION: u32 = 3;
+pub(crate) const PREPARE_VERSION: u32 = 4;
 /// Export of the mutable i64 global with the gas left.
 pub(crate) const EXPORT_GAS: &str = "kumiki:gas";
 /// Export of the mutable i32 global with the stack slots left.

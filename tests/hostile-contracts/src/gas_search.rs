@@ -21,7 +21,7 @@ pub use kernel::{Costs, Kernel, Keys};
 pub use operators::{accepted_operators, mnemonic, operator_name};
 pub use report::{Entry, Report};
 
-use chain::{Asked, DiskChain};
+use chain::{Asked, KernelChain};
 use measuring::Measuring;
 
 /// What to search.
@@ -63,7 +63,7 @@ pub fn subjects() -> Vec<&'static str> {
 /// that can execute.
 #[must_use]
 pub fn failures(kernels: &[Kernel]) -> Vec<String> {
-    let mut chain = DiskChain::new();
+    let mut chain = KernelChain::new();
     let mut failed = Vec::new();
     let mut all = Vec::new();
     for some in kernels.chunks(40) {

@@ -4,6 +4,7 @@ pub mod case;
 pub mod cases;
 pub mod chain;
 pub mod corpus;
+pub mod disk_chain;
 pub mod gas_search;
 mod observe;
 pub mod processor_time;

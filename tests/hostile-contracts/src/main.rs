@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod allocated;
+mod blocks;
 mod measure;
 mod smith_run;
 
@@ -13,7 +14,7 @@ Usage: cargo xtask hostile COMMAND
   module SEED FILE                writes the generated module of a seed
   file FILE                       a contract, Wasm or WAT, on both engines
   bombs                           time and memory of compiling what the rules let through
-  blocks                          time of blocks full of hostile calls, beside a usual one
+  blocks                          time of blocks full of hostile calls and deployments, beside a usual one
   gas [--minutes N] [--seed S] [--passes N] [--only WORD] [--json]
                                   time for each gas of every instruction and host function, and of mixtures
 ";
@@ -33,7 +34,7 @@ pub(crate) fn numbers(arguments: &[String]) -> Result<Vec<(&str, u64)>, String> 
 fn run(arguments: &[String]) -> Result<(), String> {
     match arguments {
         [command] if command == "bombs" => measure::bombs(),
-        [command] if command == "blocks" => measure::blocks(),
+        [command] if command == "blocks" => measure::on_stack(blocks::blocks),
         [command, rest @ ..] if command == "gas" => measure::search_gas(rest),
         [command, path] if command == "file" => smith_run::file(path),
         [command, seed, file] if command == "module" => smith_run::write(seed, file),

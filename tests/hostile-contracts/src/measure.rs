@@ -1,14 +1,13 @@
-//! Measure what hostile contracts cost: compiling them, and blocks full of calls of them.
+//! Measure what hostile contracts cost: time for each gas, and compiling them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kumiki_executor::{ExecutedBlock, Signatures};
+use kumiki_hostile_contracts::cases;
 use kumiki_hostile_contracts::gas_search::{Search, search};
 use kumiki_hostile_contracts::processor_time::processor_time;
-use kumiki_hostile_contracts::{Case, Chain, Node, cases, corpus};
-use kumiki_protocol::{Action, Address, Gas, Transaction};
-use kumiki_state::{Journal, MemoryState, Tree};
+use kumiki_protocol::{Address, Gas};
+use kumiki_state::{Journal, MemoryState};
 use kumiki_vm::{
     BlockContext, CodeSource, Deployment, EngineKind, Session, Vm, VmConfig, check_code,
     run_on_execution_stack,
@@ -16,15 +15,10 @@ use kumiki_vm::{
 
 use crate::allocated::peak_bytes;
 
-/// Gas of a block as `kumiki` makes chains.
-const BLOCK_GAS: Gas = 1_000_000_000;
-/// What is executed of it to measure its time.
-const MEASURED_GAS: Gas = 300_000_000;
-
 /// How often each deployment is made.
 const DEPLOYMENTS: u32 = 5;
 
-fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+pub(crate) fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     run_on_execution_stack(work).map_err(|failure| failure.to_string())
 }
 
@@ -121,97 +115,4 @@ fn deploy(code: &[u8]) -> (Gas, usize) {
     let (done, peak) = peak_bytes(|| vm.deploy(session, deployment));
     let (_, outcome, _) = done.expect("a node that deploys does not fail");
     (outcome.gas_used, peak)
-}
-
-/// Prints the time of blocks full of each hostile call, and of one with all of them, beside a usual block.
-pub(crate) fn blocks() -> Result<(), String> {
-    on_stack(measure_blocks)
-}
-
-fn measure_blocks() {
-    let mut chain = Chain::on_both_engines();
-    let attacks: Vec<Case> = cases::all().into_iter().filter(Case::is_deployed).collect();
-    for case in &attacks {
-        let deployment = case.deployment(&chain);
-        chain.run(vec![deployment]);
-    }
-    let usual = corpus::samples(&mut chain).into_iter();
-    let usual = usual.filter(|sample| sample.name == "token transfer");
-    let node = Node::new(
-        "measured",
-        VmConfig::new(EngineKind::Wasmtime),
-        chain.genesis(),
-    );
-    let usual = usual
-        .map(|sample| full_block(&chain, &node, &sample.action, 1_000_000))
-        .sum();
-    println!(
-        "signatures, execution and root of a block of {BLOCK_GAS} gas, token transfers: {usual:?}"
-    );
-    let mut all: Vec<(Duration, &str)> = attacks
-        .iter()
-        .map(|case| {
-            let time = full_block(&chain, &node, &case.attack_action(&chain), case.gas_limit);
-            (time, case.name.as_str())
-        })
-        .collect();
-    all.sort();
-    all.reverse();
-    for (time, name) in all.iter().take(25) {
-        println!("{name:40} {time:>10.1?}  {:.2}", ratio(*time, usual));
-    }
-    let every = every_attack(&chain, &node, &attacks);
-    println!(
-        "a block of every hostile call in turn: {every:.1?}  {:.2}",
-        ratio(every, usual)
-    );
-}
-
-fn ratio(time: Duration, usual: Duration) -> f64 {
-    time.as_secs_f64() / usual.as_secs_f64()
-}
-
-fn gas(block: &ExecutedBlock) -> Gas {
-    block.receipts.iter().map(|receipt| receipt.gas_used).sum()
-}
-
-/// The processor time of checking the signatures of a block, executing it, and the root after it.
-fn timed(chain: &Chain, node: &Node, transactions: &[Transaction]) -> (Duration, Gas) {
-    let tree = Tree::rebuild(chain.state()).expect("a state in memory");
-    let start = processor_time();
-    let block = chain.execute_with(node, transactions.to_vec(), Signatures::Verify);
-    let root = tree.update(&block.changes, chain.state());
-    let time = processor_time().saturating_sub(start);
-    root.expect("a state in memory");
-    (time, gas(&block))
-}
-
-/// The time of a block whose gas is used up by `action` alone.
-fn full_block(chain: &Chain, node: &Node, action: &Action, gas_limit: Gas) -> Duration {
-    let one = chain.transaction(vec![action.clone()], gas_limit);
-    let used = gas(&chain.execute(node, vec![one]));
-    let count = (MEASURED_GAS / used.max(1)).clamp(1, 20_000);
-    let transactions: Vec<Transaction> = (0..count)
-        .map(|earlier| chain.transaction_after(earlier, vec![action.clone()], gas_limit))
-        .collect();
-    let (time, used) = timed(chain, node, &transactions);
-    time.mul_f64(per_block(used))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for reading")]
-fn per_block(used: Gas) -> f64 {
-    BLOCK_GAS as f64 / used.max(1) as f64
-}
-
-/// The time of a block that holds every attack as often as fits.
-fn every_attack(chain: &Chain, node: &Node, attacks: &[Case]) -> Duration {
-    let transactions: Vec<Transaction> = (0..)
-        .zip(attacks)
-        .map(|(earlier, case)| {
-            let action = case.attack_action(chain);
-            chain.transaction_after(earlier, vec![action], case.gas_limit)
-        })
-        .collect();
-    let (time, used) = timed(chain, node, &transactions);
-    time.mul_f64(per_block(used))
 }

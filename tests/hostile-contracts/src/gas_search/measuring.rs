@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use kumiki_protocol::Gas;
 
-use super::chain::{Asked, Deployed, DiskChain, Took};
+use super::chain::{Asked, Deployed, KernelChain};
 use super::kernel::{Costs, Kernel, Keys};
 use super::report::{Entry, Report};
+use crate::disk_chain::Took;
 
 /// What a kernel's rounds should take.
 const EXECUTION: Duration = Duration::from_millis(8);
@@ -38,7 +39,7 @@ pub(super) struct Measured {
 
 /// All kernels measured so far.
 pub(super) struct Measuring {
-    chain: DiskChain,
+    chain: KernelChain,
     reference: Deployed,
     reference_best: Duration,
     reference_worst: Duration,
@@ -55,7 +56,7 @@ impl Measured {
             return 0.0;
         };
         let gas = full.gas.saturating_sub(empty.gas).max(1);
-        let time = full.time.saturating_sub(empty.time);
+        let time = full.processor.saturating_sub(empty.processor);
         time.as_nanos() as f64 / gas as f64
     }
 
@@ -70,8 +71,8 @@ impl Measured {
     fn keep_least(&mut self, empty: Took, full: Took) {
         let less = |one: Took, other: Option<Took>| match other {
             Some(other) => Took {
-                time: one.time.min(other.time),
-                gas: one.gas,
+                processor: one.processor.min(other.processor),
+                ..one
             },
             None => one,
         };
@@ -82,7 +83,7 @@ impl Measured {
 
 impl Measuring {
     pub(super) fn new() -> Self {
-        let mut chain = DiskChain::new();
+        let mut chain = KernelChain::new();
         let chained = "(local.set $a (i64.mul (local.get $a) (local.get $b)))\n".repeat(24);
         let reference = [Kernel::executes("I64Mul", "reference", chained)];
         let reference = chain.deploy_kernels(&reference).remove(0);
@@ -109,7 +110,7 @@ impl Measuring {
             prepares: false,
         };
         let took = self.chain.run(&self.reference, asked);
-        let took = took.expect("the reference only multiplies").time;
+        let took = took.expect("the reference only multiplies").processor;
         self.reference_best = self.reference_best.min(took);
         self.reference_worst = self.reference_worst.max(took);
         took < self.reference_best.mul_f64(NOISE)
@@ -156,7 +157,7 @@ impl Measuring {
         loop {
             measured.rounds = rounds;
             let (empty, full) = self.run(&mut measured)?;
-            let time = full.time.saturating_sub(empty.time);
+            let time = full.processor.saturating_sub(empty.processor);
             let gas = full.gas.saturating_sub(empty.gas).max(1);
             let affordable = u64::from(rounds).saturating_mul(GAS_MAX) / gas;
             let most = u32::try_from(affordable).unwrap_or(u32::MAX);
