@@ -169,7 +169,9 @@ fn check_bounded(code: &[u8]) -> Result<CodeInfo, InvalidCode> {
     Ok(CodeInfo {
         size: code.len(),
         functions,
-        deploy_gas: size * gas::DEPLOY_PER_NEW_BYTE
+        deploy_gas: gas::DEPLOY_NEW
+            + sections.types_gas()
+            + size * gas::DEPLOY_PER_NEW_BYTE
             + u64::from(functions) * gas::DEPLOY_PER_FUNCTION
             + locals * gas::DEPLOY_PER_LOCAL
             + blocks * gas::DEPLOY_PER_BLOCK

@@ -145,6 +145,15 @@ impl Sections {
         Ok(())
     }
 
+    /// What compiling the types costs at deployment.
+    pub(super) fn types_gas(&self) -> u64 {
+        let of_type = |declared: &FuncType| {
+            let values = declared.params().len() + declared.results().len();
+            gas::DEPLOY_PER_TYPE + values as u64 * gas::DEPLOY_PER_LOCAL
+        };
+        self.types.iter().map(of_type).sum()
+    }
+
     fn read_import(&mut self, import: &Import<'_>) -> Result<(), InvalidCode> {
         let name = format!("{}.{}", import.module, import.name);
         let host = HOST_FUNCTIONS

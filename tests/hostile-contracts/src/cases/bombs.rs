@@ -1,6 +1,6 @@
 //! Make code that asks a compiler for a lot of time or memory, and list the heaviest that the rules let through.
 
-use crate::wat::shaped;
+use crate::wat::{call, shaped};
 
 /// A module with one more function of `locals` i64 locals and `body`.
 pub(super) fn function(locals: usize, body: &str) -> Vec<u8> {
@@ -50,6 +50,34 @@ pub(super) fn branch_table(targets: usize, locals: usize) -> Vec<u8> {
 /// A function of `count` times `piece`, as the whole body.
 pub(super) fn repeated(count: usize, piece: &str) -> Vec<u8> {
     function(1, &piece.repeat(count))
+}
+
+/// So many types that no two functions share.
+fn types(count: usize) -> Vec<u8> {
+    let types: String = (0..count).map(|index| numbered_type(index, "")).collect();
+    shaped(&types)
+}
+
+/// The same, each the type of an indirect call and of a function that the table holds.
+fn types_called(count: usize) -> Vec<u8> {
+    let types: String = (0..count)
+        .map(|index| numbered_type(index, &format!("$t{index}")))
+        .collect();
+    let functions: String = (0..count)
+        .map(|index| format!("(func $f{index} (type $t{index}) unreachable)"))
+        .collect();
+    let elements: String = (0..count).map(|index| format!(" $f{index}")).collect();
+    shaped(&format!(
+        "{types} {functions} (table {count} funcref) (elem (i32.const 0) func {elements})"
+    ))
+}
+
+/// A type whose parameters are the number's bits.
+fn numbered_type(number: usize, id: &str) -> String {
+    let parameters: String = (0..10)
+        .map(|bit| if number >> bit & 1 == 1 { "i64 " } else { "i32 " })
+        .collect();
+    format!("(type {id} (func (param {parameters})))")
 }
 
 /// A chain of one operator over constants that differ, for compilers that look for simpler forms.
@@ -132,6 +160,10 @@ fn many_indirect(functions: usize) -> Vec<u8> {
 #[must_use]
 pub fn heaviest() -> Vec<(&'static str, Vec<u8>)> {
     vec![
+        ("the smallest", shaped("")),
+        ("every import", call("")),
+        ("1,000 types", types(998)),
+        ("1,000 types, called", types_called(998)),
         ("20 loops in each other, 800 locals", loops(20, 800)),
         ("60 loops in each other, 100 locals", loops(60, 100)),
         ("br_table of 4,000, 40 locals", branch_table(4_000, 40)),
