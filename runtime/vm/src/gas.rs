@@ -18,7 +18,7 @@ pub const TRANSACTION_PER_BYTE: Gas = 40;
 pub const SIGNATURE: Gas = 60_000;
 /// Moving native tokens: two records read and written, as two reads and a write of storage; one of them is mostly the
 /// same in a whole block.
-pub const TRANSFER: Gas = 80_000;
+pub const TRANSFER: Gas = 110_000;
 
 /// Each byte that an action returns or reverts with, which its receipt keeps: copied, hashed, and written twice with its block.
 pub const OUTPUT_PER_BYTE: Gas = 70;
@@ -38,7 +38,7 @@ pub const MEMORY_PAGE: Gas = 131_072;
 pub const INSTANCE_DATA_PER_8_BYTES: Gas = 1;
 /// The first time in a transaction that code runs, before it is looked for: a module that is not in memory is read from
 /// disk, authenticated and given to the engine, 75 us.
-pub const CODE_LOAD: Gas = 180_000;
+pub const CODE_LOAD: Gas = 210_000;
 /// Each byte of that code: 2 ns.
 pub const CODE_LOAD_PER_BYTE: Gas = 4;
 /// Each table entry of a fresh instance.
@@ -75,18 +75,18 @@ pub const DEPLOY_PER_COMPLEXITY: Gas = 450;
 
 /// Any read, found or not: 2 to 7 us where the key is new to the block and the store has it in memory, up to 100 us from
 /// a cold disk.
-pub const STORAGE_READ: Gas = 12_000;
+pub const STORAGE_READ: Gas = 17_000;
 /// Each byte of key and value read.
 pub const STORAGE_READ_PER_BYTE: Gas = 2;
 /// Any write or removal: its bucket of the tree read and hashed anew with the path above, pages of the state, of the undo
 /// rows and of the tree written; 40 us where no other write of the block is near. Keys of
 /// [`STORAGE_SHARED_KEY_BYTES_FREE`] bytes can make the path 108 branches deeper, 0.25 us each, or 0.5 where the caches do not hold them.
-pub const STORAGE_WRITE: Gas = 96_000;
+pub const STORAGE_WRITE: Gas = 108_000;
 /// Bytes that a key may share with another without paying for it: a field's prefix and a number of 64 bits.
 pub const STORAGE_SHARED_KEY_BYTES_FREE: usize = 12;
 /// Each branch past them on the path to a key that is written, and the two ends of the search for them: a seek in the
 /// store, 2 us, and a hash. A hundred keys can make a path a hundred branches deep, which each write below it pays for.
-pub const STORAGE_BRANCH: Gas = 5_000;
+pub const STORAGE_BRANCH: Gas = 6_000;
 /// Each byte of key and value written: every node keeps it.
 pub const STORAGE_WRITE_PER_BYTE: Gas = 20;
 /// Each byte of a value that is overwritten or removed: it is read to be compared, and written once more as what the block
@@ -154,11 +154,11 @@ pub(crate) const TABLE_ENTRY_SHIFT: u32 = 3;
 pub(crate) const MEMORY_PAGE_SHIFT: u32 = 17;
 
 /// A load from a memory that fits the cache of one core: 6 ns where each waits for the one before, 12 over page ends.
-pub(crate) const LOAD_SMALL: u32 = 14;
+pub(crate) const LOAD_SMALL: u32 = 18;
 /// A load from a larger one: 115 ns from 16 MiB.
-pub(crate) const LOAD_LARGE: u32 = 256;
+pub(crate) const LOAD_LARGE: u32 = 320;
 /// A store: 26 ns over the end of a page, however small the memory.
-pub(crate) const STORE: u32 = 40;
+pub(crate) const STORE: u32 = 48;
 
 /// Whether a contract's memory can be larger than the cache of one core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,7 +232,7 @@ pub(crate) const fn of_operator(operator: &Operator<'_>, memory: MemorySize) -> 
         Operator::MemorySize { .. } | Operator::TableSize { .. } => 5,
         Operator::TableGet { .. } | Operator::TableSet { .. } => 10,
         // A call into the engine.
-        Operator::RefFunc { .. } => 80,
+        Operator::RefFunc { .. } => 100,
         // Calls into the engine, before their linear part.
         Operator::MemoryGrow { .. } => 1_000,
         Operator::MemoryFill { .. }
