@@ -249,20 +249,6 @@ impl Chain {
     /// When the node cannot execute.
     #[must_use]
     pub fn execute(&self, node: &Node, transactions: Vec<Transaction>) -> ExecutedBlock {
-        self.execute_with(node, transactions, Signatures::Verified)
-    }
-
-    /// The same, with signatures checked or known to be good.
-    ///
-    /// # Panics
-    /// When the node cannot execute.
-    #[must_use]
-    pub fn execute_with(
-        &self,
-        node: &Node,
-        transactions: Vec<Transaction>,
-        signatures: Signatures<'_>,
-    ) -> ExecutedBlock {
         let input = BlockInput {
             height: self.height + 1,
             time_ms: self.genesis.time_ms + (self.height + 1) * 1_000,
@@ -274,7 +260,7 @@ impl Chain {
             &input,
             transactions,
             Selection::KeepRejected,
-            signatures,
+            Signatures::Verified,
         );
         executed.expect("a node whose state is in memory can execute")
     }
