@@ -1,14 +1,14 @@
 //! Simulate a transaction, sign it, and wait until it is final; say in terms of the user why it is not.
 
 use kumiki_client::{ClientError, Draft, Prepared};
-use kumiki_protocol::{Action, Address, Amount, ChainKind};
+use kumiki_protocol::{Action, Amount, ChainKind};
 use kumiki_rpc_api::{ErrorCode, FailureView, ReceiptStatus, TransactionReceipt};
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Network;
 use crate::output::Output;
 use crate::render::{Called, execution_failure};
-use crate::signer::Signer;
+use crate::signer::{Sender, Signer};
 
 /// Sends what would succeed, and waits until it has.
 pub(crate) async fn send(
@@ -19,14 +19,15 @@ pub(crate) async fn send(
     output: Output,
 ) -> Outcome<TransactionReceipt> {
     let paid = "nothing was sent, nothing is paid";
-    let prepared = prepare(network, signer, draft, called, paid).await?;
+    let sender = signer.sender();
+    let prepared = prepare(network, &sender, draft, called, paid).await?;
     // Said before waiting, so that Ctrl-C loses nothing.
     output.message(&format!("sending {}", prepared.body.hash()));
     let receipt = network
         .client
         .send(prepared.body, &signer.key)
         .await
-        .map_err(|error| explain_refusal(error, network, signer))?;
+        .map_err(|error| explain_refusal(error, network, &sender))?;
     if let (ReceiptStatus::Failed | ReceiptStatus::Rejected, Some(failure)) =
         (receipt.receipt.status, &receipt.receipt.failure)
     {
@@ -45,33 +46,33 @@ pub(crate) async fn send(
 /// anything.
 pub(crate) async fn prepare(
     network: &Network,
-    signer: &Signer,
+    sender: &Sender,
     draft: &Draft,
     called: Option<&Called<'_>>,
     paid: &str,
 ) -> Outcome<Prepared> {
     let prepared = network
         .client
-        .prepare(draft, &signer.key.public_key())
+        .prepare(draft, &sender.public_key)
         .await
-        .map_err(|error| explain_refusal(error, network, signer))?;
+        .map_err(|error| explain_refusal(error, network, sender))?;
     let simulation = &prepared.simulation;
     if let Some(failure) = &simulation.receipt.failure {
         let said = network.sources().explain(&simulation.diagnostics);
         let shown = execution_failure(failure, said, called, paid);
-        return Err(explain_funds(network, signer, draft, failure, shown).await);
+        return Err(explain_funds(network, sender, draft, failure, shown).await);
     }
     Ok(prepared)
 }
 
 /// A refusal for lack of funds, said in terms of the account.
-fn explain_refusal(error: ClientError, network: &Network, signer: &Signer) -> Failure {
+fn explain_refusal(error: ClientError, network: &Network, sender: &Sender) -> Failure {
     match error {
         ClientError::Api(error) if error.code == ErrorCode::InsufficientFunds => {
-            too_little(network, signer, error.data.detail)
+            too_little(network, sender, error.data.detail)
         }
         ClientError::CannotPay { balance, .. } => {
-            too_little(network, signer, format!("a balance of {balance}"))
+            too_little(network, sender, format!("a balance of {balance}"))
         }
         other => other.into(),
     }
@@ -80,12 +81,12 @@ fn explain_refusal(error: ClientError, network: &Network, signer: &Signer) -> Fa
 /// `shown`, unless the simulation failed because the account cannot pay.
 async fn explain_funds(
     network: &Network,
-    signer: &Signer,
+    sender: &Sender,
     draft: &Draft,
     failure: &FailureView,
     shown: Failure,
 ) -> Failure {
-    let address = Address::of_account(&signer.key.public_key());
+    let address = sender.address();
     // Without a limit given, the gas limit is what the balance pays for.
     let starved = draft.gas_limit.is_none()
         && matches!(failure.name.as_str(), "gasLimitOutOfRange" | "outOfGas");
@@ -109,20 +110,20 @@ async fn explain_funds(
     if starved && account.balance.0 >= whole_block.saturating_add(values) {
         return shown;
     }
-    too_little(network, signer, format!("a balance of {}", account.balance))
+    too_little(network, sender, format!("a balance of {}", account.balance))
 }
 
-fn too_little(network: &Network, signer: &Signer, found: String) -> Failure {
+fn too_little(network: &Network, sender: &Sender, found: String) -> Failure {
     let next = match network.client.kind() {
-        ChainKind::Dev => format!("kumiki account fund {}", signer.name),
-        ChainKind::Live => format!("kumiki account show {}", signer.name),
+        ChainKind::Dev => format!("kumiki account fund {}", sender.name),
+        ChainKind::Live => format!("kumiki account show {}", sender.name),
     };
     Failure::new(
         Exit::Refused,
         "insufficientFunds",
         format!(
             "account '{}' has too little; nothing was sent, nothing is paid",
-            signer.name
+            sender.name
         ),
     )
     .at(format!(

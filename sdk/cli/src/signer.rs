@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
-use kumiki_protocol::{ChainKind, SecretKey};
+use kumiki_protocol::{Address, ChainKind, PublicKey, SecretKey};
 use kumiki_wallet::{Passphrase, dev_account};
 
 use crate::arguments::SenderArguments;
@@ -18,42 +18,84 @@ pub(crate) struct Signer {
     pub(crate) key: SecretKey,
 }
 
+/// Whose transaction it is, for what needs no signature.
+pub(crate) struct Sender {
+    pub(crate) name: String,
+    pub(crate) public_key: PublicKey,
+}
+
+impl Sender {
+    /// The account that the arguments name; on a dev chain alice unless they name one. Asks for no passphrase.
+    pub(crate) fn find(arguments: &SenderArguments, network: &Network) -> Outcome<Self> {
+        let name = name_in(arguments, network)?;
+        let public_key = match published(name, network)? {
+            Some(key) => key.public_key(),
+            None => network.home.keystore()?.find(name)?.public_key,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            public_key,
+        })
+    }
+
+    /// Of its account.
+    pub(crate) fn address(&self) -> Address {
+        Address::of_account(&self.public_key)
+    }
+}
+
 impl Signer {
     /// The account that the arguments name; on a dev chain alice unless they name one.
     pub(crate) fn find(arguments: &SenderArguments, network: &Network) -> Outcome<Self> {
-        let kind = network.client.kind();
-        let name = match (&arguments.from, kind) {
-            (Some(name), _) => name.as_str(),
-            (None, ChainKind::Dev) => dev_account::NAMES[0],
-            (None, ChainKind::Live) => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    "senderMissing",
-                    "which account should sign?",
-                )
-                .at(format!("chain {}", network.client.chain_id()))
-                .expected("--from ACCOUNT, with an account of the keystore")
-                .found("nothing, and this is no dev chain")
-                .next("kumiki account list"));
+        let name = name_in(arguments, network)?;
+        let key = match published(name, network)? {
+            Some(key) => key,
+            None => {
+                let keystore = network.home.keystore()?;
+                keystore.find(name)?;
+                let prompt = format!("Passphrase of {name}: ");
+                let passphrase = read_passphrase(arguments.passphrase_file.as_deref(), &prompt)?;
+                keystore.unlock(name, &passphrase)?
             }
         };
-        if let Some(account) = dev_account::find(name) {
-            dev_account::check_allowed(&account.key.public_key(), kind)?;
-            return Ok(Self {
-                name: name.to_owned(),
-                key: account.key,
-            });
-        }
-        let keystore = network.home.keystore()?;
-        keystore.find(name)?;
-        let prompt = format!("Passphrase of {name}: ");
-        let passphrase = read_passphrase(arguments.passphrase_file.as_deref(), &prompt)?;
-        let key = keystore.unlock(name, &passphrase)?;
         Ok(Self {
             name: name.to_owned(),
             key,
         })
     }
+
+    /// Its public half.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender {
+            name: self.name.clone(),
+            public_key: self.key.public_key(),
+        }
+    }
+}
+
+fn name_in<'a>(arguments: &'a SenderArguments, network: &Network) -> Outcome<&'a str> {
+    match (&arguments.from, network.client.kind()) {
+        (Some(name), _) => Ok(name.as_str()),
+        (None, ChainKind::Dev) => Ok(dev_account::NAMES[0]),
+        (None, ChainKind::Live) => {
+            Err(
+                Failure::new(Exit::Usage, "senderMissing", "which account should sign?")
+                    .at(format!("chain {}", network.client.chain_id()))
+                    .expected("--from ACCOUNT, with an account of the keystore")
+                    .found("nothing, and this is no dev chain")
+                    .next("kumiki account list"),
+            )
+        }
+    }
+}
+
+/// The key of a published account, which only dev chains take.
+fn published(name: &str, network: &Network) -> Outcome<Option<SecretKey>> {
+    let Some(account) = dev_account::find(name) else {
+        return Ok(None);
+    };
+    dev_account::check_allowed(&account.key.public_key(), network.client.kind())?;
+    Ok(Some(account.key))
 }
 
 /// The passphrase in `file` (`-` is stdin), or one typed at a terminal.

@@ -19,7 +19,7 @@ use crate::render::{
     value_text,
 };
 use crate::send::{prepare, send};
-use crate::signer::Signer;
+use crate::signer::{Sender, Signer};
 
 /// A method of a contract, looked up and with its input encoded.
 struct Target {
@@ -92,16 +92,15 @@ pub(crate) async fn simulate(given: &SimulateArguments, output: Output) -> Outco
         return Ok(());
     };
     refuse_view(&target, &arguments.contract)?;
-    let signer = Signer::find(&arguments.sender, &network)?;
+    let sender = Sender::find(&arguments.sender, &network)?;
     let called = target.called(&arguments.contract);
     let draft = draft(&arguments.sender, &target);
     if given.trace {
-        let key = signer.key.public_key();
-        let prepared = network.client.prepare(&draft, &key).await?;
+        let prepared = network.client.prepare(&draft, &sender.public_key).await?;
         return trace::show_unsent(&network, &prepared.body, output).await;
     }
     let paid = "this was only a simulation";
-    let prepared = prepare(&network, &signer, &draft, Some(&called), paid).await?;
+    let prepared = prepare(&network, &sender, &draft, Some(&called), paid).await?;
     let simulation = &prepared.simulation;
     let data = simulation
         .receipt

@@ -144,6 +144,10 @@ fn check_shapes(machine: &Machine, call: &Value) {
         "account new",
         &[&["account", "new", "fresh"][..], &passphrase].concat(),
     );
+    machine.json(&["account", "fund", "fresh", "5"]);
+    // Nothing is signed, so no passphrase is asked for.
+    let increase = ["simulate", "counter", "increase", "amount=1"];
+    machine.json(&[&increase[..], &["--from", "fresh"]].concat());
     let import = ["account", "import", "old", "--seed-file", "seed"];
     add("account import", &[&import[..], &passphrase].concat());
     machine.json(&["node", "keys", "--new", "--home", "node"]);

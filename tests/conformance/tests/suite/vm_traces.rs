@@ -213,7 +213,7 @@ fn programs_end_and_cost_as_ever() {
             "(memory.fill (i32.const 0) (i32.const 7) (i32.const 60000))".to_owned(),
         ),
     ] {
-        add(&mut golden, &vms, name, &module(&body), 1_000_000);
+        add(&mut golden, &vms, name, &module(&body), 3_000_000);
     }
     golden.compare();
 }

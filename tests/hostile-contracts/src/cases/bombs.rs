@@ -75,7 +75,13 @@ fn types_called(count: usize) -> Vec<u8> {
 /// A type whose parameters are the number's bits.
 fn numbered_type(number: usize, id: &str) -> String {
     let parameters: String = (0..10)
-        .map(|bit| if number >> bit & 1 == 1 { "i64 " } else { "i32 " })
+        .map(|bit| {
+            if number >> bit & 1 == 1 {
+                "i64 "
+            } else {
+                "i32 "
+            }
+        })
         .collect();
     format!("(type {id} (func (param {parameters})))")
 }
