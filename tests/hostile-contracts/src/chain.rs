@@ -16,7 +16,7 @@ use kumiki_vm::{EngineKind, Vm, VmConfig};
 use crate::wat::wasm;
 
 /// The most gas that a transaction of a hostile case may ask for, unless the case says otherwise.
-pub const GAS_LIMIT: Gas = 30_000_000;
+pub const GAS_LIMIT: Gas = 60_000_000;
 
 /// Calls the address that its input begins with, flagged as the next byte says, with the rest as input, and returns
 /// the code that this came to. It lets itself be called from anywhere: the accomplice of contracts that mean harm.

@@ -158,7 +158,7 @@ fn maximal(function: &HostFunction) -> Option<Case> {
             code,
             end,
         )
-        .with_gas(40_000_000)
+        .with_gas(80_000_000)
     })
 }
 

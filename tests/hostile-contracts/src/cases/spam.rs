@@ -68,7 +68,7 @@ fn storage() -> Vec<Case> {
 fn receipts() -> Vec<Case> {
     vec![
         Case::fails("events_65", "one event too many", times(65, "(call $emit_event (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 4))"), Limit),
-        Case::succeeds("events_large", "64 events of 16 KiB", times(64, "(call $emit_event (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 16384))")),
+        Case::succeeds("events_large", "64 events of 16 KiB", times(64, "(call $emit_event (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 16384))")).with_gas(120_000_000),
         Case::succeeds("events_64", "64 events with all their topics", times(64, "(call $emit_event (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 64))")),
         Case::fails("events_of_failed_calls", "has the accomplice call it again and again, with events that are undone each time", call(
             "(if (i32.eqz (local.get 0)) (then
