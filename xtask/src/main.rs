@@ -22,8 +22,10 @@ Usage: cargo xtask COMMAND
 
   lint                         formatting, layer rules, tidy rules, clippy, rustdoc; all must be clean
   tidy                         only the rules that need no compiler (layers, tidy, docs)
-  test [-p CRATE]... [FILTER]  installs what is missing, builds once, runs every test (or those of
-                               CRATE, or those whose name contains FILTER); ends with 'N passed, N failed'
+  test [--lint] [-p CRATE]... [FILTER]
+                               installs what is missing, builds once, runs every test (or those of
+                               CRATE, or those whose name contains FILTER); ends with 'N passed, N failed';
+                               --lint runs the lints beside them, on the processor time that they leave
   chaos [--minutes N] [--seed S] [--kill-only]
                                a network of real processes under load and faults, checked at the end
   chaos --turnover [--changes N] [--seed S]

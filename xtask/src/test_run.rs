@@ -3,11 +3,14 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
 
 use crate::{process, workspace};
 
 mod fault_tools;
 mod lanes;
+mod lint_beside;
 mod tally;
 
 use tally::Tally;
@@ -19,10 +22,12 @@ const WASM_TARGET: &str = "wasm32v1-none";
 pub(crate) struct Selection {
     packages: Vec<String>,
     filter: Option<String>,
+    /// Also the lints, beside the tests.
+    lint: bool,
 }
 
 impl Selection {
-    /// Reads `[-p CRATE]... [FILTER]`.
+    /// Reads `[--lint] [-p CRATE]... [FILTER]`.
     ///
     /// # Errors
     /// A message when an argument is none of these.
@@ -35,12 +40,20 @@ impl Selection {
                     let name = rest.next().ok_or("-p needs the name of a crate")?;
                     selection.packages.push((*name).to_owned());
                 }
+                "--lint" => selection.lint = true,
                 flag if flag.starts_with('-') => return Err(format!("unknown option '{flag}'")),
                 filter if selection.filter.is_none() => selection.filter = Some(filter.to_owned()),
                 second => return Err(format!("one filter at a time, '{second}' is the second")),
             }
         }
-        Ok(selection)
+        match selection.lint && !selection.is_everything() {
+            true => Err("--lint goes with all tests".to_owned()),
+            false => Ok(selection),
+        }
+    }
+
+    const fn is_everything(&self) -> bool {
+        self.packages.is_empty() && self.filter.is_none()
     }
 
     /// The packages as cargo takes them. `kumiki-deps` comes along so that dependencies keep their features.
@@ -70,7 +83,7 @@ pub(crate) fn run(selection: &Selection) -> Result<(), String> {
         println!("0 passed, 1 failed");
         return Err(message);
     }
-    let tally = run_tests(selection)?;
+    let (tally, lint) = run_tests(selection)?;
     for name in &tally.failures {
         eprintln!("failed: {name}");
     }
@@ -80,36 +93,49 @@ pub(crate) fn run(selection: &Selection) -> Result<(), String> {
     println!("{} passed, {} failed", tally.passed, tally.failed);
     match (tally.passed, tally.failed) {
         (0, 0) => Err("no test was selected".to_owned()),
-        (_, 0) => Ok(()),
+        (_, 0) => lint,
         (_, _) => Err(String::new()),
     }
 }
 
-/// Everything runs in two lanes at once, because networks of processes mostly wait; a selection in one.
-fn run_tests(selection: &Selection) -> Result<Tally, String> {
-    if *selection != Selection::default() {
+/// Everything runs in two lanes at once, because networks of processes mostly wait; a selection in one. Beside the tally is
+/// what the lints came to.
+fn run_tests(selection: &Selection) -> Result<(Tally, Result<(), String>), String> {
+    if !selection.is_everything() {
         let mut command = test_command(&selection.cargo_arguments())?;
         if let Some(filter) = &selection.filter {
             command.args(["--", filter]);
         }
-        return stream(command);
+        return Ok((stream(command, None)?, Ok(())));
     }
     let [first, second] = lanes::of_everything()?;
+    let (running, started) = channel();
     std::thread::scope(|scope| {
-        let second = scope.spawn(|| run_lane(&second));
-        let tally = run_lane(&first);
+        let running_too = running.clone();
+        let second = scope.spawn(|| run_lane("networks", &second, running_too));
+        let lint = selection
+            .lint
+            .then(|| scope.spawn(move || lint_beside::run(&started, 2)));
+        let tally = run_lane("all else", &first, running);
         let second = second
             .join()
             .map_err(|_| "the lane of networks was lost".to_owned());
-        Ok(tally?.and(second??))
+        let lint = lint.map_or(Ok(Ok(())), |lint| {
+            lint.join().map_err(|_| "the lints were lost".to_owned())
+        });
+        Ok((tally?.and(second??), lint?))
     })
 }
 
-fn run_lane(runs: &[Vec<String>]) -> Result<Tally, String> {
+/// Runs one after another; `running` hears of the first test.
+fn run_lane(name: &str, runs: &[Vec<String>], running: Sender<()>) -> Result<Tally, String> {
+    let mut running = Some(running);
+    let start = Instant::now();
     let mut tally = Tally::default();
     for arguments in runs {
-        tally = tally.and(stream(test_command(arguments)?)?);
+        tally = tally.and(stream(test_command(arguments)?, running.take())?);
     }
+    eprintln!("the lane of {name} took {} s", start.elapsed().as_secs());
     Ok(tally)
 }
 
@@ -261,7 +287,7 @@ fn prepare_environment(command: &mut Command) -> Result<(), String> {
 }
 
 /// Runs the tests and counts. Output is shown whenever a test program ends, so that lanes do not mix theirs.
-fn stream(mut command: Command) -> Result<Tally, String> {
+fn stream(mut command: Command, mut running: Option<Sender<()>>) -> Result<Tally, String> {
     process::announce(&command);
     let mut child = command
         .stdout(Stdio::piped())
@@ -273,6 +299,12 @@ fn stream(mut command: Command) -> Result<Tally, String> {
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.map_err(|error| format!("cannot read the tests' output: {error}"))?;
             let line = String::from_utf8_lossy(&line);
+            if line.starts_with("running ")
+                && let Some(running) = running.take()
+            {
+                // Nobody may want to know.
+                drop(running.send(()));
+            }
             tally.read(&line);
             writeln!(unshown, "{line}").map_err(|error| error.to_string())?;
             if line.starts_with("test result: ") {

@@ -4,7 +4,7 @@ use kumiki_abi::{HOST_FUNCTIONS, ValueType};
 use kumiki_protocol::{Address, Hash, PublicKey, ResultCode, SecretKey, sha2_256, sha3_256};
 
 use super::harness::{ALICE, PLENTY, World, contract};
-use crate::{DiagnosticKind, Entry};
+use crate::{DiagnosticKind, Entry, gas};
 
 /// Deploys a contract whose `call` and `query` first copy the input to 1024, then run `body`.
 fn deploy(world: &mut World, body: &str) -> Address {
@@ -208,7 +208,7 @@ fn gas_left_falls_as_gas_is_used() {
     let first = u64::from_le_bytes(data[..8].try_into().unwrap());
     let second = u64::from_le_bytes(data[8..].try_into().unwrap());
     assert!(
-        first < PLENTY && second < first && first - second < 200,
+        first < PLENTY && second < first && first - second < 2 * gas::HOST_FUNCTION,
         "{first} {second}"
     );
 }
