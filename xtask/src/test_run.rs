@@ -302,8 +302,7 @@ fn stream(mut command: Command, mut running: Option<Sender<()>>) -> Result<Tally
             if line.starts_with("running ")
                 && let Some(running) = running.take()
             {
-                // Nobody may want to know.
-                drop(running.send(()));
+                let _nobody_may_listen = running.send(());
             }
             tally.read(&line);
             writeln!(unshown, "{line}").map_err(|error| error.to_string())?;

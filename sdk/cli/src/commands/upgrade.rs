@@ -162,7 +162,13 @@ impl<'a> Upgrade<'a> {
         });
         if self.arguments.plan {
             let paid = "nothing was sent, nothing is paid";
-            let prepared = prepare(&self.network, &self.signer, &draft, called.as_ref(), paid);
+            let prepared = prepare(
+                &self.network,
+                &self.signer.sender(),
+                &draft,
+                called.as_ref(),
+                paid,
+            );
             let prepared = prepared.await?;
             let text = self.plan_text(layout, Some(&prepared));
             output.data(&self.json(layout, Some(&prepared), None), &text);
