@@ -162,13 +162,8 @@ impl<'a> Upgrade<'a> {
         });
         if self.arguments.plan {
             let paid = "nothing was sent, nothing is paid";
-            let prepared = prepare(
-                &self.network,
-                &self.signer.sender(),
-                &draft,
-                called.as_ref(),
-                paid,
-            );
+            let sender = self.signer.sender();
+            let prepared = prepare(&self.network, &sender, &draft, called.as_ref(), paid);
             let prepared = prepared.await?;
             let text = self.plan_text(layout, Some(&prepared));
             output.data(&self.json(layout, Some(&prepared), None), &text);
