@@ -158,7 +158,6 @@ fn maximal(function: &HostFunction) -> Option<Case> {
             code,
             end,
         )
-        .with_gas(80_000_000)
     })
 }
 
