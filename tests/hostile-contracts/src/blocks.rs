@@ -182,6 +182,7 @@ impl Measuring {
         self.add(transactions)
     }
 
+    /// Prints the slowest of `kinds`, and all of them in turn, beside usual blocks of the same minutes.
     fn print(&mut self, what: &str, mut kinds: Vec<Kind>) {
         kinds.retain(|kind| self.one(kind).0 > 0);
         let mut took: Vec<(Took, &Kind)> = kinds
@@ -265,10 +266,9 @@ impl Measuring {
         self.disk.commit(block, took)
     }
 
-    /// The mean of blocks that together have one of each kind.
+    /// Blocks that together have one of each kind, scaled to the gas of one.
     fn in_turn(&mut self, kinds: &[Kind]) -> Took {
         let mut all = Took::default();
-        let mut blocks = 0;
         let mut rest = kinds;
         while !rest.is_empty() {
             let (mut gas, mut bytes, mut count) = (0, 0, 0);
@@ -285,12 +285,13 @@ impl Measuring {
             let took = self.add(transactions);
             all.processor += took.processor;
             all.elapsed += took.elapsed;
-            blocks += 1;
+            all.gas += took.gas;
             rest = later;
         }
+        let scaled = |time: Duration| time.mul_f64(ratio(BLOCK_GAS, all.gas));
         Took {
-            processor: all.processor / blocks,
-            elapsed: all.elapsed / blocks,
+            processor: scaled(all.processor),
+            elapsed: scaled(all.elapsed),
             gas: all.gas,
         }
     }
