@@ -62,6 +62,7 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     assert_eq!(later[0]["fields"]["value"], json!("42"));
     machine.paste_next_steps();
     goes_back(&machine);
+    simulates_without_passphrase(&machine);
     machine.stop_chain();
 }
 
@@ -95,6 +96,14 @@ fn dev_loses_no_save_and_follows_kumiki_toml_and_what_others_deploy() {
     lines.wait_for_all(&["the chain was taken back", "(deployed, fresh state)"]);
     assert_eq!(symbol("token"), json!("NEW"));
     machine.stop_chain();
+}
+
+/// Nothing is signed, so no passphrase is asked for.
+fn simulates_without_passphrase(machine: &Machine) {
+    machine.add_account("quiet");
+    machine.json(&["account", "fund", "quiet", "1000000000000"]);
+    let increase = ["simulate", "counter", "increase", "amount=1"];
+    machine.json(&[&increase[..], &["--from", "quiet"]].concat());
 }
 
 /// The keys and types of every command's answer.
@@ -144,10 +153,6 @@ fn check_shapes(machine: &Machine, call: &Value) {
         "account new",
         &[&["account", "new", "fresh"][..], &passphrase].concat(),
     );
-    machine.json(&["account", "fund", "fresh", "5"]);
-    // Nothing is signed, so no passphrase is asked for.
-    let increase = ["simulate", "counter", "increase", "amount=1"];
-    machine.json(&[&increase[..], &["--from", "fresh"]].concat());
     let import = ["account", "import", "old", "--seed-file", "seed"];
     add("account import", &[&import[..], &passphrase].concat());
     machine.json(&["node", "keys", "--new", "--home", "node"]);
