@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kumiki_executor::{
     BlockInput, ExecutedBlock, Executor, Selection, Signatures, genesis_changes,
 };
+use kumiki_protocol::limits::BLOCK_GAS_MAX;
 use kumiki_protocol::{
     AccountRecord, Action, Address, Encode as _, ExecutedState, Gas, Genesis, Hash, Receipt,
     Transaction, sha3_256, state_key,
@@ -60,14 +61,16 @@ pub struct DiskChain {
 }
 
 impl DiskChain {
-    /// A new chain, whose node keeps so many bytes of modules in memory.
+    /// A new chain with the largest blocks there are, whose node keeps so many bytes of modules in memory.
     ///
     /// # Panics
     /// When the disk or the machine fails.
     #[must_use]
     pub fn new(modules_bytes_max: usize) -> Self {
-        let changes = genesis_changes(&genesis());
-        Self::with(genesis(), changes, 0, modules_bytes_max)
+        let mut genesis = genesis();
+        genesis.parameters.block_gas_max = BLOCK_GAS_MAX;
+        let changes = genesis_changes(&genesis);
+        Self::with(genesis, changes, 0, modules_bytes_max)
     }
 
     /// A chain that begins with the state of another and `accounts` that have tokens, and has the same sender.

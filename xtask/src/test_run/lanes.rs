@@ -6,6 +6,8 @@ use crate::workspace;
 
 /// The crate whose tests run networks of real processes, which mostly wait for time limits of the protocol.
 const WAITING: &str = "kumiki-chaos";
+/// Programs of other crates that wait as well, for contracts to be built and nodes to start: both lanes take about as long.
+const ALSO_WAITING: [&str; 1] = ["command_line"];
 
 /// The arguments of `cargo test` for each lane's runs, one run after another. All name the whole workspace: another
 /// selection of crates would have other features and be built again.
@@ -28,7 +30,7 @@ pub(super) fn of_everything() -> Result<[Vec<Vec<String>>; 2], String> {
     ])
 }
 
-/// Names of test programs: those of the crate that waits, and all others. Cargo selects by name alone, so a name
+/// Names of test programs: those that wait, and all others. Cargo selects by name alone, so a name
 /// that both have is in the first only, or it would run twice.
 fn test_programs(metadata: &Metadata) -> (Vec<String>, Vec<String>) {
     let names = |waits: bool| {
@@ -45,7 +47,8 @@ fn test_programs(metadata: &Metadata) -> (Vec<String>, Vec<String>) {
         names.dedup();
         names
     };
-    let waiting = names(true);
+    let mut waiting = names(true);
+    waiting.extend(ALSO_WAITING.map(str::to_owned));
     let mut computing = names(false);
     computing.retain(|name| !waiting.contains(name));
     (waiting, computing)
@@ -71,7 +74,7 @@ mod tests {
         let [computing, waiting] = of_everything().unwrap();
         let waiting = waiting.concat();
         let computing = computing.concat();
-        for name in ["partitions", "short", "hostile_peers"] {
+        for name in ["partitions", "short", "hostile_peers", "command_line"] {
             assert!(waiting.contains(&name.to_owned()), "{name}");
             assert!(!computing.contains(&name.to_owned()), "{name}");
         }
