@@ -20,7 +20,7 @@ pub const SIGNATURE: Gas = 60_000;
 /// same in a whole block.
 pub const TRANSFER: Gas = 110_000;
 
-/// Each byte that an action returns or reverts with, which its receipt keeps: copied, hashed, and written twice with its block.
+/// Each byte that an action returns or reverts with, which its receipt keeps: copied, hashed and written.
 pub const OUTPUT_PER_BYTE: Gas = 70;
 
 // Calls.
@@ -68,7 +68,7 @@ pub const DEPLOY_PER_LOCAL: Gas = 2_000;
 pub const DEPLOY_PER_BLOCK: Gas = 15_000;
 
 /// Each value at each place where control flow meets (`validate/complexity.rs`): up to 1.1 us within the limit, where
-/// loops are nested. A quarter of that, as for bytes.
+/// loops are nested. Less than half of that: other shapes of the same complexity take a tenth.
 pub const DEPLOY_PER_COMPLEXITY: Gas = 450;
 
 // Storage.
@@ -96,7 +96,7 @@ pub const STORAGE_REPLACED_PER_BYTE: Gas = 10;
 pub const STORAGE_SCAN: Gas = 12_000;
 /// Each entry a scan looks at, also removed ones.
 pub const STORAGE_SCAN_ENTRY: Gas = 1_000;
-/// Each event: a row of the index for it and one for its contract, 4 us; without topics they are most of a block.
+/// Each event: a row of the index for it and one for its contract, 4 us.
 pub const EVENT: Gas = 20_000;
 /// Each topic of an event: a row of the index on every node, 4 us.
 pub const EVENT_TOPIC: Gas = 12_000;

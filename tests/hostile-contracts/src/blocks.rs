@@ -19,7 +19,6 @@ const PARTS: u64 = 10;
 const ROWS: usize = 25;
 /// Gas that a token transfer may take.
 const TRANSFER_GAS: Gas = 1_000_000;
-
 /// How many send tokens to each other: more than a block has room for.
 const ACCOUNTS: u64 = 4_000;
 
