@@ -8,12 +8,11 @@ use kumiki_executor::{
 };
 use kumiki_protocol::limits::BLOCK_GAS_MAX;
 use kumiki_protocol::{
-    AccountRecord, Action, Address, Encode as _, ExecutedState, Gas, Genesis, Hash, Receipt,
-    Transaction, sha3_256, state_key,
+    AccountRecord, Action, Address, Encode as _, Gas, Genesis, Transaction, sha3_256, state_key,
 };
 use kumiki_state::{EmptyState, StateChanges, StateReader, Tree};
 use kumiki_storage::{BlockCommit, Storage, StorageOptions};
-use kumiki_testkit::{self as testkit, Account, Draft, account, genesis, validator};
+use kumiki_testkit::{self as testkit, Account, Draft, account, executed, genesis, validator};
 use kumiki_vm::{EngineKind, Vm, VmConfig};
 use tempfile::TempDir;
 
@@ -115,8 +114,8 @@ impl DiskChain {
         }
         let tree = Tree::empty().update(&changes, &EmptyState);
         let tree = tree.expect("nothing to read");
-        let executed = result(0, (tree.root(), tree.entries()), &[]);
-        let (chain, first) = testkit::Chain::new(&genesis, vec![validator(0)], executed);
+        let first = executed(0, (tree.root(), tree.entries()), &[]);
+        let (chain, first) = testkit::Chain::new(&genesis, vec![validator(0)], first);
         storage
             .initialise(&genesis, &changes, &first)
             .expect("a disk with room");
@@ -213,7 +212,7 @@ impl DiskChain {
         let state = (prepared.state_root, prepared.state_entries);
         let (header, certificate) = self
             .chain
-            .append(block.transactions, result(height, state, &block.receipts));
+            .append(block.transactions, executed(height, state, &block.receipts));
         let start = now();
         self.storage
             .commit(BlockCommit {
@@ -229,19 +228,5 @@ impl DiskChain {
             elapsed: executing.elapsed + preparing.elapsed + committing.elapsed,
             gas: executing.gas,
         }
-    }
-}
-
-fn result(
-    height: u64,
-    (state_root, state_entries): (Hash, u64),
-    receipts: &[Receipt],
-) -> ExecutedState {
-    ExecutedState {
-        height,
-        state_root,
-        state_entries,
-        receipts_root: Receipt::root(receipts),
-        next_validators_hash: Hash::ZERO,
     }
 }

@@ -2,7 +2,7 @@
 
 use kumiki_protocol::{
     Amount, Block, Certificate, ChainKind, ExecutedState, Genesis, GenesisAccount, Hash, Header,
-    PROTOCOL_VERSION, Parameters, Proposal, SecretKey, Transaction, ValidatorSet,
+    Height, PROTOCOL_VERSION, Parameters, Proposal, Receipt, SecretKey, Transaction, ValidatorSet,
 };
 
 use crate::{account, validator};
@@ -37,6 +37,22 @@ pub fn genesis() -> Genesis {
             block_gas_max: 10_000_000_000,
             block_bytes_max: 8 << 20,
         },
+    }
+}
+
+/// The result of a block after which nothing is known of the next validators.
+#[must_use]
+pub fn executed(
+    height: Height,
+    (state_root, state_entries): (Hash, u64),
+    receipts: &[Receipt],
+) -> ExecutedState {
+    ExecutedState {
+        height,
+        state_root,
+        state_entries,
+        receipts_root: Receipt::root(receipts),
+        next_validators_hash: Hash::ZERO,
     }
 }
 
@@ -130,7 +146,7 @@ mod tests {
     use super::*;
     use crate::Draft;
 
-    fn executed(height: u64) -> ExecutedState {
+    fn claimed(height: u64) -> ExecutedState {
         ExecutedState {
             height,
             state_root: Hash([1; 32]),
@@ -144,12 +160,12 @@ mod tests {
     fn chains_made_for_tests_obey_the_protocol() {
         let genesis = genesis();
         assert_eq!(genesis.check(), Ok(()));
-        let (mut chain, first) = Chain::new(&genesis, vec![validator(0)], executed(0));
+        let (mut chain, first) = Chain::new(&genesis, vec![validator(0)], claimed(0));
         let transaction = Draft::new(&genesis, &account(0), 0)
             .transfer(&account(1).address, 5)
             .sign();
         assert!(transaction.verify_signature().is_ok());
-        let (block, certificate) = chain.append(vec![transaction], executed(1));
+        let (block, certificate) = chain.append(vec![transaction], claimed(1));
         assert_eq!(block.header.parent, first.hash());
         let validators = genesis.validator_set().unwrap();
         assert_eq!(certificate.verify(&genesis.hash(), &validators), Ok(()));

@@ -8,7 +8,7 @@ mod counted_alloc;
 mod draft;
 mod random;
 
-pub use chain::{CHAIN_BALANCE, Chain, GENESIS_TIME_MS, VALIDATOR_STAKE, genesis};
+pub use chain::{CHAIN_BALANCE, Chain, GENESIS_TIME_MS, VALIDATOR_STAKE, executed, genesis};
 pub use counted_alloc::{CountedAlloc, peak_bytes};
 pub use draft::Draft;
 pub use random::Random;

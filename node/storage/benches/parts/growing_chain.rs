@@ -3,12 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kumiki_protocol::{
-    Address, Event, ExecutedState, Hash, Receipt, Status, Transaction, sha2_256, state_key,
-};
+use kumiki_protocol::{Address, Event, Hash, Receipt, Status, Transaction, sha2_256, state_key};
 use kumiki_state::{EmptyState, StateChanges, Tree};
 use kumiki_storage::{BlockCommit, Storage, StorageOptions};
-use kumiki_testkit::{Account, Chain, Draft, account, genesis, validator};
+use kumiki_testkit::{Account, Chain, Draft, account, executed, genesis, validator};
 use tempfile::TempDir;
 
 /// A folder on the disk of `KUMIKI_BENCH_DIR`.
@@ -32,20 +30,6 @@ pub(crate) struct GrowingChain {
 /// The address of an account.
 pub(crate) fn address(number: u64) -> Address {
     Address(sha2_256(&[&number.to_be_bytes()]).0)
-}
-
-fn executed(
-    height: u64,
-    (state_root, state_entries): (Hash, u64),
-    receipts: &[Receipt],
-) -> ExecutedState {
-    ExecutedState {
-        height,
-        state_root,
-        state_entries,
-        receipts_root: Receipt::root(receipts),
-        next_validators_hash: Hash::ZERO,
-    }
 }
 
 impl GrowingChain {

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 use kumiki_protocol::{
-    Address, Block, Certificate, Event, ExecutedState, Genesis, Hash, Height, Receipt, Status,
-    sha3_256,
+    Address, Block, Certificate, Event, Genesis, Hash, Height, Receipt, Status, sha3_256,
 };
 use kumiki_state::{ScanDirection, StateChanges, StateReader, Tree};
-use kumiki_testkit::{Chain, Draft, Random, account, genesis, validator};
+use kumiki_testkit::{Chain, Draft, Random, account, executed, genesis, validator};
 
 use crate::{BlockCommit, EventCursor, EventFilter, Storage, StorageError};
 
@@ -32,20 +31,6 @@ pub(crate) struct TestChain {
     chain: Chain,
     pub(crate) random: Random,
     pub(crate) made: Vec<Made>,
-}
-
-fn executed(
-    height: Height,
-    (state_root, state_entries): (Hash, u64),
-    receipts: &[Receipt],
-) -> ExecutedState {
-    ExecutedState {
-        height,
-        state_root,
-        state_entries,
-        receipts_root: Receipt::root(receipts),
-        next_validators_hash: Hash::ZERO,
-    }
 }
 
 impl TestChain {
