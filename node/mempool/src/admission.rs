@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kumiki_protocol::{
-    AccountRecord, Amount, ChainKind, Decode, Encode, Gas, Hash, Height, Transaction, limits,
-    sha3_256, state_key,
+    AccountRecord, Amount, ChainKind, Decode, Encode, Gas, Hash, Height, Transaction,
+    TransactionBody, limits, sha3_256, state_key,
 };
 use kumiki_state::{StateError, StateReader};
 
@@ -65,7 +65,7 @@ impl ChainRules {
                 maximum,
             });
         }
-        self.check_gas_limit(body.gas_limit, size)?;
+        self.check_gas_limit(body, size)?;
         check_valid_until(body.valid_until, next_height)?;
         let sign_bytes = body.sign_bytes();
         let hash = sha3_256(&[&sign_bytes]);
@@ -84,17 +84,22 @@ impl ChainRules {
         })
     }
 
-    fn check_gas_limit(&self, found: Gas, size: usize) -> Result<(), Refusal> {
+    fn check_gas_limit(&self, body: &TransactionBody, size: usize) -> Result<(), Refusal> {
+        let found = body.gas_limit;
         let bytes = u64::try_from(size).unwrap_or(u64::MAX);
         let minimum = self
             .transaction_gas_per_byte
             .saturating_mul(bytes)
             .saturating_add(self.transaction_gas);
-        if found < minimum || found > self.block_gas_max {
+        let maximum = match body.code_gas() {
+            0 => self.block_gas_max,
+            _ => self.block_gas_max.min(limits::BLOCK_CODE_GAS_MAX),
+        };
+        if found < minimum || found > maximum {
             return Err(Refusal::GasLimitOutOfRange {
                 found,
                 minimum,
-                maximum: self.block_gas_max,
+                maximum,
             });
         }
         Ok(())

@@ -20,6 +20,9 @@ const REMOVALS_KEPT: usize = 16_384;
 /// Senders passed over, because their next transaction does not fit what is left of a block, before a block
 /// counts as full.
 const UNFITTING_MAX: usize = 64;
+/// The same where it is only the room for new code that is used up: many may want to deploy at once, and the block goes to
+/// others then.
+const CODE_UNFITTING_MAX: usize = 4_096;
 
 /// How much the pool holds.
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +114,8 @@ pub struct BlockRoom<'a> {
     pub bytes_max: usize,
     /// Gas limits together.
     pub gas_max: Gas,
+    /// The same of those that bring code.
+    pub code_gas_max: Gas,
     /// Height of the block: what is valid no longer is left out.
     pub height: Height,
     /// The nonce after the last one that blocks before this one already have, by sender, where those are not
@@ -125,6 +130,7 @@ impl BlockRoom<'static> {
     pub const UNLIMITED: Self = Self {
         bytes_max: usize::MAX,
         gas_max: Gas::MAX,
+        code_gas_max: Gas::MAX,
         height: 0,
         in_flight: &NOTHING_IN_FLIGHT,
     };
@@ -321,7 +327,8 @@ impl Mempool {
     pub fn candidates(&self, room: &BlockRoom<'_>) -> Vec<Candidate> {
         let mut chosen = Vec::new();
         let (mut bytes_left, mut gas_left) = (room.bytes_max, room.gas_max);
-        let mut unfitting = 0;
+        let mut code_gas_left = room.code_gas_max;
+        let (mut unfitting, mut code_unfitting) = (0, 0);
         let mut heads = self.heads.iter().peekable();
         let mut successors: BTreeMap<HeadKey, Nonce> = BTreeMap::new();
         loop {
@@ -361,7 +368,15 @@ impl Mempool {
             if entry.candidate.transaction.body.valid_until < room.height {
                 continue;
             }
-            let gas = entry.candidate.transaction.body.gas_limit;
+            let body = &entry.candidate.transaction.body;
+            let (gas, code_gas) = (body.gas_limit, body.code_gas());
+            if code_gas > code_gas_left {
+                code_unfitting += 1;
+                if code_unfitting == CODE_UNFITTING_MAX {
+                    break;
+                }
+                continue;
+            }
             if entry.candidate.size > bytes_left || gas > gas_left {
                 unfitting += 1;
                 if unfitting == UNFITTING_MAX {
@@ -371,6 +386,7 @@ impl Mempool {
             }
             bytes_left -= entry.candidate.size;
             gas_left -= gas;
+            code_gas_left -= code_gas;
             chosen.push(entry.candidate.clone());
             if let Some(after) = nonce.checked_add(1)
                 && let Some(successor) = queue.get(after)

@@ -59,14 +59,14 @@ pub enum Refusal {
         /// The chain's, in base units per unit of gas.
         minimum: u64,
     },
-    /// The gas limit is below what every such transaction uses, or above a block's.
+    /// The gas limit is below what every such transaction uses, or above what a block has room for.
     #[error("gas limit {found} must be between {minimum} and {maximum}")]
     GasLimitOutOfRange {
         /// The transaction's.
         found: Gas,
         /// The price of the transaction itself.
         minimum: Gas,
-        /// The most a block may use.
+        /// The most a block has room for; less where the transaction brings code.
         maximum: Gas,
     },
     /// `valid_until` is past.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use kumiki_consensus::{ChainTime, Solo, Tip as OrderingTip};
 use kumiki_mempool::{ChainHead, ChainRules, Origin, SharedMempool};
-use kumiki_protocol::{Action, Genesis, Transaction};
+use kumiki_protocol::{Genesis, Transaction};
 use kumiki_rpc::{NetworkView, RpcContext};
 use kumiki_rpc_api::HealthStatus;
 use kumiki_storage::{Snapshot, Tip};
-use kumiki_vm::{Vm, gas};
+use kumiki_vm::{NewCode, gas};
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 
@@ -205,7 +205,7 @@ impl Opened {
         let vm = self.executor.vm().clone();
         SharedMempool::new(self.config.mempool, rules, head).on_admitted(Box::new(
             move |admitted, origin| {
-                prepare_code(&vm, admitted);
+                NewCode::of(admitted).for_each(|code| vm.prepare_ahead(code));
                 if let (Some(to_gossip), Origin::Caller) = (&to_gossip, origin) {
                     // Where the queue is full, this node proposes it itself when it leads.
                     drop(to_gossip.try_send(Arc::clone(admitted)));
@@ -227,18 +227,6 @@ pub fn chain_rules(genesis: &Genesis) -> ChainRules {
         block_bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
         transaction_gas: gas::TRANSACTION_BASE.saturating_add(gas::SIGNATURE),
         transaction_gas_per_byte: gas::TRANSACTION_PER_BYTE,
-    }
-}
-
-/// Has new code compiled while its transaction waits for a block.
-fn prepare_code(vm: &Vm, transaction: &Transaction) {
-    for action in &transaction.body.actions {
-        if let Action::Deploy { code, .. }
-        | Action::Upgrade { code, .. }
-        | Action::ReplaceCode { code, .. } = action
-        {
-            vm.prepare_ahead(code);
-        }
     }
 }
 

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use kumiki_consensus::{Application, BuildRequest, CheckRequest, Decided, Pending, Tip};
 use kumiki_mempool::SharedMempool;
-use kumiki_protocol::{Block, Evidence, Hash, Height, Parameters, ValidatorSet};
+use kumiki_protocol::{
+    Block, Encode as _, Evidence, Hash, Height, Parameters, Transaction, ValidatorSet, limits,
+};
 use kumiki_storage::{Storage, StorageError};
+use kumiki_vm::{NewCode, Vm};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::validators::KnownValidators;
@@ -22,6 +25,7 @@ pub(crate) enum Task {
 /// The node's chain behind the ordering seam.
 #[derive(Debug)]
 pub struct Chain {
+    vm: Vm,
     /// Unbounded, but an engine has at most a few questions open at a time.
     tasks: mpsc::UnboundedSender<Task>,
     storage: Arc<Storage>,
@@ -48,6 +52,7 @@ impl Chain {
     /// The chain whose newest block is in `heads`, and what an [`crate::ChainExecutor`] must do for it. It is at its
     /// end once the chain is dropped.
     pub(crate) fn new(
+        vm: Vm,
         storage: Arc<Storage>,
         parameters: Parameters,
         mempool: Arc<SharedMempool>,
@@ -57,6 +62,7 @@ impl Chain {
         let (tasks, queue) = mpsc::unbounded_channel();
         let (evidence, seen) = mpsc::unbounded_channel();
         let chain = Self {
+            vm,
             tasks,
             storage,
             parameters,
@@ -76,6 +82,18 @@ impl Chain {
     }
 }
 
+/// Whether a block may hold these transactions, gas limits counted.
+pub(crate) fn fits(parameters: &Parameters, transactions: &[Transaction]) -> bool {
+    let bytes_max = usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX);
+    let (mut bytes, mut gas, mut code_gas) = (0_usize, 0_u64, 0_u64);
+    for transaction in transactions {
+        bytes = bytes.saturating_add(transaction.encoded_size());
+        gas = gas.saturating_add(transaction.body.gas_limit);
+        code_gas = code_gas.saturating_add(transaction.body.code_gas());
+    }
+    bytes <= bytes_max && gas <= parameters.block_gas_max && code_gas <= limits::BLOCK_CODE_GAS_MAX
+}
+
 /// What the store has. That it fails, the next commit finds too, and stops the node.
 fn read<T>(found: Result<Option<T>, StorageError>) -> Option<T> {
     found
@@ -89,8 +107,23 @@ impl Application for Chain {
         self.ask(|reply| Task::Build(request, reply))
     }
 
+    /// The block's code is compiled first, on threads that nothing else waits for: who votes has it by the time the block
+    /// is decided. A block that would take too long misses its view, as one from a leader that is away.
     fn check(&self, request: CheckRequest) -> Pending<bool> {
-        self.ask(|reply| Task::Check(request, reply))
+        let transactions = &request.block.transactions;
+        let codes: Vec<NewCode> = transactions.iter().flat_map(NewCode::of).collect();
+        if codes.is_empty() || !fits(&self.parameters, transactions) {
+            return self.ask(|reply| Task::Check(request, reply));
+        }
+        let (reply, answer) = oneshot::channel();
+        // Not one that keeps the queue open: the chain may be dropped meanwhile.
+        let tasks = self.tasks.downgrade();
+        self.vm.prepare_block(codes, move || {
+            if let Some(tasks) = tasks.upgrade() {
+                drop(tasks.send(Task::Check(request, reply)));
+            }
+        });
+        answer
     }
 
     fn commit(&self, decided: Decided) -> Pending<()> {

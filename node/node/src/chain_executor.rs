@@ -11,13 +11,13 @@ use kumiki_consensus::{BuildRequest, CheckRequest, Decided};
 use kumiki_executor::{Executor, Signatures};
 use kumiki_mempool::{BlockRoom, ChainHead, SharedMempool};
 use kumiki_protocol::{
-    Block, Encode as _, ExecutedState, Genesis, Hash, Header, Height, PROTOCOL_VERSION, Receipt,
-    Transaction,
+    Block, ExecutedState, Genesis, Hash, Header, Height, PROTOCOL_VERSION, Receipt, Transaction,
+    limits,
 };
 use kumiki_storage::{Base, BlockCommit, Snapshot, Storage, StorageError, Tip};
 use tokio::sync::watch;
 
-use crate::chain::{EvidenceQueue, Task, TaskQueue};
+use crate::chain::{EvidenceQueue, Task, TaskQueue, fits};
 use crate::metrics::observe;
 use crate::validators::KnownValidators;
 use crate::{Chain, Fatal, NodeMetrics};
@@ -108,6 +108,7 @@ impl ChainExecutor {
     #[must_use]
     pub fn chain(&self) -> (Chain, TaskQueue, EvidenceQueue) {
         Chain::new(
+            self.executor.vm().clone(),
             Arc::clone(&self.storage),
             self.genesis.parameters,
             Arc::clone(&self.mempool),
@@ -192,6 +193,7 @@ impl ChainExecutor {
         let room = BlockRoom {
             bytes_max: usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX),
             gas_max: parameters.block_gas_max,
+            code_gas_max: limits::BLOCK_CODE_GAS_MAX,
             height,
             in_flight: &Self::in_flight(above),
         };
@@ -278,7 +280,7 @@ impl ChainExecutor {
         if header.version != PROTOCOL_VERSION
             || header.genesis_hash != self.genesis_hash
             || header.time_ms < parent_time_ms
-            || !self.fits(&block.transactions)
+            || !fits(&self.genesis.parameters, &block.transactions)
         {
             return Ok(false);
         }
@@ -294,17 +296,6 @@ impl ChainExecutor {
             self.ahead.push(built);
         }
         Ok(accepted)
-    }
-
-    fn fits(&self, transactions: &[Transaction]) -> bool {
-        let parameters = &self.genesis.parameters;
-        let bytes_max = usize::try_from(parameters.block_bytes_max).unwrap_or(usize::MAX);
-        let (mut bytes, mut gas) = (0_usize, 0_u64);
-        for transaction in transactions {
-            bytes = bytes.saturating_add(transaction.encoded_size());
-            gas = gas.saturating_add(transaction.body.gas_limit);
-        }
-        bytes <= bytes_max && gas <= parameters.block_gas_max
     }
 
     /// Executes a decided block, if that is not done, and stores it. A block that is stored already is

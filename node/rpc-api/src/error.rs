@@ -126,7 +126,7 @@ error_table! {
         "gas_price is below the chain's minimum.",
         "Use fee_getPrice.";
     2008 GasLimitOutOfRange "gasLimitOutOfRange" AfterFix
-        "gas_limit is below the price of the transaction itself, or above a block's.",
+        "gas_limit is below the price of the transaction itself, or above what a block has room for.",
         "Use suggestedGasLimit of sim_tx.";
     2009 Expired "expired" AfterFix
         "valid_until lies behind the head: the transaction can never be executed.",

@@ -13,6 +13,9 @@ pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// Gas of one block that genesis may allow. What a block writes is paid for by the byte, so this also bounds its
 /// receipts to what a store can hold in one row.
 pub const BLOCK_GAS_MAX: u64 = 20_000_000_000;
+/// Gas that the transactions of one block that bring code may ask for together: compiling takes up to 3 ns for each,
+/// and validators compile before they vote.
+pub const BLOCK_CODE_GAS_MAX: u64 = 200_000_000;
 /// Bytes of one contract storage key.
 pub const STORAGE_KEY_BYTES_MAX: usize = 128;
 /// Bytes of one contract storage value.

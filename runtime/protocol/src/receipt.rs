@@ -52,7 +52,7 @@ pub enum Rejection {
     /// `gas_price` is below the chain's minimum.
     #[codec(index = 9)]
     GasPriceTooLow,
-    /// `gas_limit` is below the price of the transaction itself, or above a block's.
+    /// `gas_limit` is below the price of the transaction itself, or above what a block has room for.
     #[codec(index = 10)]
     GasLimitOutOfRange,
 }

@@ -272,6 +272,20 @@ impl TransactionBody {
             .try_fold(0, |sum: Amount, action| sum.checked_add(action.value()))
     }
 
+    /// The Wasm that the actions bring along.
+    pub fn codes(&self) -> impl Iterator<Item = &[u8]> {
+        self.actions.iter().filter_map(Action::code)
+    }
+
+    /// Gas that this asks a block for as one that brings code ([`limits::BLOCK_CODE_GAS_MAX`]).
+    #[must_use]
+    pub fn code_gas(&self) -> Gas {
+        match self.codes().next() {
+            Some(_) => self.gas_limit,
+            None => 0,
+        }
+    }
+
     /// The version that this crate writes.
     #[must_use]
     pub const fn current_version() -> u8 {
@@ -281,18 +295,17 @@ impl TransactionBody {
 
 impl Action {
     fn check_form(&self, index: usize) -> Result<(), FormError> {
-        let (code, input) = match self {
+        let input = match self {
             Self::SetBalance { balance, .. } if *balance > limits::SET_BALANCE_MAX => {
                 return Err(FormError::BalanceTooLarge { action: index });
             }
-            Self::Transfer { .. } | Self::SetBalance { .. } | Self::Impersonate { .. } => {
-                return Ok(());
+            Self::Call { input, .. } | Self::Deploy { input, .. } | Self::Upgrade { input, .. } => {
+                input.len()
             }
-            Self::Call { input, .. } => (None, input.len()),
-            Self::Deploy { code, input, .. } | Self::Upgrade { code, input, .. } => {
-                (Some(code), input.len())
-            }
-            Self::ReplaceCode { code, .. } => (Some(code), 0),
+            Self::Transfer { .. }
+            | Self::ReplaceCode { .. }
+            | Self::SetBalance { .. }
+            | Self::Impersonate { .. } => 0,
         };
         if input > limits::CALL_DATA_BYTES_MAX {
             return Err(FormError::InputTooLong {
@@ -300,12 +313,24 @@ impl Action {
                 found: input,
             });
         }
-        match code {
+        match self.code() {
             Some(code) if code.len() > limits::CODE_BYTES_MAX => Err(FormError::CodeTooLong {
                 action: index,
                 found: code.len(),
             }),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    fn code(&self) -> Option<&[u8]> {
+        match self {
+            Self::Deploy { code, .. }
+            | Self::Upgrade { code, .. }
+            | Self::ReplaceCode { code, .. } => Some(code),
+            Self::Transfer { .. }
+            | Self::Call { .. }
+            | Self::SetBalance { .. }
+            | Self::Impersonate { .. } => None,
         }
     }
 

@@ -14,7 +14,7 @@ mod host;
 
 use std::sync::Arc;
 
-use kumiki_protocol::{Hash, ResultCode};
+use kumiki_protocol::{Gas, Hash, ResultCode};
 
 use crate::error::Refusal;
 use crate::frame::Frame;
@@ -90,9 +90,13 @@ impl Engine {
         }
     }
 
-    /// Prepares `code` unless it is prepared; what fails shows when it is run.
-    pub(crate) fn prepare(&self, hash: &Hash, code: &Arc<[u8]>) {
-        let found = || Ok::<_, Refusal>(Arc::clone(code));
+    /// Prepares `code` unless it is prepared or deploying it takes more than `gas_max`; what fails shows when it is run.
+    pub(crate) fn prepare(&self, hash: &Hash, code: &Arc<[u8]>, gas_max: Gas) {
+        let found = || match crate::check_code(code) {
+            Ok(info) if info.deploy_gas <= gas_max => Ok(Arc::clone(code)),
+            Ok(_) => Err(Refusal::Code(ResultCode::OutOfGas)),
+            Err(_invalid) => Err(Refusal::Code(ResultCode::InvalidCode)),
+        };
         match self {
             #[cfg(feature = "wasmtime")]
             Self::Wasmtime(engine) => drop(engine.module(hash, Kept::Chain, found)),

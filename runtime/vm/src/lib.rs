@@ -40,6 +40,7 @@ pub use frame::{Ended, Frame};
 #[cfg(all(feature = "wasmtime", feature = "wasmi"))]
 pub use instrument::instrumented_code;
 pub use message::{CodeReplacement, CodeSource, Deployment, Entry, Message, Outcome, Upgrade};
+pub use prepare::NewCode;
 pub use session::{BlockContext, Session};
 pub use trace::{Cut, Step, Trace, TracedAction, TracedCall};
 pub use validate::{CodeInfo, InvalidCode, check_code};

@@ -16,7 +16,9 @@ pub(crate) use calls::Invocation;
 use crate::engine::Engine;
 use crate::execution_stack::run_on_execution_stack;
 use crate::prepare::PrepareQueue;
-use crate::{CodeReplacement, Deployment, Entry, Message, Outcome, Session, Upgrade, VmFailure};
+use crate::{
+    CodeReplacement, Deployment, Entry, Message, NewCode, Outcome, Session, Upgrade, VmFailure,
+};
 
 /// Which engine runs Wasm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,8 @@ pub struct VmConfig {
     pub cache_bytes_max: u64,
     /// Bytes of prepared modules that stay in memory; the least recently used go first, but for the newest.
     pub modules_bytes_max: usize,
-    /// Threads that compile, whoever asks: one contract ahead of execution, and what execution misses.
+    /// Threads that compile, whoever asks: one contract that waits for a block, as many of a block, and what execution
+    /// misses.
     pub compile_threads: usize,
     /// Calls from outside that run at the same time; more wait.
     pub parallel_calls_max: u32,
@@ -92,7 +95,7 @@ impl Vm {
     /// `VmFailure` when the engine or the folder of compiled modules cannot be used.
     pub fn new(config: VmConfig) -> Result<Self, VmFailure> {
         let engine = Arc::new(Engine::new(&config)?);
-        let prepare = PrepareQueue::start(&engine)?;
+        let prepare = PrepareQueue::start(&engine, config.compile_threads)?;
         Ok(Self {
             inner: Arc::new(VmInner {
                 engine,
@@ -191,10 +194,16 @@ impl Vm {
         })
     }
 
-    /// Validates and compiles `code` in a worker, so that execution need not wait for it. Returns at once; does
-    /// nothing when too many wait already.
-    pub fn prepare_ahead(&self, code: &[u8]) {
-        self.inner.prepare.push(code);
+    /// Validates and compiles code of a transaction that waits for a block, in a worker. Returns at once; does nothing
+    /// when too many wait already.
+    pub fn prepare_ahead(&self, code: NewCode) {
+        self.inner.prepare.push_ahead(code);
+    }
+
+    /// Validates and compiles the code of a block in a worker, so that executing the block need not wait for it, and
+    /// then calls `then` there; on this thread, and without the code, when too many blocks wait already. Returns at once.
+    pub fn prepare_block(&self, codes: Vec<NewCode>, then: impl FnOnce() + Send + 'static) {
+        self.inner.prepare.push_block(codes, Box::new(then));
     }
 
     /// Makes `run` the contract whose code is `code`, which is then deployed and called like any other. `code`

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use kumiki_abi::metadata::Metadata;
 use kumiki_contract_build::{ContractBuild, TARGET};
-use kumiki_protocol::{Hash, limits, sha3_256};
+use kumiki_protocol::{Gas, Hash, limits, sha3_256};
+use kumiki_vm::gas;
 
 use crate::debug_files;
 use crate::failure::{Exit, Failure, Outcome};
@@ -26,6 +27,8 @@ pub(crate) struct Built {
     pub(crate) name: String,
     pub(crate) wasm: Vec<u8>,
     pub(crate) code_hash: Hash,
+    /// Gas of its deployment, before `init`.
+    pub(crate) deploy_gas: Gas,
     pub(crate) abi: Metadata,
     pub(crate) wasm_path: PathBuf,
     pub(crate) abi_path: PathBuf,
@@ -96,14 +99,14 @@ impl Builder<'_> {
         let compacted =
             kumiki_contract_build::compact(&unstripped).map_err(|error| not_contract(&error))?;
         let wasm = wasm_file::finish(&compacted, &json).map_err(|error| not_contract(&error))?;
-        check(contract, &wasm)?;
-        self.write(contract, wasm, abi, &unstripped)
+        let deploy_gas = check(contract, &wasm)?;
+        self.write(contract, (wasm, deploy_gas), abi, &unstripped)
     }
 
     fn write(
         &self,
         contract: &Contract,
-        wasm: Vec<u8>,
+        (wasm, deploy_gas): (Vec<u8>, Gas),
         abi: Metadata,
         unstripped: &[u8],
     ) -> Outcome<Built> {
@@ -117,6 +120,7 @@ impl Builder<'_> {
             debug_path: file("debug.wasm"),
             abi,
             wasm,
+            deploy_gas,
         };
         let mut pretty = serde_json::to_vec_pretty(&built.abi)
             .map_err(|error| Failure::new(Exit::System, "abiJson", error.to_string()))?;
@@ -233,7 +237,7 @@ pub(crate) fn cargo_missing(error: &std::io::Error) -> Failure {
 }
 
 /// The chain's own rules, and the project's size budget.
-fn check(contract: &Contract, wasm: &[u8]) -> Outcome<()> {
+fn check(contract: &Contract, wasm: &[u8]) -> Outcome<Gas> {
     let failed = |name: &str, what: String| {
         Failure::new(Exit::Build, name, what).at(contract.folder.display().to_string())
     };
@@ -250,27 +254,39 @@ fn check(contract: &Contract, wasm: &[u8]) -> Outcome<()> {
     check_code(wasm).map_err(|failure| failure.at(contract.folder.display().to_string()))
 }
 
-/// Checks that the chain would take `wasm`.
-pub(crate) fn check_code(wasm: &[u8]) -> Outcome<()> {
-    kumiki_vm::check_code(wasm)
-        .map(|_info| ())
-        .map_err(|error| {
-            let failure = Failure::new(Exit::Build, "badWasm", "the chain refuses this Wasm")
-                .expected(
-                    "Wasm 1.0 as 'kumiki build' makes it, within the limits of docs/spec/vm.md",
-                )
-                .found(one_line(&error.to_string()))
-                .next("kumiki build");
-            match (&error.function, error.offset) {
-                (Some((index, name)), _) => failure.detail(format!(
-                    "in function {index}{}",
-                    name.as_ref()
-                        .map_or_else(String::new, |name| format!(" ({name})"))
-                )),
-                (None, Some(offset)) => failure.detail(format!("at byte {offset}")),
-                (None, None) => failure,
-            }
-        })
+/// Checks that the chain would take `wasm`, and tells the gas of its deployment, before `init`.
+pub(crate) fn check_code(wasm: &[u8]) -> Outcome<Gas> {
+    let info = kumiki_vm::check_code(wasm).map_err(|error| {
+        let failure = Failure::new(Exit::Build, "badWasm", "the chain refuses this Wasm")
+            .expected("Wasm 1.0 as 'kumiki build' makes it, within the limits of docs/spec/vm.md")
+            .found(one_line(&error.to_string()))
+            .next("kumiki build");
+        match (&error.function, error.offset) {
+            (Some((index, name)), _) => failure.detail(format!(
+                "in function {index}{}",
+                name.as_ref()
+                    .map_or_else(String::new, |name| format!(" ({name})"))
+            )),
+            (None, Some(offset)) => failure.detail(format!("at byte {offset}")),
+            (None, None) => failure,
+        }
+    })?;
+    let per_byte = gas::TRANSACTION_PER_BYTE + gas::DEPLOY_PER_BYTE;
+    let size = u64::try_from(wasm.len()).unwrap_or(u64::MAX);
+    let transaction = gas::TRANSACTION_BASE + gas::SIGNATURE + gas::DEPLOY;
+    let deploy_gas = transaction + size.saturating_mul(per_byte) + info.deploy_gas;
+    if deploy_gas > limits::BLOCK_CODE_GAS_MAX {
+        return Err(Failure::new(
+            Exit::Build,
+            "codeTooDear",
+            "no block has room for the deployment of this Wasm",
+        )
+        .expected(format!("at most {} gas", limits::BLOCK_CODE_GAS_MAX))
+        .found(format!("{deploy_gas} gas before init"))
+        .detail("code is paid for by its bytes, functions, locals, branches and how they nest: docs/spec/vm.md 4.4")
+        .next("split it into contracts that call each other, or depend on less"));
+    }
+    Ok(deploy_gas)
 }
 
 /// Engine messages print values over many lines.

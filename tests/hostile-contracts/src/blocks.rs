@@ -5,6 +5,7 @@ use std::time::Duration;
 use kumiki_executor::Signatures;
 use kumiki_hostile_contracts::disk_chain::{DiskChain, Took};
 use kumiki_hostile_contracts::{Case, Chain, cases, corpus};
+use kumiki_protocol::limits::BLOCK_CODE_GAS_MAX;
 use kumiki_protocol::{Action, Encode as _, Gas, SecretKey, Transaction, sha3_256};
 use kumiki_testkit::Account;
 
@@ -13,8 +14,6 @@ const BLOCK_GAS: Gas = 1_000_000_000;
 const BLOCK_BYTES: usize = 4 << 20;
 /// How often a kind is measured again; the quickest block counts, because nothing but the machine makes one slower.
 const ROUNDS: usize = 4;
-/// A part of a block of deployments that is measured.
-const PARTS: u64 = 10;
 /// Kinds that are measured so often, and printed: those that one block of each has shown to be the slowest.
 const ROWS: usize = 25;
 /// Gas that a token transfer may take.
@@ -31,16 +30,69 @@ struct Kind {
     is_new_code: bool,
 }
 
+impl Kind {
+    /// Gas that a block has for such actions.
+    const fn room(&self) -> Gas {
+        match self.is_new_code {
+            true => BLOCK_CODE_GAS_MAX,
+            false => BLOCK_GAS,
+        }
+    }
+}
+
 struct Measuring {
     disk: DiskChain,
     /// Actions made so far.
     made: u64,
     /// The transfer of a token, and who sends it to the next of them.
     transfer: Action,
-    accounts: Vec<Account>,
-    /// Blocks of such transfers so far, and how many there are in one.
-    usual_blocks: u64,
-    transfers: usize,
+    /// With the nonce of their next transaction.
+    accounts: Vec<(Account, u64)>,
+    /// Gas of one.
+    transfer_gas: Gas,
+}
+
+/// A block, and the compiling that a validator does before it votes.
+#[derive(Clone, Copy, Default)]
+struct Times {
+    compiling: Took,
+    block: Took,
+}
+
+impl Times {
+    fn elapsed(&self) -> Duration {
+        self.compiling.elapsed + self.block.elapsed
+    }
+
+    fn keep_less(&mut self, now: Self) {
+        if now.elapsed() < self.elapsed() {
+            *self = now;
+        }
+    }
+
+    fn add(&mut self, now: Self) {
+        for (sum, now) in [
+            (&mut self.compiling, now.compiling),
+            (&mut self.block, now.block),
+        ] {
+            sum.processor += now.processor;
+            sum.elapsed += now.elapsed;
+            sum.gas += now.gas;
+        }
+    }
+
+    /// One of so many blocks.
+    fn divided(self, blocks: f64) -> Self {
+        let divided = |took: Took| Took {
+            processor: took.processor.div_f64(blocks),
+            elapsed: took.elapsed.div_f64(blocks),
+            gas: took.gas,
+        };
+        Self {
+            compiling: divided(self.compiling),
+            block: divided(self.block),
+        }
+    }
 }
 
 /// Prints the time of blocks full of each hostile call or deployment, and of all in turn, beside a usual block. Call it on
@@ -59,8 +111,8 @@ pub(crate) fn blocks() {
     let deployments = deployments(&chain);
     let mut measuring = Measuring::new(&chain, transfer);
     println!(
-        "{:44} {:>9} {:>9} {:>7}",
-        "a block of", "CPU ms", "ms", "ratio"
+        "{:44} {:>12} {:>9} {:>9} {:>7}",
+        "a block of", "compiling ms", "CPU ms", "ms", "ratio"
     );
     measuring.print("calls", calls);
     measuring.print("deployments", deployments);
@@ -78,18 +130,13 @@ fn ratio(one: u64, other: u64) -> f64 {
     one as f64 / other as f64
 }
 
-fn keep_less(least: &mut Took, now: Took) {
-    if now.elapsed < least.elapsed {
-        *least = now;
-    }
-}
-
-fn print_row(name: &str, took: Took, usual: Took) {
+fn print_row(name: &str, took: Times, usual: Times) {
     println!(
-        "{name:44} {:>9.1} {:>9.1} {:>7.2}",
-        milliseconds(took.processor),
-        milliseconds(took.elapsed),
-        milliseconds(took.elapsed) / milliseconds(usual.elapsed)
+        "{name:44} {:>12.1} {:>9.1} {:>9.1} {:>7.2}",
+        milliseconds(took.compiling.elapsed),
+        milliseconds(took.block.processor),
+        milliseconds(took.block.elapsed),
+        milliseconds(took.block.elapsed) / milliseconds(usual.block.elapsed)
     );
 }
 
@@ -139,68 +186,74 @@ impl Measuring {
             disk: DiskChain::after(chain, &accounts),
             made: 0,
             transfer,
-            accounts,
-            usual_blocks: 0,
-            transfers: 0,
+            accounts: accounts.into_iter().map(|account| (account, 0)).collect(),
+            transfer_gas: 0,
         };
         measuring.hand_out_tokens();
         measuring
     }
 
-    /// Gives tokens to all accounts, and finds how many of their transfers fill a block.
+    /// Gives tokens to all accounts, and finds what one of their transfers takes.
     fn hand_out_tokens(&mut self) {
         for first in (0..self.accounts.len()).step_by(1_000) {
             let some = self.accounts.iter().skip(first).take(1_000);
-            let actions: Vec<Action> = some.map(|to| transfer_to(&self.transfer, to)).collect();
+            let actions = some.map(|(to, _)| transfer_to(&self.transfer, to));
+            let actions: Vec<Action> = actions.collect();
             let actions = actions.into_iter();
             let transactions = actions.map(|action| self.disk.transaction(action, TRANSFER_GAS));
             let transactions = transactions.collect();
             self.add(transactions);
         }
-        let one = self.transfers(1);
-        let (block, _) = self.disk.execute(one, Signatures::Verified);
-        self.transfers = usize::try_from(BLOCK_GAS / block.gas_used).unwrap_or(usize::MAX);
+        let one = self.transfers(1, 1);
+        self.transfer_gas = self.add(one).block.gas;
     }
 
-    fn transfers(&self, count: usize) -> Vec<Transaction> {
-        let pairs = self.accounts.iter().zip(self.accounts.iter().skip(1));
-        pairs
+    /// Transfers that fill so much gas, where each takes `each`.
+    fn transfers(&mut self, gas: Gas, each: Gas) -> Vec<Transaction> {
+        let count = usize::try_from(gas / each).unwrap_or(usize::MAX);
+        let actions: Vec<Action> = self
+            .accounts
+            .iter()
+            .skip(1)
             .take(count)
-            .map(|(sender, recipient)| {
-                let action = transfer_to(&self.transfer, recipient);
-                let sender = (sender, self.usual_blocks);
-                self.disk.sign(sender, action, TRANSFER_GAS)
+            .map(|(recipient, _)| transfer_to(&self.transfer, recipient))
+            .collect();
+        let (disk, senders) = (&self.disk, self.accounts.iter_mut());
+        senders
+            .zip(actions)
+            .map(|((sender, nonce), action)| {
+                *nonce += 1;
+                disk.sign((sender, *nonce - 1), action, TRANSFER_GAS)
             })
             .collect()
     }
 
     /// A block in which accounts send tokens to the next.
-    fn usual_block(&mut self) -> Took {
-        let transactions = self.transfers(self.transfers);
-        self.usual_blocks += 1;
+    fn usual_block(&mut self) -> Times {
+        let transactions = self.transfers(BLOCK_GAS, self.transfer_gas);
         self.add(transactions)
     }
 
     /// Prints the slowest of `kinds`, and all of them in turn, beside usual blocks of the same minutes.
     fn print(&mut self, what: &str, mut kinds: Vec<Kind>) {
-        kinds.retain(|kind| self.one(kind).0 > 0);
-        let mut took: Vec<(Took, &Kind)> = kinds
+        kinds.retain(|kind| (1..=kind.room()).contains(&self.one(kind).0));
+        let mut took: Vec<(Times, &Kind)> = kinds
             .iter()
             .map(|kind| (self.block_of(kind), kind))
             .collect();
-        took.sort_by_key(|(took, _)| std::cmp::Reverse(took.elapsed));
+        took.sort_by_key(|(took, _)| std::cmp::Reverse(took.elapsed()));
         took.truncate(ROWS);
         let mut usual = self.usual_block();
         let mut all = self.in_turn(&kinds);
         // The rounds are apart from each other, so that no row has all its blocks while the machine is disturbed.
         for _ in 0..ROUNDS {
-            keep_less(&mut usual, self.usual_block());
-            keep_less(&mut all, self.in_turn(&kinds));
+            usual.keep_less(self.usual_block());
+            all.keep_less(self.in_turn(&kinds));
             for (took, kind) in &mut took {
-                keep_less(took, self.block_of(kind));
+                took.keep_less(self.block_of(kind));
             }
         }
-        took.sort_by_key(|(took, _)| std::cmp::Reverse(took.elapsed));
+        took.sort_by_key(|(took, _)| std::cmp::Reverse(took.elapsed()));
         print_row("token transfers", usual, usual);
         print_row(
             &format!("all {} hostile {what} in turn", kinds.len()),
@@ -236,21 +289,12 @@ impl Measuring {
         (took.gas, bytes)
     }
 
-    /// A block with as many actions of the kind as its gas and bytes have room for.
-    fn block_of(&mut self, kind: &Kind) -> Took {
+    /// A block with as many actions of the kind as it has room for.
+    fn block_of(&mut self, kind: &Kind) -> Times {
         let (gas, bytes) = self.one(kind);
-        let count = (BLOCK_GAS / gas).clamp(1, (BLOCK_BYTES / bytes) as u64);
-        // Compiling takes so long that a part of the block shows what all of it takes.
-        let parts = if kind.is_new_code { PARTS } else { 1 };
-        let measured = count.div_ceil(parts);
-        let transactions = (0..measured).map(|_| self.transaction(kind)).collect();
-        let took = self.add(transactions);
-        let scaled = |time: Duration| time.mul_f64(ratio(count, measured));
-        Took {
-            processor: scaled(took.processor),
-            elapsed: scaled(took.elapsed),
-            gas: took.gas,
-        }
+        let count = (kind.room() / gas).clamp(1, (BLOCK_BYTES / bytes) as u64);
+        let transactions = (0..count).map(|_| self.transaction(kind)).collect();
+        self.add_filled(transactions, kind, count * gas)
     }
 
     fn transaction(&mut self, kind: &Kind) -> Transaction {
@@ -258,40 +302,48 @@ impl Measuring {
         self.disk.transaction(action, kind.gas_limit)
     }
 
-    fn add(&mut self, transactions: Vec<Transaction>) -> Took {
+    /// A block of these and, where they are deployments, of transfers in the gas that deployments may not take.
+    fn add_filled(&mut self, mut transactions: Vec<Transaction>, kind: &Kind, gas: Gas) -> Times {
+        if kind.is_new_code {
+            transactions.extend(self.transfers(BLOCK_GAS - gas, self.transfer_gas));
+        }
+        self.add(transactions)
+    }
+
+    fn add(&mut self, transactions: Vec<Transaction>) -> Times {
+        let compiling = self.disk.prepare(&transactions);
         let (block, took) = self.disk.execute(transactions, Signatures::Verify);
         let rejected = block.receipts.iter().find(|receipt| receipt.gas_used == 0);
         assert!(rejected.is_none(), "not executed: {rejected:?}");
-        self.disk.commit(block, took)
+        Times {
+            compiling,
+            block: self.disk.commit(block, took),
+        }
     }
 
-    /// Blocks that together have one of each kind, scaled to the gas of one.
-    fn in_turn(&mut self, kinds: &[Kind]) -> Took {
-        let mut all = Took::default();
-        let mut rest = kinds;
-        while !rest.is_empty() {
+    /// Blocks that together have one of each kind, and what one of them takes.
+    fn in_turn(&mut self, kinds: &[Kind]) -> Times {
+        let mut all = Times::default();
+        let (mut rest, mut blocks) = (kinds, 0.0);
+        while let Some(first) = rest.first() {
             let (mut gas, mut bytes, mut count) = (0, 0, 0);
             for kind in rest {
                 let one = self.one(kind);
-                (gas, bytes) = (gas + one.0, bytes + one.1);
-                if count > 0 && (gas > BLOCK_GAS || bytes > BLOCK_BYTES) {
+                if count > 0 && (gas + one.0 > first.room() || bytes + one.1 > BLOCK_BYTES) {
                     break;
                 }
-                count += 1;
+                (gas, bytes, count) = (gas + one.0, bytes + one.1, count + 1);
             }
             let (now, later) = rest.split_at(count);
             let transactions = now.iter().map(|kind| self.transaction(kind)).collect();
-            let took = self.add(transactions);
-            all.processor += took.processor;
-            all.elapsed += took.elapsed;
-            all.gas += took.gas;
+            all.add(self.add_filled(transactions, first, gas));
+            blocks += if first.is_new_code {
+                1.0
+            } else {
+                ratio(gas, BLOCK_GAS)
+            };
             rest = later;
         }
-        let scaled = |time: Duration| time.mul_f64(ratio(BLOCK_GAS, all.gas));
-        Took {
-            processor: scaled(all.processor),
-            elapsed: scaled(all.elapsed),
-            gas: all.gas,
-        }
+        all.divided(blocks)
     }
 }

@@ -13,7 +13,7 @@ use kumiki_protocol::{
 use kumiki_state::{EmptyState, StateChanges, StateReader, Tree};
 use kumiki_storage::{BlockCommit, Storage, StorageOptions};
 use kumiki_testkit::{self as testkit, Account, Draft, account, executed, genesis, validator};
-use kumiki_vm::{EngineKind, Vm, VmConfig};
+use kumiki_vm::{EngineKind, NewCode, Vm, VmConfig};
 use tempfile::TempDir;
 
 use crate::Chain;
@@ -172,6 +172,22 @@ impl DiskChain {
             time_ms: tip.time_ms + 1_000,
             proposer: validator(0).public_key(),
         }
+    }
+
+    /// Compiles what the block brings, as a validator does before it votes.
+    ///
+    /// # Panics
+    /// When the compiler does.
+    #[must_use]
+    pub fn prepare(&self, transactions: &[Transaction]) -> Took {
+        let codes = transactions.iter().flat_map(NewCode::of).collect();
+        let (done, wait) = std::sync::mpsc::channel();
+        let start = now();
+        self.executor.vm().prepare_block(codes, move || {
+            let _waited_for = done.send(());
+        });
+        wait.recv().expect("a compiler that works");
+        Took::since(start, 0)
     }
 
     /// Executes the next block, and keeps nothing of it.

@@ -1,6 +1,6 @@
 //! Hold the pool against a model that keeps a plain list and looks everything up the slow way.
 
-use kumiki_protocol::{Address, Transaction};
+use kumiki_protocol::{Action, Address, Transaction};
 use kumiki_testkit::{Draft, account, genesis};
 use proptest::prelude::*;
 
@@ -459,4 +459,32 @@ fn what_is_no_longer_valid_at_the_blocks_height_is_left_out() {
     };
     assert_eq!(pool.candidates(&at(50)).len(), 1);
     assert_eq!(pool.candidates(&at(51)).len(), 0);
+}
+
+#[test]
+fn what_brings_code_has_only_so_much_of_a_block_and_others_the_rest() {
+    let mut pool = Mempool::new(LIMITS);
+    for (sender, brings_code, price) in [(0, true, 9), (1, true, 8), (2, true, 7), (3, false, 6)] {
+        let mut one = candidate(sender, 0, price, 100, 1, 50);
+        if brings_code {
+            let body = &mut Arc::make_mut(&mut one.transaction).body;
+            body.actions.push(Action::Upgrade {
+                contract: address(8),
+                code: vec![0],
+                input: Vec::new(),
+            });
+            body.gas_limit = if sender == 1 { 90 } else { 50 };
+        }
+        pool.insert(one, &at_nonce(0)).unwrap();
+    }
+    let room = BlockRoom {
+        code_gas_max: 100,
+        ..BlockRoom::UNLIMITED
+    };
+    let chosen: Vec<Address> = pool
+        .candidates(&room)
+        .iter()
+        .map(|one| one.sender)
+        .collect();
+    assert_eq!(chosen, [address(0), address(2), address(3)]);
 }

@@ -112,6 +112,13 @@ async fn each_refusal_names_its_reason() {
             "insufficientFunds",
         ),
         (running.draft(77, 0), "insufficientFunds"),
+        (
+            running
+                .draft(0, 2)
+                .deploy(&[0], &[])
+                .gas_limit(limits::BLOCK_CODE_GAS_MAX + 1),
+            "gasLimitOutOfRange",
+        ),
     ];
     for (draft, expected) in cases {
         assert_eq!(running.refusal(draft).await, expected);

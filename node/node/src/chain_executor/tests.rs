@@ -15,6 +15,7 @@ use super::*;
 use crate::genesis::genesis_block;
 use crate::{dev_genesis, dev_validator_key};
 
+mod code;
 mod lag;
 mod validators;
 
@@ -40,7 +41,11 @@ fn thread_of(dir: &Path, change: impl FnOnce(&mut Genesis)) -> ChainExecutor {
     let changes = genesis_changes(&genesis);
     let block = genesis_block(&genesis, &validators, &changes).unwrap();
     storage.initialise(&genesis, &changes, &block).unwrap();
-    let vm = Vm::new(VmConfig::new(EngineKind::Wasmtime)).unwrap();
+    let vm = VmConfig {
+        cache_dir: Some(dir.join("modules")),
+        ..VmConfig::new(EngineKind::Wasmtime)
+    };
+    let vm = Vm::new(vm).unwrap();
     let tip = storage.tip().unwrap();
     let state = Arc::new(storage.snapshot().unwrap());
     let rules = ChainRules {

@@ -40,15 +40,20 @@ pub(crate) fn run(arguments: &BuildArguments, output: Output) -> Outcome<()> {
 
 fn check_file(path: &Path, output: Output) -> Outcome<()> {
     let wasm = std::fs::read(path).map_err(|error| Failure::io(path, &error))?;
-    check_code(&wasm).map_err(|failure| failure.at(path.display().to_string()))?;
+    let deploy_gas = check_code(&wasm).map_err(|failure| failure.at(path.display().to_string()))?;
     let code_hash = sha3_256(&[&wasm]);
     let json = json!({
         "wasm": path,
         "codeHash": code_hash,
         "size": wasm.len(),
         "sizeMax": limits::CODE_BYTES_MAX,
+        "deployGas": deploy_gas,
+        "deployGasMax": limits::BLOCK_CODE_GAS_MAX,
     });
-    let text = format!("{} bytes, the chain takes it\n{code_hash}", wasm.len());
+    let text = format!(
+        "{} bytes, {deploy_gas} gas to deploy, the chain takes it\n{code_hash}",
+        wasm.len()
+    );
     output.data(&json, &text);
     Ok(())
 }
@@ -80,6 +85,8 @@ fn built_json(built: &Built) -> Value {
         "codeHash": built.code_hash,
         "size": built.wasm.len(),
         "sizeMax": limits::CODE_BYTES_MAX,
+        "deployGas": built.deploy_gas,
+        "deployGasMax": limits::BLOCK_CODE_GAS_MAX,
     })
 }
 
@@ -87,10 +94,12 @@ fn built_text(built: &Built) -> String {
     let size = built.wasm.len();
     let abi_size = serde_json::to_vec(&built.abi).map_or(0, |json| json.len());
     let mut text = format!(
-        "{}  {size} bytes of {} ({} code, {abi_size} ABI)\n  wasm  {}\n  abi   {}\n  hash  {}\n  largest functions",
+        "{}  {size} bytes of {} ({} code, {abi_size} ABI)\n  gas   {} of {} to deploy, before init\n  wasm  {}\n  abi   {}\n  hash  {}\n  largest functions",
         built.name,
         limits::CODE_BYTES_MAX,
         size.saturating_sub(abi_size),
+        built.deploy_gas,
+        limits::BLOCK_CODE_GAS_MAX,
         built.wasm_path.display(),
         built.abi_path.display(),
         built.code_hash,

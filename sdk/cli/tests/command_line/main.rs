@@ -234,11 +234,23 @@ const ABOUT_THE_CHAIN: &[&[&str]] = &[
     &["chain", "info", "--rpc", "localhost"],
 ];
 
+/// A contract that does nothing, with 300,000 bytes of data.
+fn contract_of_300_kb() -> Vec<u8> {
+    let mut wasm = b"\0asm\x01\0\0\0".to_vec();
+    wasm.extend(b"\x01\x05\x01\x60\x01\x7f\0\x03\x02\x01\0\x05\x03\x01\0\x05");
+    wasm.extend(b"\x07\x18\x03\x06memory\x02\0\x04init\0\0\x04call\0\0\x0a\x04\x01\x02\0\x0b");
+    // 300,000 as a LEB128 number, and the section that holds so many bytes with what stands before them.
+    wasm.extend(b"\x0b\xe8\xa7\x12\x01\0\x41\0\x0b\xe0\xa7\x12");
+    wasm.resize(wasm.len() + 300_000, 0);
+    wasm
+}
+
 /// What each mistake is answered with.
 fn check_mistakes(machine: &Machine) {
     machine.add_account("poor");
     machine.write("bad.wasm", b"\0asm\x01\0\0\0\x05\x03\x01\0\x11");
     machine.write("text.wasm", b"hello");
+    machine.write("dear.wasm", &contract_of_300_kb());
     let alice = machine.json(&["account", "show", "alice"])["address"].clone();
     let alice = alice.as_str().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -279,6 +291,7 @@ fn check_mistakes(machine: &Machine) {
     ask(&["chain", "info", "--network", "othr"]);
     ask(&["build", "--check", "bad.wasm"]);
     ask(&["deploy", "--wasm", "text.wasm"]);
+    ask(&["build", "--check", "dear.wasm"]);
     ask(&["deploy", "counter", "start=x", "--quiet"]);
     ask(&["dev", "--port", &taken]);
     ask(&["tx", &format!("0x{}", "ab".repeat(32))]);

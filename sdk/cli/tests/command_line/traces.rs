@@ -234,7 +234,16 @@ fn builds(machine: &Machine) {
             .any(|one| one["name"].as_str().unwrap().contains("kumiki_contract::"))
     );
     let (text, _) = machine.printed(&["build", "back"]);
-    assert_all(&text, &["bytes of", "hash", "largest functions", "call"]);
+    assert_all(
+        &text,
+        &[
+            "bytes of",
+            "of 200000000 to deploy",
+            "hash",
+            "largest functions",
+            "call",
+        ],
+    );
 
     let same = machine.json(&["verify", "front"]);
     assert_eq!(same["matches"], json!(true));

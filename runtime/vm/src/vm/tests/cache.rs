@@ -3,11 +3,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use kumiki_protocol::ResultCode;
+use kumiki_protocol::{Gas, ResultCode};
 
 use super::harness::{ALICE, PLENTY, World, contract};
-use crate::{CodeSource, Deployment, EngineKind, Entry, Message, Outcome, Session, Vm, VmConfig};
+use crate::{
+    CodeSource, Deployment, EngineKind, Entry, Message, NewCode, Outcome, Session, Vm, VmConfig,
+};
 
 const BODY: &str = r#"(func (export "call") (param i32)
     (i32.store (i32.const 0) (i32.const 0x2a)) (call $ret (i32.const 0) (i32.const 4)))"#;
@@ -193,10 +196,31 @@ fn a_folder_that_cannot_be_used_is_named() {
 fn code_prepared_ahead_is_on_disk_before_it_is_called() {
     let folder = tempfile::tempdir().unwrap();
     let vm = vm(folder.path());
-    vm.prepare_ahead(&super::harness::wasm(&contract(BODY)));
+    vm.prepare_ahead(NewCode {
+        code: super::harness::wasm(&contract(BODY)).into(),
+        gas_max: Gas::MAX,
+    });
     while compiled(folder.path()).is_empty() {
         std::thread::yield_now();
     }
     let outcome = call(folder.path());
     assert_eq!(outcome.code, ResultCode::Ok);
+}
+
+#[test]
+fn the_code_of_a_block_is_compiled_before_the_block_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let vm = vm(folder.path());
+    let code: Arc<[u8]> = super::harness::wasm(&contract(BODY)).into();
+    let price = crate::check_code(&code).unwrap().deploy_gas;
+    let compiled_with = |gas_max| {
+        let (done, wait) = std::sync::mpsc::channel();
+        let code = Arc::clone(&code);
+        let codes = vec![NewCode { code, gas_max }];
+        vm.prepare_block(codes, move || done.send(()).unwrap());
+        wait.recv().unwrap();
+        compiled(folder.path()).len()
+    };
+    assert_eq!(compiled_with(price - 1), 0, "nobody pays for it");
+    assert_eq!(compiled_with(price), 1);
 }
