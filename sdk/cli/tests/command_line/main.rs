@@ -207,6 +207,12 @@ const ABOUT_TESTS: &[&[&str]] = &[
     &["test", "reset", "--gas-snapshot"],
 ];
 
+const ABOUT_FILES: &[&[&str]] = &[
+    &["build", "--check", "bad.wasm"],
+    &["deploy", "--wasm", "text.wasm"],
+    &["build", "--check", "dear.wasm"],
+];
+
 const ABOUT_THE_CHAIN: &[&[&str]] = &[
     &["chain", "warp", "2001-01-01"],
     &["chain", "warp", "soon"],
@@ -289,9 +295,7 @@ fn check_mistakes(machine: &Machine) {
     ask(&["account", "fund", "--json"]);
     ask(&["chain", "info", "--network", "other"]);
     ask(&["chain", "info", "--network", "othr"]);
-    ask(&["build", "--check", "bad.wasm"]);
-    ask(&["deploy", "--wasm", "text.wasm"]);
-    ask(&["build", "--check", "dear.wasm"]);
+    ABOUT_FILES.iter().for_each(|one| ask(one));
     ask(&["deploy", "counter", "start=x", "--quiet"]);
     ask(&["dev", "--port", &taken]);
     ask(&["tx", &format!("0x{}", "ab".repeat(32))]);
