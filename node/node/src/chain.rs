@@ -94,6 +94,10 @@ pub(crate) fn fits(parameters: &Parameters, transactions: &[Transaction]) -> boo
     bytes <= bytes_max && gas <= parameters.block_gas_max && code_gas <= limits::BLOCK_CODE_GAS_MAX
 }
 
+fn new_codes(block: &Block) -> Vec<NewCode> {
+    block.transactions.iter().flat_map(NewCode::of).collect()
+}
+
 /// What the store has. That it fails, the next commit finds too, and stops the node.
 fn read<T>(found: Result<Option<T>, StorageError>) -> Option<T> {
     found
@@ -110,9 +114,8 @@ impl Application for Chain {
     /// The block's code is compiled first, on threads that nothing else waits for: who votes has it by the time the block
     /// is decided. A block that would take too long misses its view, as one from a leader that is away.
     fn check(&self, request: CheckRequest) -> Pending<bool> {
-        let transactions = &request.block.transactions;
-        let codes: Vec<NewCode> = transactions.iter().flat_map(NewCode::of).collect();
-        if codes.is_empty() || !fits(&self.parameters, transactions) {
+        let codes = new_codes(&request.block);
+        if codes.is_empty() || !fits(&self.parameters, &request.block.transactions) {
             return self.ask(|reply| Task::Check(request, reply));
         }
         let (reply, answer) = oneshot::channel();
@@ -126,7 +129,12 @@ impl Application for Chain {
         answer
     }
 
+    /// Who did not vote begins to compile the block's code while the executor is at what comes before it.
     fn commit(&self, decided: Decided) -> Pending<()> {
+        let codes = new_codes(&decided.block);
+        if !codes.is_empty() {
+            self.vm.prepare_block(codes, || ());
+        }
         self.ask(|reply| Task::Commit(decided, reply))
     }
 

@@ -1,9 +1,9 @@
 //! Measure blocks full of hostile calls and deployments beside a usual one, on a chain on disk.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kumiki_executor::Signatures;
-use kumiki_hostile_contracts::disk_chain::{DiskChain, Took};
+use kumiki_hostile_contracts::disk_chain::DiskChain;
 use kumiki_hostile_contracts::{Case, Chain, cases, corpus};
 use kumiki_protocol::limits::BLOCK_CODE_GAS_MAX;
 use kumiki_protocol::{Action, Encode as _, Gas, SecretKey, Transaction, sha3_256};
@@ -40,6 +40,19 @@ impl Kind {
     }
 }
 
+/// What a block has besides transfers.
+struct Filling<'a> {
+    kinds: Vec<&'a Kind>,
+    /// Of all of them.
+    gas: Gas,
+}
+
+impl Filling<'_> {
+    fn is_new_code(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.is_new_code)
+    }
+}
+
 struct Measuring {
     disk: DiskChain,
     /// Actions made so far.
@@ -52,46 +65,40 @@ struct Measuring {
     transfer_gas: Gas,
 }
 
-/// A block, and the compiling that a validator does before it votes.
-#[derive(Clone, Copy, Default)]
+/// The least that blocks of a kind took.
+#[derive(Clone, Copy)]
 struct Times {
-    compiling: Took,
-    block: Took,
+    /// What a validator compiles before it votes.
+    compiling: Duration,
+    /// The block after that.
+    block: Duration,
+    /// The block of a node that did not vote, and compiles while it executes.
+    unprepared: Duration,
 }
 
 impl Times {
-    fn elapsed(&self) -> Duration {
-        self.compiling.elapsed + self.block.elapsed
-    }
+    const NONE: Self = Self {
+        compiling: Duration::MAX,
+        block: Duration::MAX,
+        unprepared: Duration::MAX,
+    };
 
     fn keep_less(&mut self, now: Self) {
-        if now.elapsed() < self.elapsed() {
-            *self = now;
-        }
+        self.compiling = self.compiling.min(now.compiling);
+        self.block = self.block.min(now.block);
+        self.unprepared = self.unprepared.min(now.unprepared);
     }
 
-    fn add(&mut self, now: Self) {
-        for (sum, now) in [
-            (&mut self.compiling, now.compiling),
-            (&mut self.block, now.block),
-        ] {
-            sum.processor += now.processor;
-            sum.elapsed += now.elapsed;
-            sum.gas += now.gas;
-        }
-    }
-
-    /// One of so many blocks.
-    fn divided(self, blocks: f64) -> Self {
-        let divided = |took: Took| Took {
-            processor: took.processor.div_f64(blocks),
-            elapsed: took.elapsed.div_f64(blocks),
-            gas: took.gas,
-        };
-        Self {
-            compiling: divided(self.compiling),
-            block: divided(self.block),
-        }
+    fn print(self, name: &str, usual: Duration) {
+        let ratio = |time: Duration| time.div_duration_f64(usual);
+        println!(
+            "{name:44} {:>12.1} {:>9.1} {:>7.2} {:>13.1} {:>7.2}",
+            milliseconds(self.compiling),
+            milliseconds(self.block),
+            ratio(self.block),
+            milliseconds(self.unprepared),
+            ratio(self.unprepared),
+        );
     }
 }
 
@@ -111,8 +118,8 @@ pub(crate) fn blocks() {
     let deployments = deployments(&chain);
     let mut measuring = Measuring::new(&chain, transfer);
     println!(
-        "{:44} {:>12} {:>9} {:>9} {:>7}",
-        "a block of", "compiling ms", "CPU ms", "ms", "ratio"
+        "{:44} {:>12} {:>9} {:>7} {:>13} {:>7}",
+        "a block of", "compiling ms", "block ms", "ratio", "unprepared ms", "ratio"
     );
     measuring.print("calls", calls);
     measuring.print("deployments", deployments);
@@ -123,21 +130,6 @@ fn accounts() -> Vec<Account> {
     seeds
         .map(|seed| Account::of_key(SecretKey::from_seed(seed)))
         .collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for reading")]
-fn ratio(one: u64, other: u64) -> f64 {
-    one as f64 / other as f64
-}
-
-fn print_row(name: &str, took: Times, usual: Times) {
-    println!(
-        "{name:44} {:>12.1} {:>9.1} {:>9.1} {:>7.2}",
-        milliseconds(took.compiling.elapsed),
-        milliseconds(took.block.processor),
-        milliseconds(took.block.elapsed),
-        milliseconds(took.block.elapsed) / milliseconds(usual.block.elapsed)
-    );
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -205,7 +197,9 @@ impl Measuring {
             self.add(transactions);
         }
         let one = self.transfers(1, 1);
-        self.transfer_gas = self.add(one).block.gas;
+        let (block, took) = self.disk.execute(one, Signatures::Verify);
+        self.transfer_gas = took.gas;
+        self.disk.commit(block, took);
     }
 
     /// Transfers that fill so much gas, where each takes `each`.
@@ -231,37 +225,39 @@ impl Measuring {
     /// A block in which accounts send tokens to the next.
     fn usual_block(&mut self) -> Times {
         let transactions = self.transfers(BLOCK_GAS, self.transfer_gas);
-        self.add(transactions)
+        self.prepared(transactions)
     }
 
     /// Prints the slowest of `kinds`, and all of them in turn, beside usual blocks of the same minutes.
     fn print(&mut self, what: &str, mut kinds: Vec<Kind>) {
         kinds.retain(|kind| (1..=kind.room()).contains(&self.one(kind).0));
-        let mut took: Vec<(Times, &Kind)> = kinds
+        let mut slowest: Vec<(Duration, &Kind)> = kinds
             .iter()
-            .map(|kind| (self.block_of(kind), kind))
+            .map(|kind| {
+                let filling = self.full_of(kind);
+                (self.unprepared(&filling), kind)
+            })
             .collect();
-        took.sort_by_key(|(took, _)| std::cmp::Reverse(took.elapsed()));
-        took.truncate(ROWS);
-        let mut usual = self.usual_block();
-        let mut all = self.in_turn(&kinds);
+        slowest.sort_by_key(|(took, _)| std::cmp::Reverse(*took));
+        slowest.truncate(ROWS);
+        let rows = slowest.into_iter().map(|(_, kind)| (Times::NONE, kind));
+        let mut rows: Vec<(Times, &Kind)> = rows.collect();
+        let (mut usual, mut all) = (Times::NONE, Times::NONE);
         // The rounds are apart from each other, so that no row has all its blocks while the machine is disturbed.
         for _ in 0..ROUNDS {
             usual.keep_less(self.usual_block());
             all.keep_less(self.in_turn(&kinds));
-            for (took, kind) in &mut took {
-                took.keep_less(self.block_of(kind));
+            for (times, kind) in &mut rows {
+                let filling = self.full_of(kind);
+                times.keep_less(self.both(&filling));
             }
         }
-        took.sort_by_key(|(took, _)| std::cmp::Reverse(took.elapsed()));
-        print_row("token transfers", usual, usual);
-        print_row(
-            &format!("all {} hostile {what} in turn", kinds.len()),
-            all,
-            usual,
-        );
-        for (took, kind) in took {
-            print_row(&kind.name, took, usual);
+        rows.sort_by_key(|(times, _)| std::cmp::Reverse(times.unprepared));
+        usual.print("token transfers", usual.block);
+        let name = format!("all {} hostile {what} in turn", kinds.len());
+        all.print(&name, usual.block);
+        for (times, kind) in rows {
+            times.print(&kind.name, usual.block);
         }
     }
 
@@ -289,12 +285,26 @@ impl Measuring {
         (took.gas, bytes)
     }
 
-    /// A block with as many actions of the kind as it has room for.
-    fn block_of(&mut self, kind: &Kind) -> Times {
+    /// As many actions of the kind as a block has room for.
+    fn full_of<'a>(&mut self, kind: &'a Kind) -> Filling<'a> {
         let (gas, bytes) = self.one(kind);
         let count = (kind.room() / gas).clamp(1, (BLOCK_BYTES / bytes) as u64);
-        let transactions = (0..count).map(|_| self.transaction(kind)).collect();
-        self.add_filled(transactions, kind, count * gas)
+        Filling {
+            kinds: (0..count).map(|_| kind).collect(),
+            gas: count * gas,
+        }
+    }
+
+    /// A block of one action of each kind; of deployments with transfers in the gas that these may not take.
+    fn block_of(&mut self, filling: &Filling<'_>) -> Vec<Transaction> {
+        let actions = filling.kinds.iter();
+        let mut transactions: Vec<Transaction> =
+            actions.map(|kind| self.transaction(kind)).collect();
+        if filling.is_new_code() {
+            let rest = BLOCK_GAS.saturating_sub(filling.gas);
+            transactions.extend(self.transfers(rest, self.transfer_gas));
+        }
+        transactions
     }
 
     fn transaction(&mut self, kind: &Kind) -> Transaction {
@@ -302,29 +312,51 @@ impl Measuring {
         self.disk.transaction(action, kind.gas_limit)
     }
 
-    /// A block of these and, where they are deployments, of transfers in the gas that deployments may not take.
-    fn add_filled(&mut self, mut transactions: Vec<Transaction>, kind: &Kind, gas: Gas) -> Times {
-        if kind.is_new_code {
-            transactions.extend(self.transfers(BLOCK_GAS - gas, self.transfer_gas));
+    fn both(&mut self, filling: &Filling<'_>) -> Times {
+        let block = self.block_of(filling);
+        let prepared = self.prepared(block);
+        match filling.is_new_code() {
+            true => Times {
+                unprepared: self.unprepared(filling),
+                ..prepared
+            },
+            false => prepared,
         }
-        self.add(transactions)
     }
 
-    fn add(&mut self, transactions: Vec<Transaction>) -> Times {
-        let compiling = self.disk.prepare(&transactions);
+    fn prepared(&mut self, transactions: Vec<Transaction>) -> Times {
+        let start = Instant::now();
+        let done = self.disk.prepare(&transactions).recv();
+        done.expect("a compiler that works");
+        let compiling = start.elapsed();
+        let block = self.add(transactions);
+        Times {
+            compiling,
+            block,
+            unprepared: block,
+        }
+    }
+
+    fn unprepared(&mut self, filling: &Filling<'_>) -> Duration {
+        let transactions = self.block_of(filling);
+        let done = self.disk.prepare(&transactions);
+        let took = self.add(transactions);
+        // Code that its transaction did not come to is compiled too, and not while the next block is timed.
+        done.recv().expect("a compiler that works");
+        took
+    }
+
+    fn add(&mut self, transactions: Vec<Transaction>) -> Duration {
         let (block, took) = self.disk.execute(transactions, Signatures::Verify);
         let rejected = block.receipts.iter().find(|receipt| receipt.gas_used == 0);
         assert!(rejected.is_none(), "not executed: {rejected:?}");
-        Times {
-            compiling,
-            block: self.disk.commit(block, took),
-        }
+        self.disk.commit(block, took).elapsed
     }
 
     /// Blocks that together have one of each kind, and what one of them takes.
     fn in_turn(&mut self, kinds: &[Kind]) -> Times {
-        let mut all = Times::default();
-        let (mut rest, mut blocks) = (kinds, 0.0);
+        let (mut sums, mut blocks) = ([Duration::ZERO; 3], 0.0);
+        let mut rest = kinds;
         while let Some(first) = rest.first() {
             let (mut gas, mut bytes, mut count) = (0, 0, 0);
             for kind in rest {
@@ -335,15 +367,26 @@ impl Measuring {
                 (gas, bytes, count) = (gas + one.0, bytes + one.1, count + 1);
             }
             let (now, later) = rest.split_at(count);
-            let transactions = now.iter().map(|kind| self.transaction(kind)).collect();
-            all.add(self.add_filled(transactions, first, gas));
-            blocks += if first.is_new_code {
-                1.0
-            } else {
-                ratio(gas, BLOCK_GAS)
+            let kinds = now.iter().collect();
+            let times = self.both(&Filling { kinds, gas });
+            let times = [times.compiling, times.block, times.unprepared];
+            for (sum, time) in sums.iter_mut().zip(times) {
+                *sum += time;
+            }
+            // The rest of a block of deployments is transfers; calls fill only a part of the last.
+            blocks += match first.is_new_code {
+                true => 1.0,
+                false => {
+                    Duration::from_nanos(gas).div_duration_f64(Duration::from_nanos(BLOCK_GAS))
+                }
             };
             rest = later;
         }
-        all.divided(blocks)
+        let [compiling, block, unprepared] = sums.map(|sum| sum.div_f64(blocks));
+        Times {
+            compiling,
+            block,
+            unprepared,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Keep a chain on disk with one node, and time its blocks: signatures, execution, tree, undo rows and durable commit.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use kumiki_executor::{
@@ -174,20 +175,15 @@ impl DiskChain {
         }
     }
 
-    /// Compiles what the block brings, as a validator does before it votes.
-    ///
-    /// # Panics
-    /// When the compiler does.
+    /// Begins to compile what the block brings, and tells when that is done: before a vote, or while the block is executed.
     #[must_use]
-    pub fn prepare(&self, transactions: &[Transaction]) -> Took {
+    pub fn prepare(&self, transactions: &[Transaction]) -> Receiver<()> {
         let codes = transactions.iter().flat_map(NewCode::of).collect();
-        let (done, wait) = std::sync::mpsc::channel();
-        let start = now();
+        let (done, wait) = channel();
         self.executor.vm().prepare_block(codes, move || {
             let _waited_for = done.send(());
         });
-        wait.recv().expect("a compiler that works");
-        Took::since(start, 0)
+        wait
     }
 
     /// Executes the next block, and keeps nothing of it.

@@ -19,14 +19,16 @@ use crate::network::Network;
 use crate::output::Output;
 use crate::render::Called;
 use crate::send::{prepare, send};
-use crate::signer::Signer;
+use crate::signer::{Sender, Signer};
 use crate::upgrade::{Layout, Standing, Takeover, choices, line};
 
 /// An upgrade that was asked for, with all that it depends on.
 struct Upgrade<'a> {
     arguments: &'a UpgradeArguments,
     network: Network,
-    signer: Signer,
+    sender: Sender,
+    /// `None` where only a plan is wanted, which needs no passphrase.
+    signer: Option<Signer>,
     /// What the contract is called.
     name: &'a str,
     standing: Standing,
@@ -47,10 +49,12 @@ pub(crate) async fn run(arguments: &UpgradeArguments, output: Output) -> Outcome
         .next(format!("kumiki upgrade {} --plan", arguments.contract)));
     }
     let upgrade = Upgrade::find(arguments, output).await?;
-    if arguments.replay || arguments.reset {
-        return fresh::run(&upgrade, output).await;
+    match &upgrade.signer {
+        Some(signer) if arguments.replay || arguments.reset => {
+            fresh::run(&upgrade, signer, output).await
+        }
+        _ => upgrade.run(output).await,
     }
-    upgrade.run(output).await
 }
 
 impl<'a> Upgrade<'a> {
@@ -58,7 +62,11 @@ impl<'a> Upgrade<'a> {
         let name = arguments.contract.as_str();
         let network = Network::connect(&arguments.node).await?;
         let address = network.contract_address(name)?;
-        let signer = Signer::find(&arguments.sender, &network)?;
+        let sender = Sender::find(&arguments.sender, &network)?;
+        let signer = match arguments.plan {
+            true => None,
+            false => Some(Signer::find(&arguments.sender, &network)?),
+        };
         let standing = Standing::find(&network.client, address)
             .await?
             .ok_or_else(|| {
@@ -78,8 +86,7 @@ impl<'a> Upgrade<'a> {
             })?;
         // Before anything is built; a fresh contract asks nothing of the old one.
         if !arguments.replay && !arguments.reset {
-            let sender = Address::of_account(&signer.key.public_key());
-            standing.check_admin(name, sender)?;
+            standing.check_admin(name, sender.address())?;
         }
         let source = match &arguments.wasm {
             Some(path) => Source::from_file(path, Some(name))?,
@@ -93,6 +100,7 @@ impl<'a> Upgrade<'a> {
             code_hash: sha3_256(&[&source.wasm]),
             new: Abi::new(source.abi.clone()),
             network,
+            sender,
             signer,
             name,
             standing,
@@ -160,16 +168,15 @@ impl<'a> Upgrade<'a> {
             contract: self.name,
             method: &method.name,
         });
-        if self.arguments.plan {
+        let Some(signer) = &self.signer else {
             let paid = "nothing was sent, nothing is paid";
-            let sender = self.signer.sender();
-            let prepared = prepare(&self.network, &sender, &draft, called.as_ref(), paid);
+            let prepared = prepare(&self.network, &self.sender, &draft, called.as_ref(), paid);
             let prepared = prepared.await?;
             let text = self.plan_text(layout, Some(&prepared));
             output.data(&self.json(layout, Some(&prepared), None), &text);
             return Ok(());
-        }
-        let receipt = send(&self.network, &self.signer, &draft, called.as_ref(), output).await?;
+        };
+        let receipt = send(&self.network, signer, &draft, called.as_ref(), output).await?;
         self.remember()?;
         let text = self.done_text(layout, &receipt);
         output.data(&self.json(layout, None, Some(&receipt)), &text);
@@ -339,7 +346,7 @@ impl<'a> Upgrade<'a> {
         json!({
             "name": self.name,
             "address": self.standing.address,
-            "from": self.signer.name,
+            "from": self.sender.name,
             "oldCodeHash": self.standing.code_hash,
             "codeHash": self.code_hash,
             "oldSize": self.standing.code_size,

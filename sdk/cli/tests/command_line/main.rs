@@ -62,7 +62,7 @@ fn a_new_project_builds_runs_answers_and_survives_a_restart() {
     assert_eq!(later[0]["fields"]["value"], json!("42"));
     machine.paste_next_steps();
     goes_back(&machine);
-    simulates_without_passphrase(&machine);
+    plans_without_passphrase(&machine);
     machine.stop_chain();
 }
 
@@ -99,11 +99,18 @@ fn dev_loses_no_save_and_follows_kumiki_toml_and_what_others_deploy() {
 }
 
 /// Nothing is signed, so no passphrase is asked for.
-fn simulates_without_passphrase(machine: &Machine) {
+fn plans_without_passphrase(machine: &Machine) {
     machine.add_account("quiet");
     machine.json(&["account", "fund", "quiet", "1000000000000"]);
     let increase = ["simulate", "counter", "increase", "amount=1"];
-    machine.json(&[&increase[..], &["--from", "quiet"]].concat());
+    let quiet = ["--from", "quiet"];
+    machine.json(&[&increase[..], &quiet].concat());
+    machine.json(&[&["deploy", "--plan", "quiet.json"][..], &quiet].concat());
+    let deploy = ["deploy", "counter", "--salt", "quiet"];
+    let signed = ["--passphrase-file", "passphrase"];
+    machine.json(&[&deploy[..], &quiet, &signed].concat());
+    let upgrade = ["upgrade", "counter-quiet", "--plan"];
+    machine.json(&[&upgrade[..], &quiet].concat());
 }
 
 /// The keys and types of every command's answer.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kumiki_client::Draft;
 use kumiki_client::abi::{Abi, ArgumentText};
-use kumiki_protocol::{Action, Address, Hash, SecretKey, sha3_256};
+use kumiki_protocol::{Action, Address, Hash, PublicKey, sha3_256};
 use kumiki_rpc_api::{Bytes, Decimal};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::network::Network;
 use crate::output::Output;
 use crate::project::Project;
 use crate::sdk_sources::write_if_changed;
-use crate::signer::Signer;
+use crate::signer::Sender;
 
 /// The only version of the file.
 const VERSION: u32 = 1;
@@ -115,7 +115,7 @@ impl Step {
 /// `kumiki deploy --plan FILE`: builds, writes the plan, shows it, and sends nothing.
 pub(super) async fn run(arguments: &DeployArguments, path: &Path, output: Output) -> Outcome<()> {
     let network = Network::connect(&arguments.node).await?;
-    let signer = Signer::find(&arguments.sender, &network)?;
+    let sender = Sender::find(&arguments.sender, &network)?;
     let project = network.project.as_ref().ok_or_else(|| {
         Failure::new(
             Exit::NotFound,
@@ -127,7 +127,7 @@ pub(super) async fn run(arguments: &DeployArguments, path: &Path, output: Output
     })?;
     let names = chosen(project, &arguments.words)?;
     let sources = sources(&network, project, &names, output)?;
-    let deployer = Address::of_account(&signer.key.public_key());
+    let deployer = sender.address();
     let addresses: BTreeMap<String, Address> = sources
         .iter()
         .map(|one| Ok((one.name.clone(), address(arguments, one, &deployer)?)))
@@ -146,7 +146,7 @@ pub(super) async fn run(arguments: &DeployArguments, path: &Path, output: Output
         .map_err(|error| Failure::new(Exit::System, "plan", error.to_string()))?;
     bytes.push(b'\n');
     write_if_changed(path, &bytes)?;
-    print(&network, &signer.key, path, &plan, output).await
+    print(&network, &sender.public_key, path, &plan, output).await
 }
 
 /// The contracts that the words name; all of the project where there are none.
@@ -308,7 +308,7 @@ fn step(
 /// Shows the plan. What a step costs is known where it needs no step before it.
 async fn print(
     network: &Network,
-    key: &SecretKey,
+    key: &PublicKey,
     path: &Path,
     plan: &Plan,
     output: Output,
@@ -317,7 +317,7 @@ async fn print(
     let mut steps = Vec::new();
     for step in &plan.steps {
         let draft = Draft::new(vec![step.action()]);
-        let prepared = network.client.prepare(&draft, &key.public_key()).await?;
+        let prepared = network.client.prepare(&draft, key).await?;
         let receipt = &prepared.simulation.receipt;
         let fee: Option<Decimal> = receipt.failure.is_none().then_some(receipt.fee);
         let arguments: String = step

@@ -17,6 +17,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::render::{Called, execution_failure};
 use crate::said::Said;
+use crate::signer::Signer;
 
 /// A call that the old contract got and took.
 struct PastCall {
@@ -35,7 +36,7 @@ struct Failed {
     why: String,
 }
 
-pub(super) async fn run(upgrade: &Upgrade<'_>, output: Output) -> Outcome<()> {
+pub(super) async fn run(upgrade: &Upgrade<'_>, signer: &Signer, output: Output) -> Outcome<()> {
     let client = &upgrade.network.client;
     if client.kind() != ChainKind::Dev {
         return Err(Failure::new(
@@ -53,7 +54,7 @@ pub(super) async fn run(upgrade: &Upgrade<'_>, output: Output) -> Outcome<()> {
     } else {
         Vec::new()
     };
-    let deployed = deploy(upgrade).await?;
+    let deployed = deploy(upgrade, signer).await?;
     let (replayed, failed) = replay(upgrade, deployed.address, &calls, output).await?;
     // Only now: whoever is interrupted keeps the old contract under the name.
     if let Some(project) = &upgrade.network.project {
@@ -71,7 +72,7 @@ pub(super) async fn run(upgrade: &Upgrade<'_>, output: Output) -> Outcome<()> {
     Ok(())
 }
 
-async fn deploy(upgrade: &Upgrade<'_>) -> Outcome<Deployed> {
+async fn deploy(upgrade: &Upgrade<'_>, signer: &Signer) -> Outcome<Deployed> {
     let new = &upgrade.new;
     let fields = new.metadata().init.as_ref().map(|init| init.args.clone());
     let fields = fields.unwrap_or_default();
@@ -90,7 +91,7 @@ async fn deploy(upgrade: &Upgrade<'_>) -> Outcome<Deployed> {
         nonce: upgrade.arguments.sender.nonce,
     };
     request
-        .send_fresh(&upgrade.network.client, &upgrade.signer.key)
+        .send_fresh(&upgrade.network.client, &signer.key)
         .await
 }
 
@@ -254,7 +255,7 @@ fn print(
         "name": upgrade.name,
         "address": deployed.address,
         "oldAddress": upgrade.standing.address,
-        "from": upgrade.signer.name,
+        "from": upgrade.sender.name,
         "codeHash": deployed.code_hash,
         "hash": receipt.map(|one| one.receipt.transaction),
         "height": receipt.map(|one| one.height),
