@@ -409,8 +409,11 @@ impl SharedMempool {
     /// # Errors
     /// `StateError` when the account cannot be read.
     pub fn next_nonce(&self, sender: &Address) -> Result<Nonce, StateError> {
-        let account = read_account(self.head().state.as_ref(), sender)?;
-        let waiting = lock(&self.pooled).pool.next_nonce(sender);
+        // Both at once: between them a block may use up what waits, and the older account knows nothing of it.
+        let pooled = lock(&self.pooled);
+        let (head, waiting) = (pooled.head.clone(), pooled.pool.next_nonce(sender));
+        drop(pooled);
+        let account = read_account(head.state.as_ref(), sender)?;
         Ok(waiting.map_or(account.nonce, |next| next.max(account.nonce)))
     }
 

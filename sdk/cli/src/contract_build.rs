@@ -283,8 +283,9 @@ pub(crate) fn check_code(wasm: &[u8]) -> Outcome<Gas> {
         )
         .expected(format!("at most {} gas", limits::BLOCK_CODE_GAS_MAX))
         .found(format!("{deploy_gas} gas before init"))
+        .detail("split it into contracts that call each other, or depend on less")
         .detail("code is paid for by its bytes, functions, locals, branches and how they nest: docs/spec/vm.md 4.4")
-        .next("split it into contracts that call each other, or depend on less"));
+        .next("kumiki build"));
     }
     Ok(deploy_gas)
 }

@@ -286,3 +286,32 @@ async fn a_closed_pool_answers_those_who_wait_and_those_who_come() {
         assert!(matches!(answer, Err(Refusal::Unavailable { .. })));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_nonce_does_not_go_back_while_a_block_uses_up_what_waits() {
+    let running = Running::start();
+    let last = 2_000;
+    let transactions: Vec<Transaction> = (2..last)
+        .map(|nonce| running.draft(0, nonce).sign())
+        .collect();
+    for transaction in &transactions {
+        running.pool.submit(transaction.clone()).await.unwrap();
+    }
+    let heads = (3..=last).map(|nonce| ChainHead {
+        height: 8 + nonce,
+        state: accounts_at(&running.genesis, nonce),
+    });
+    let blocks: Vec<_> = heads.zip(&transactions).collect();
+    std::thread::scope(|scope| {
+        let publishing = scope.spawn(|| {
+            for (head, executed) in blocks {
+                let executed = std::slice::from_ref(executed);
+                running.pool.advance(head, executed).unwrap();
+            }
+        });
+        while !publishing.is_finished() {
+            let next = running.pool.next_nonce(&account(0).address).unwrap();
+            assert_eq!(next, last);
+        }
+    });
+}

@@ -14,6 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Far longer than anything here takes: a slow machine is no failure.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+/// How long one dial may take before there is another.
+const DIAL: Duration = Duration::from_secs(15);
 /// The channel every node has: number 0.
 pub(crate) const VOTES: &str = "votes";
 /// Longest vote.
@@ -129,10 +131,17 @@ impl Node {
         .await;
     }
 
-    /// Dials `other` and waits for it.
+    /// Dials `other` until it is met: a machine that stands still for a while lets one dial time out.
     pub(crate) async fn meet(&self, other: &Self) {
-        self.network.dial(other.address().await).unwrap();
-        self.met(other).await;
+        let address = other.address().await;
+        let start = Instant::now();
+        loop {
+            self.network.dial(address.clone()).unwrap();
+            if timeout(DIAL, self.met(other)).await.is_ok() {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE, "not met in {DEADLINE:?}");
+        }
     }
 
     /// Sends `text` to `other` on channel number 0.
