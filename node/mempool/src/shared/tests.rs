@@ -292,7 +292,7 @@ async fn the_next_nonce_does_not_go_back_while_a_block_uses_up_what_waits() {
     let running = Running::start();
     let last = 2_000;
     let transactions: Vec<Transaction> = (2..last)
-        .map(|nonce| running.draft(0, nonce).sign())
+        .map(|nonce| running.draft(0, nonce).valid_until(last + 10).sign())
         .collect();
     for transaction in &transactions {
         running.pool.submit(transaction.clone()).await.unwrap();
