@@ -66,6 +66,27 @@ impl Running {
         Draft::new(&self.genesis, &account(sender), nonce).gas_price(3)
     }
 
+    /// Has a block take `waiting` while an account is read, after so many other reads.
+    fn take_while_reading(&self, waiting: Transaction, reads_before: usize) {
+        let after = ChainHead {
+            height: 12,
+            state: accounts_at(&self.genesis, waiting.body.nonce + 1),
+        };
+        let pool = Arc::clone(&self.pool);
+        let meanwhile = Meanwhile {
+            state: accounts_at(&self.genesis, waiting.body.nonce),
+            reads_before: AtomicUsize::new(reads_before),
+            happens: Mutex::new(Some(Box::new(move || {
+                pool.advance(after, &[waiting]).unwrap();
+            }))),
+        };
+        let before = ChainHead {
+            height: 11,
+            state: Arc::new(meanwhile),
+        };
+        self.pool.advance(before, &[]).unwrap();
+    }
+
     async fn refusal(&self, draft: Draft) -> &'static str {
         self.pool.submit(draft.sign()).await.unwrap_err().name()
     }
@@ -235,23 +256,7 @@ async fn a_transaction_admitted_while_a_block_takes_the_one_before_it_is_not_stu
         let running = Running::start();
         let (first, second) = (running.draft(0, 2).sign(), running.draft(0, 3).sign());
         running.pool.submit(first.clone()).await.unwrap();
-        let after = ChainHead {
-            height: 12,
-            state: accounts_at(&running.genesis, 3),
-        };
-        let pool = Arc::clone(&running.pool);
-        let meanwhile = Meanwhile {
-            state: accounts_at(&running.genesis, 2),
-            reads_before: AtomicUsize::new(reads_before),
-            happens: Mutex::new(Some(Box::new(move || {
-                pool.advance(after, &[first]).unwrap();
-            }))),
-        };
-        let before = ChainHead {
-            height: 11,
-            state: Arc::new(meanwhile),
-        };
-        running.pool.advance(before, &[]).unwrap();
+        running.take_while_reading(first, reads_before);
         let hash = running.pool.submit(second).await.unwrap();
         let candidates = running.pool.candidates(&BlockRoom::UNLIMITED);
         let hashes: Vec<_> = candidates.iter().map(|one| one.hash).collect();
@@ -287,31 +292,12 @@ async fn a_closed_pool_answers_those_who_wait_and_those_who_come() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn the_next_nonce_does_not_go_back_while_a_block_uses_up_what_waits() {
     let running = Running::start();
-    let last = 2_000;
-    let transactions: Vec<Transaction> = (2..last)
-        .map(|nonce| running.draft(0, nonce).valid_until(last + 10).sign())
-        .collect();
-    for transaction in &transactions {
-        running.pool.submit(transaction.clone()).await.unwrap();
-    }
-    let heads = (3..=last).map(|nonce| ChainHead {
-        height: 8 + nonce,
-        state: accounts_at(&running.genesis, nonce),
-    });
-    let blocks: Vec<_> = heads.zip(&transactions).collect();
-    std::thread::scope(|scope| {
-        let publishing = scope.spawn(|| {
-            for (head, executed) in blocks {
-                let executed = std::slice::from_ref(executed);
-                running.pool.advance(head, executed).unwrap();
-            }
-        });
-        while !publishing.is_finished() {
-            let next = running.pool.next_nonce(&account(0).address).unwrap();
-            assert_eq!(next, last);
-        }
-    });
+    let waiting = running.draft(0, 2).sign();
+    running.pool.submit(waiting.clone()).await.unwrap();
+    running.take_while_reading(waiting, 0);
+    let next = || running.pool.next_nonce(&account(0).address).unwrap();
+    assert_eq!((next(), next()), (3, 3));
 }
