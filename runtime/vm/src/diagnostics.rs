@@ -65,9 +65,14 @@ impl DiagnosticKind {
 }
 
 impl Diagnostics {
+    /// Whether one more message is kept.
+    pub(crate) fn has_room(&self) -> bool {
+        self.messages.len() < MESSAGES_MAX
+    }
+
     /// Keeps `message` if there is room, and says so.
     pub(crate) fn push(&mut self, message: Diagnostic) -> bool {
-        let has_room = self.messages.len() < MESSAGES_MAX;
+        let has_room = self.has_room();
         if has_room {
             self.messages.push(message);
         }

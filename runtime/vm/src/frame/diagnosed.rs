@@ -10,8 +10,12 @@ use crate::trace::Step;
 impl Frame {
     /// Keeps a panic message; its position comes when the call ends.
     pub(super) fn note_panic(&mut self, message: &[u8]) {
-        let message = bounded_text(message);
-        self.note(DiagnosticKind::Panic { message });
+        let session = self.session.as_ref();
+        // Text is dear to check, and a contract can say as much of it as it has gas for.
+        if session.is_some_and(|session| session.diagnostics.has_room()) {
+            let message = bounded_text(message);
+            self.note(DiagnosticKind::Panic { message });
+        }
     }
 
     /// Notes that a call of this contract's failed, and has the engine say where it was made.
