@@ -114,10 +114,13 @@ impl Application for Chain {
     /// The block's code is compiled first, on threads that nothing else waits for: who votes has it by the time the block
     /// is decided. A block that would take too long misses its view, as one from a leader that is away.
     fn check(&self, request: CheckRequest) -> Pending<bool> {
-        let codes = new_codes(&request.block);
-        if codes.is_empty() || !fits(&self.parameters, &request.block.transactions) {
+        let transactions = &request.block.transactions;
+        let brings_code = transactions.iter().any(|one| one.body.code_gas() > 0);
+        // In this order: most blocks bring none, and what does not fit is not even copied.
+        if !brings_code || !fits(&self.parameters, transactions) {
             return self.ask(|reply| Task::Check(request, reply));
         }
+        let codes = new_codes(&request.block);
         let (reply, answer) = oneshot::channel();
         // Not one that keeps the queue open: the chain may be dropped meanwhile.
         let tasks = self.tasks.downgrade();

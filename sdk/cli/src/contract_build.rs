@@ -100,13 +100,14 @@ impl Builder<'_> {
             kumiki_contract_build::compact(&unstripped).map_err(|error| not_contract(&error))?;
         let wasm = wasm_file::finish(&compacted, &json).map_err(|error| not_contract(&error))?;
         let deploy_gas = check(contract, &wasm)?;
-        self.write(contract, (wasm, deploy_gas), abi, &unstripped)
+        self.write(contract, wasm, deploy_gas, abi, &unstripped)
     }
 
     fn write(
         &self,
         contract: &Contract,
-        (wasm, deploy_gas): (Vec<u8>, Gas),
+        wasm: Vec<u8>,
+        deploy_gas: Gas,
         abi: Metadata,
         unstripped: &[u8],
     ) -> Outcome<Built> {
