@@ -81,7 +81,7 @@ pub const STORAGE_READ_PER_BYTE: Gas = 2;
 /// Any write or removal: its bucket of the tree read and hashed anew with the path above, pages of the state, of the undo
 /// rows and of the tree written; 40 us where no other write of the block is near. Keys of
 /// [`STORAGE_SHARED_KEY_BYTES_FREE`] bytes can make the path 108 branches deeper, 0.25 us each, or 0.5 where the caches do not hold them.
-pub const STORAGE_WRITE: Gas = 108_000;
+pub const STORAGE_WRITE: Gas = 126_000;
 /// Bytes that a key may share with another without paying for it: a field's prefix and a number of 64 bits.
 pub const STORAGE_SHARED_KEY_BYTES_FREE: usize = 12;
 /// Each branch past them on the path to a key that is written, and the two ends of the search for them: a seek in the
@@ -95,7 +95,7 @@ pub const STORAGE_REPLACED_PER_BYTE: Gas = 10;
 /// A scan before its first entry: one seek in the store, one range recorded.
 pub const STORAGE_SCAN: Gas = 12_000;
 /// Each entry a scan looks at, also removed ones.
-pub const STORAGE_SCAN_ENTRY: Gas = 1_000;
+pub const STORAGE_SCAN_ENTRY: Gas = 1_200;
 /// Each event: a row of the index for it and one for its contract, 4 us.
 pub const EVENT: Gas = 20_000;
 /// Each topic of an event: a row of the index on every node, 4 us.
@@ -154,11 +154,11 @@ pub(crate) const TABLE_ENTRY_SHIFT: u32 = 3;
 pub(crate) const MEMORY_PAGE_SHIFT: u32 = 17;
 
 /// A load from a memory that fits the cache of one core: 6 ns where each waits for the one before, 12 over page ends.
-pub(crate) const LOAD_SMALL: u32 = 18;
+pub(crate) const LOAD_SMALL: u32 = 20;
 /// A load from a larger one: 115 ns from 16 MiB.
 pub(crate) const LOAD_LARGE: u32 = 320;
 /// A store: 26 ns over the end of a page, however small the memory.
-pub(crate) const STORE: u32 = 48;
+pub(crate) const STORE: u32 = 54;
 
 /// Whether a contract's memory can be larger than the cache of one core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,10 +19,15 @@ use function::{Accounting, POSITIONS_MEMORY};
 #[cfg(feature = "wasmi")]
 pub(crate) use function::{NO_POSITION, POSITION_BYTES};
 
-/// Changes when the same contract would be instrumented, priced or compiled differently: compiled modules on disk are
-/// kept by it.
+/// The source of what instruments and prices a contract. Compiled modules on disk are kept by it, since they hold the
+/// prices: a number that someone has to raise would be forgotten once, and a warm node would then use other gas than a cold one.
 #[cfg(feature = "wasmtime")]
-pub(crate) const PREPARE_VERSION: u32 = 4;
+pub(crate) const PREPARED_BY: [&[u8]; 4] = [
+    include_bytes!("gas.rs"),
+    include_bytes!("instrument.rs"),
+    include_bytes!("instrument/function.rs"),
+    include_bytes!("validate/sections.rs"),
+];
 /// Export of the mutable i64 global with the gas left.
 pub(crate) const EXPORT_GAS: &str = "kumiki:gas";
 /// Export of the mutable i32 global with the stack slots left.

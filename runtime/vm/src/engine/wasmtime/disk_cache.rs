@@ -18,10 +18,10 @@ use kumiki_protocol::{Hash, sha2_256, sha3_256};
 use wasmtime::{Engine, Module};
 
 use crate::VmFailure;
-use crate::instrument::PREPARE_VERSION;
+use crate::instrument::PREPARED_BY;
 
 const KEY_FILE: &str = "key";
-const DOMAIN: &[u8] = b"kumiki/compiled/v2";
+const DOMAIN: &[u8] = b"kumiki/compiled/v3";
 const DIGEST_BYTES: usize = 32;
 /// The gas of an instance, little-endian, in front of the machine code.
 const GAS_BYTES: usize = 8;
@@ -35,7 +35,7 @@ pub(super) struct DiskCache {
     bytes: Mutex<u64>,
     key: [u8; 32],
     engine: Engine,
-    /// Hash of all settings and versions that machine code depends on.
+    /// Hash of all settings, versions and prices that machine code depends on.
     compatibility: Hash,
 }
 
@@ -74,7 +74,7 @@ impl DiskCache {
             bytes: Mutex::new(make_room(folder, bytes_max)),
             key,
             engine: engine.clone(),
-            compatibility: sha3_256(&[&collector.0]),
+            compatibility: sha3_256(&[&[collector.0.as_slice()], PREPARED_BY.as_slice()].concat()),
         })
     }
 
@@ -150,18 +150,13 @@ impl DiskCache {
             DOMAIN,
             &code_hash.0,
             &self.compatibility.0,
-            &PREPARE_VERSION.to_le_bytes(),
             content,
         ]);
         sha2_256(&[&pad(0x5c), &inner.0]).0
     }
 
     fn path(&self, code_hash: &Hash) -> PathBuf {
-        let name = sha3_256(&[
-            &code_hash.0,
-            &self.compatibility.0,
-            &PREPARE_VERSION.to_le_bytes(),
-        ]);
+        let name = sha3_256(&[&code_hash.0, &self.compatibility.0]);
         self.folder.join(format!("{name}.cwasm"))
     }
 }
