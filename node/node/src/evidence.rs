@@ -13,7 +13,7 @@ use crate::EvidenceQueue;
 /// How long a report stays valid, in blocks.
 const VALID_BLOCKS: u64 = 1_000;
 /// Gas that a report may use; its call has a fixed price below this.
-const GAS_LIMIT: u64 = 5_000_000;
+const GAS_LIMIT: u64 = 10_000_000;
 
 /// Reports what this node has seen.
 pub(crate) struct Reports {

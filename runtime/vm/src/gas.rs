@@ -79,9 +79,9 @@ pub const STORAGE_READ: Gas = 17_000;
 /// Each byte of key and value read.
 pub const STORAGE_READ_PER_BYTE: Gas = 2;
 /// Any write or removal: its bucket of the tree read and hashed anew with the path above, pages of the state, of the undo
-/// rows and of the tree written; 40 us where no other write of the block is near. Keys of
+/// rows and of the tree written; 40 us where no other write of the block is near, and up to 75 on the deepest path. Keys of
 /// [`STORAGE_SHARED_KEY_BYTES_FREE`] bytes can make the path 108 branches deeper, 0.25 us each, or 0.5 where the caches do not hold them.
-pub const STORAGE_WRITE: Gas = 126_000;
+pub const STORAGE_WRITE: Gas = 160_000;
 /// Bytes that a key may share with another without paying for it: a field's prefix and a number of 64 bits.
 pub const STORAGE_SHARED_KEY_BYTES_FREE: usize = 12;
 /// Each branch past them on the path to a key that is written, and the two ends of the search for them: a seek in the
@@ -130,17 +130,17 @@ pub const SECP256K1_RECOVER: Gas = 600_000;
 /// A call that names no method of it.
 pub const VALIDATORS_UNKNOWN: Gas = 5_000;
 /// `join`: two signature verifications, five records read, six written now and three at the end of the epoch.
-pub const VALIDATORS_JOIN: Gas = 800_000;
+pub const VALIDATORS_JOIN: Gas = 4_200_000;
 /// `leave`: four records read, four written now and three at the end of the epoch.
-pub const VALIDATORS_LEAVE: Gas = 300_000;
+pub const VALIDATORS_LEAVE: Gas = 2_400_000;
 /// `withdraw`: three records read and written.
-pub const VALIDATORS_WITHDRAW: Gas = 100_000;
+pub const VALIDATORS_WITHDRAW: Gas = 1_100_000;
 /// `report`: two signature verifications, four records read, six written now and three at the end of the epoch.
-pub const VALIDATORS_REPORT: Gas = 800_000;
+pub const VALIDATORS_REPORT: Gas = 4_200_000;
 /// The view `validator`: one record.
-pub const VALIDATORS_VIEW: Gas = 10_000;
+pub const VALIDATORS_VIEW: Gas = 40_000;
 /// The views of whole sets: up to 32 KiB read, and for the next set up to 1,280 changes that wait.
-pub const VALIDATORS_VIEW_SET: Gas = 2_000_000;
+pub const VALIDATORS_VIEW_SET: Gas = 4_000_000;
 
 // Wasm.
 
