@@ -247,7 +247,7 @@ impl Driver {
         self.sets().set_connected(connected);
     }
 
-    /// Takes over who is tracked.
+    /// Keeps up connections to who is tracked.
     fn retrack(&mut self) {
         let primary = self.sets().primary();
         self.tracked = primary
@@ -255,7 +255,6 @@ impl Driver {
             .filter_map(peer_id_of)
             .filter(|peer| *peer != self.own)
             .collect();
-        self.roster.set_primary(primary);
         let tracked = self.tracked.clone();
         self.swarm.behaviour_mut().gate.exempt(tracked);
     }

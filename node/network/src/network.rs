@@ -34,6 +34,7 @@ pub struct Network {
     commands: mpsc::UnboundedSender<Command>,
     listening: watch::Receiver<Vec<Multiaddr>>,
     sets: Arc<Mutex<PeerSets>>,
+    roster: Arc<Roster>,
 }
 
 /// What [`Network::start`] hands out.
@@ -136,7 +137,7 @@ impl Network {
         let driver = Driver::new(Parts {
             swarm,
             config,
-            roster,
+            roster: Arc::clone(&roster),
             metrics,
             bandwidth,
             sets: Arc::clone(&sets),
@@ -155,6 +156,7 @@ impl Network {
                 commands: command_sender,
                 listening,
                 sets,
+                roster,
             },
             channels,
             topics: topic_handles,
@@ -176,7 +178,11 @@ impl Network {
     /// The peer sets, for consensus.
     #[must_use]
     pub fn oracle(&self) -> Oracle {
-        Oracle::new(Arc::clone(&self.sets), self.commands.clone())
+        Oracle::new(
+            Arc::clone(&self.sets),
+            Arc::clone(&self.roster),
+            self.commands.clone(),
+        )
     }
 
     /// Where the network listens, with the ports it got. Empty until the system has answered.

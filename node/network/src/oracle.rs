@@ -9,6 +9,7 @@ use commonware_p2p::{
 };
 use tokio::sync::mpsc;
 
+use crate::channel::roster::Roster;
 use crate::driver::Command;
 use crate::identity::PeerKey;
 use crate::peer_sets::PeerSets;
@@ -21,15 +22,21 @@ use crate::peer_sets::PeerSets;
 #[derive(Clone)]
 pub struct Oracle {
     sets: Arc<Mutex<PeerSets>>,
+    roster: Arc<Roster>,
     commands: mpsc::UnboundedSender<Command>,
 }
 
 impl Oracle {
     pub(crate) fn new(
         sets: Arc<Mutex<PeerSets>>,
+        roster: Arc<Roster>,
         commands: mpsc::UnboundedSender<Command>,
     ) -> Self {
-        Self { sets, commands }
+        Self {
+            sets,
+            roster,
+            commands,
+        }
     }
 
     fn sets(&self) -> MutexGuard<'_, PeerSets> {
@@ -63,13 +70,18 @@ impl Provider for Oracle {
 }
 
 impl Manager for Oracle {
-    /// Connections to primary peers are kept up and are not limited. An id at or below an earlier one, or above
-    /// 2^32 - 2, changes nothing.
+    /// Connections to primary peers are kept up and are not limited; when this returns, channels of validators are
+    /// theirs. An id at or below an earlier one, or above 2^32 - 2, changes nothing.
     fn track<R>(&mut self, id: u64, peers: R) -> Feedback
     where
         R: Into<TrackedPeers<PeerKey>> + Send,
     {
-        self.sets().track(id, peers.into());
+        let mut sets = self.sets();
+        if sets.track(id, peers.into()) {
+            // Not left to the driver: what a new validator sends before its turn would be taken for an outsider's, and lost.
+            self.roster.set_primary(sets.primary());
+        }
+        drop(sets);
         self.tell(Command::Tracked)
     }
 }

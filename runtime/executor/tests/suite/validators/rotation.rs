@@ -102,7 +102,7 @@ fn no_more_than_the_limit_wait_for_a_seat() {
     for block in 0..limits::VALIDATORS_QUEUED_MAX / per_block {
         let actions = (0..per_block).map(|one| action(block * per_block + one));
         let mut body = chain.body(1, u64::from(block), actions.collect());
-        body.gas_limit = 100_000_000;
+        body.gas_limit = 200_000_000;
         assert_eq!(chain.run_one(body.sign(&key(1))).status, Status::Ok);
     }
     let over = action(limits::VALIDATORS_QUEUED_MAX);
