@@ -152,12 +152,7 @@ async fn the_quota_says_when_a_message_may_be_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_channel_of_validators_is_theirs_alone() {
-    let spec = ChannelSpec {
-        audience: Audience::Primary,
-        ..channel("votes")
-    };
-    let start = |seed| Node::with_channels(passive(seed), vec![spec.clone()]);
-    let (mut a, mut b, mut c) = (start(1), start(2), start(3));
+    let [mut a, mut b, mut c] = [1, 2, 3].map(among_validators);
     a.meet(&b).await;
     c.meet(&b).await;
     let validators = commonware_utils::ordered::Set::from_iter_dedup([a.key(), b.key()]);
@@ -179,12 +174,7 @@ async fn a_channel_of_validators_is_theirs_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_tracked_may_send_and_is_heard_at_once() {
-    let spec = ChannelSpec {
-        audience: Audience::Primary,
-        ..channel("votes")
-    };
-    let start = |seed| Node::with_channels(passive(seed), vec![spec.clone()]);
-    let (mut a, mut b) = (start(1), start(2));
+    let [mut a, mut b] = [1, 2].map(among_validators);
     a.meet(&b).await;
     for set in 0..100 {
         let secondary = commonware_utils::ordered::Set::from_iter_dedup([a.key(), b.key()]);
@@ -202,4 +192,13 @@ async fn who_is_tracked_may_send_and_is_heard_at_once() {
     a.network.oracle().track(100, validators);
     assert!(a.send(&b.key(), "at once"));
     assert_eq!(b.receive(0).await, (a.key(), b"at once".to_vec()));
+}
+
+/// A node with one channel, of validators alone.
+fn among_validators(seed: u8) -> Node {
+    let spec = ChannelSpec {
+        audience: Audience::Primary,
+        ..channel("votes")
+    };
+    Node::with_channels(passive(seed), vec![spec])
 }
